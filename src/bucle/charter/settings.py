@@ -1,0 +1,145 @@
+"""The charter as typed, frozen values: what each key of bucle.toml means.
+
+Reading, precedence and checking live beside this file; nothing here touches a disk.
+"""
+
+from typing import Any, Literal
+
+from msgspec import Struct, field
+
+__all__ = [
+    "Charter",
+    "CharterSettings",
+    "DatasetSettings",
+    "GateSettings",
+    "Kpi",
+    "Money",
+    "PipelineSettings",
+    "ProjectSettings",
+    "RetrainSettings",
+]
+
+
+class ProjectSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[project]`: the name people see."""
+
+    name: str
+
+
+class Kpi(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[[charter.kpis]]`: what is measured, what is aimed for, what a gate demands."""
+
+    metric: str
+    goal: float | None = None
+    must: float | None = None
+
+
+class Money(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[charter.money]`: what an error and a retrain cost.
+
+    `error` names a built-in (`absolute`, `squared`, `asymmetric`, `zero-one`) or a function of the
+    project, `file.py:function`, called with arrays of truth and prediction and returning a cost
+    a row. `under` and `over` weigh the two sides of `asymmetric` and `zero-one`.
+    """
+
+    error: str = "absolute"
+    under: float = 1.0
+    over: float = 1.0
+    retrain: float = 0.0
+    alarm: float = 0.0
+    currency: str = "USD"
+
+
+class CharterSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[charter]`: why the project exists and how success is measured."""
+
+    problem: str = ""
+    value: str = ""
+    users: tuple[str, ...] = ()
+    owner: str = ""
+    risks: tuple[str, ...] = ()
+    kpis: tuple[Kpi, ...] = ()
+    money: Money = field(default_factory=Money)
+
+
+class DatasetSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[data.NAME]`: where rows come from and what their times mean.
+
+    `event_time` is when the prediction is made, `label_time` when the truth became known; `label`
+    lists every column that is known only then. `contract` and `prepare` name `file.py:Name`.
+    """
+
+    source: tuple[str, ...] | str = ()
+    query: str | None = None
+    format: Literal["csv", "parquet", "jsonl", "arrow", "sql"] | None = None
+    encoding: str | None = None
+    separator: str | None = None
+    decimal: Literal[".", ","] = "."
+    dates: Literal["day-first", "month-first"] | None = None
+    null_values: tuple[str, ...] = ("",)
+    key: tuple[str, ...] | str = ()
+    event_time: str | None = None
+    label: tuple[str, ...] | str = ()
+    label_time: str | None = None
+    contract: str | None = None
+    prepare: str | None = None
+
+
+class PipelineSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[pipeline]`: which step is the model and which frame its rows come from.
+
+    `examples` is the step or dataset whose rows are predicted; `target` is the column predicted;
+    `features` are the columns a prediction may use (default: every column of the examples but
+    labels, times and key). `parameters` sets steps' parameters: `model.learning_rate = 0.05`.
+    """
+
+    file: str = "pipeline.py"
+    model: str | None = "model"
+    kind: Literal["regression", "classification"] = "regression"
+    examples: str | None = None
+    target: str | None = None
+    features: tuple[str, ...] = ()
+    seed: int = 0
+    workers: int = 2
+    parameters: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+class GateSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[gates]`: how a challenger is judged.
+
+    `holdout` is the share of labelled rows, the newest ones, that training never sees. `looks` is
+    `once` (t or bootstrap interval) or `many` (confidence sequence). `margin` is the relative loss
+    that still counts as equal: 0 demands that the challenger is better.
+    """
+
+    holdout: float = 0.2
+    confidence: float = 0.95
+    looks: Literal["once", "many"] = "once"
+    margin: float = 0.0
+    baselines: tuple[str, ...] = ("median", "last")
+    baseline_key: str | None = None
+    slices: tuple[str, ...] = ()
+    slice_margin: float = 0.1
+    cluster: str | None = None
+    max_megabytes: float | None = None
+    max_latency_ms: float | None = None
+    threshold: float = 0.5
+    refit: bool = False
+    promote: Literal["auto", "ask"] = "auto"
+
+
+class RetrainSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[retrain]`: the policies the loop may follow, such as `never` or `every:1mo`."""
+
+    policies: tuple[str, ...] = ("never",)
+
+
+class Charter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All of bucle.toml."""
+
+    project: ProjectSettings
+    charter: CharterSettings = field(default_factory=CharterSettings)
+    data: dict[str, DatasetSettings] = field(default_factory=dict)
+    pipeline: PipelineSettings = field(default_factory=PipelineSettings)
+    gates: GateSettings = field(default_factory=GateSettings)
+    retrain: RetrainSettings = field(default_factory=RetrainSettings)

@@ -1,0 +1,3 @@
+"""Sources, contracts, quarantine, versions and as-of views of data."""
+
+__all__: list[str] = []

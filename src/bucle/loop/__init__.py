@@ -1,0 +1,3 @@
+"""Events, state and the actions of the loop."""
+
+__all__: list[str] = []

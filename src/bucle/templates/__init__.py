@@ -1,0 +1,3 @@
+"""What `bucle new` writes."""
+
+__all__: list[str] = []

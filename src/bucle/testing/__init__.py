@@ -1,0 +1,3 @@
+"""In-memory adapters, contract-test classes and faults, for tests of Bucle and of projects."""
+
+__all__: list[str] = []

@@ -1,0 +1,244 @@
+"""The architecture in one short file: the values and ports everything else speaks.
+
+Values are frozen; ports are small Protocols, each with an in-memory adapter and a contract-test
+class in `bucle.testing`. Imports nothing of Bucle and nothing heavy at run time.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = [
+    "AsOf",
+    "Blobs",
+    "Check",
+    "Clock",
+    "Coercion",
+    "DataVersion",
+    "Draft",
+    "Estimator",
+    "Event",
+    "Head",
+    "Log",
+    "Outcome",
+    "Tables",
+    "Verdict",
+    "Verification",
+]
+
+Outcome = Literal["pass", "fail", "undecided"]
+
+
+# ---- the log ----------------------------------------------------------------
+
+
+class Draft(Struct, frozen=True, kw_only=True):
+    """A fact about to be appended to the log.
+
+    `body` holds JSON values only. `cause` is the hash or id of what led to it.
+    """
+
+    kind: str
+    body: dict[str, Any]
+    version: int = 1
+    at: str
+    actor: str
+    cause: str = ""
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """A fact in the log: `hash` covers `previous` and every other field in canonical form."""
+
+    position: int
+    kind: str
+    version: int
+    at: str
+    actor: str
+    cause: str
+    body: dict[str, Any]
+    previous: str
+    hash: str
+
+
+class Head(Struct, frozen=True):
+    """Where the log ends: position 0 and 64 zeros when it is empty."""
+
+    position: int
+    hash: str
+
+
+class Verification(Struct, frozen=True, kw_only=True):
+    """What reading the whole log back has shown; `damaged` is the first bad position."""
+
+    events: int
+    head: str
+    intact: bool
+    damaged: int | None = None
+    reason: str = ""
+
+
+class Log(Protocol):
+    """The append-only truth of a project.
+
+    Guarantees: an append is all or nothing and durable when it returns; positions count from 1
+    without gaps; concurrent writers, threads or processes, never interleave within one append.
+    """
+
+    def append(self, drafts: Sequence[Draft], *, expected: int | None = None) -> tuple[Event, ...]:
+        """Append facts in one durable commit.
+
+        Raises:
+            StalePositionError: `expected` is given and is not the last position.
+            LogDamagedError: An earlier event does not fit its chain.
+        """
+        ...
+
+    def read(self, *, after: int = 0) -> Iterator[Event]:
+        """Yield events in order, each checked against its chain; raise LogDamagedError at a bad one."""
+        ...
+
+    def head(self) -> Head:
+        """Return where the log ends."""
+        ...
+
+    def verify(self) -> Verification:
+        """Read everything back and compare with the chain and the recorded head."""
+        ...
+
+
+# ---- content and tables -----------------------------------------------------
+
+
+class Blobs(Protocol):
+    """Content under its own digest.
+
+    Guarantees: written whole or not at all; verified on every read; putting the same content
+    twice keeps one copy; safe for concurrent use. A name is never a path given from outside.
+    """
+
+    def put(self, content: bytes) -> str:
+        """Keep some bytes and return their digest."""
+        ...
+
+    def get(self, digest: str) -> bytes:
+        """Return the bytes; raise UnknownNameError or DigestMismatchError."""
+        ...
+
+    def has(self, digest: str) -> bool:
+        """Tell whether something is kept under this digest; does not read it."""
+        ...
+
+
+class Tables(Protocol):
+    """Versioned tables of rows; version numbers count from 0 and only grow.
+
+    Guarantees: a write is a whole new version or nothing; older versions stay readable; a failed
+    or killed write, the first one included, leaves what was there readable.
+    """
+
+    def write(self, name: str, frame: "pl.DataFrame", *, mode: Literal["append", "replace"]) -> int:
+        """Write rows as a new version and return its number."""
+        ...
+
+    def read(self, name: str, *, version: int | None = None) -> "pl.DataFrame":
+        """Return all rows of a version, the latest one by default; raise UnknownNameError."""
+        ...
+
+    def version(self, name: str) -> int | None:
+        """Return the latest version's number; None when the table has none."""
+        ...
+
+    def restore(self, name: str, *, version: int) -> int:
+        """Make an older version's content the newest version and return its number."""
+        ...
+
+
+class Clock(Protocol):
+    """Time: the wall for records, the monotonic one for durations."""
+
+    def now(self) -> datetime:
+        """Return the wall time in UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+        ...
+
+
+# ---- data -------------------------------------------------------------------
+
+
+class Coercion(Struct, frozen=True, kw_only=True):
+    """Values of one column that were not of its type, and what they became."""
+
+    column: str
+    count: int
+    examples: tuple[str, ...]
+    became: str = "null"
+
+
+class DataVersion(Struct, frozen=True, kw_only=True):
+    """One version of a dataset, as the log records it.
+
+    `table_version` is the version of the table that holds its rows; `fingerprint` covers all rows.
+    """
+
+    dataset: str
+    version: int
+    table_version: int
+    rows: int
+    fingerprint: str
+
+
+class AsOf(Struct, frozen=True, kw_only=True):
+    """The one door to training data: what was known at a moment.
+
+    Rows with `event_time < at`; labels only where `label_time <= at`. `at` is ISO 8601 in UTC;
+    None means everything that is known today.
+    """
+
+    at: str | None = None
+
+
+# ---- models and gates -------------------------------------------------------
+
+
+class Estimator(Protocol):
+    """What the `model` step returns: fitted, by scikit-learn's conventions."""
+
+    def predict(self, features: "pl.DataFrame") -> Any:
+        """Return one prediction a row, shape (rows,)."""
+        ...
+
+
+class Check(Struct, frozen=True, kw_only=True):
+    """One question put to the evidence, and the answer with its uncertainty.
+
+    `low` and `high` bound `estimate` at the gate's confidence; `labels_needed` is how many more
+    labelled rows would decide an undecided check.
+    """
+
+    name: str
+    outcome: Outcome
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
+    limit: float | None = None
+    labels_needed: int | None = None
+    detectable: float | None = None
+    why: str = ""
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """What the referee says of a challenger: `fail` if any check fails, else undecided if any is."""
+
+    outcome: Outcome
+    checks: tuple[Check, ...]
+    rows: int
+    challenger: str
+    champion: str | None = None
