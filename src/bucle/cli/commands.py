@@ -1,0 +1,35 @@
+"""The list of commands: name, summary and where each one lives, without importing any of them."""
+
+from typing import NamedTuple
+
+__all__ = ["COMMANDS", "Command"]
+
+
+class Command(NamedTuple):
+    """One command: `module` has the class or object `handler`, loaded when the command is used."""
+
+    name: str
+    summary: str
+    module: str
+    handler: str
+
+
+COMMANDS = (
+    Command("new", "make a project from a template or from a table", "bucle.cli.new", "NEW"),
+    Command("config", "show each setting and where it came from", "bucle.cli.config", "CONFIG"),
+    Command("data add", "add rows to a dataset", "bucle.cli.data", "ADD"),
+    Command("data list", "list datasets and their versions", "bucle.cli.data", "LIST"),
+    Command("data show", "show a dataset: columns, rows, origin", "bucle.cli.data", "SHOW"),
+    Command("data diff", "compare two versions of a dataset", "bucle.cli.data", "DIFF"),
+    Command("data quarantine", "list or export rows held back", "bucle.cli.data", "QUARANTINE"),
+    Command("data check", "look for columns that give the label away", "bucle.cli.data", "CHECK"),
+    Command("run", "run the pipeline up to a verdict", "bucle.cli.run", "RUN"),
+    Command("runs", "list runs", "bucle.cli.runs", "RUNS"),
+    Command("show", "show a run or a model version", "bucle.cli.runs", "SHOW"),
+    Command("models", "list model versions", "bucle.cli.models", "MODELS"),
+    Command("promote", "make a model version the champion", "bucle.cli.models", "PROMOTE"),
+    Command("rollback", "go back to an earlier champion", "bucle.cli.models", "ROLLBACK"),
+    Command("history", "who was champion, when, why, by whom", "bucle.cli.models", "HISTORY"),
+    Command("log", "read the event log", "bucle.cli.log", "SHOW"),
+    Command("log verify", "check the whole log against its chain", "bucle.cli.log", "VERIFY"),
+)

@@ -1,0 +1,133 @@
+"""`bucle models`, `promote`, `rollback` and `history`: the registry, a projection of the log."""
+
+from argparse import ArgumentParser, Namespace
+
+from bucle.cli.handler import Handler, project_arguments, project_folder
+from bucle.cli.terminal import Terminal
+from bucle.loop.registry import (
+    champion_history,
+    list_models,
+    promote_model,
+    roll_back,
+)
+from bucle.loop.workspace import open_workspace
+
+__all__ = ["HISTORY", "MODELS", "PROMOTE", "ROLLBACK"]
+
+
+def _list(options: Namespace, terminal: Terminal) -> int:
+    workspace = open_workspace(project_folder(options), overrides=options.set)
+    models = list_models(workspace.state())
+    terminal.answer(
+        [
+            {
+                "model": model.model,
+                "run": model.run,
+                "metrics": model.metrics,
+                "champion": model.champion,
+                "made": model.at,
+                "verdict": model.outcome,
+            }
+            for model in models
+        ]
+    )
+    if terminal.json:
+        return 0
+    if not models:
+        terminal.say("No model version yet. Try: bucle run")
+        return 0
+    terminal.table(
+        [
+            [
+                "*" if model.champion else "",
+                model.model,
+                model.at[:16].replace("T", " "),
+                model.outcome or "-",
+                "  ".join(f"{name} {value:.4g}" for name, value in list(model.metrics.items())[:3]),
+            ]
+            for model in models
+        ],
+        header=["", "model", "made (UTC)", "verdict", "metrics on newer rows"],
+    )
+    terminal.say("\n* champion")
+    return 0
+
+
+def _promote_arguments(parser: ArgumentParser) -> None:
+    project_arguments(parser)
+    parser.add_argument("model", help="a model version, or the start of its id")
+    parser.add_argument(
+        "--because", default="", help="why; needed when the referee has not passed it"
+    )
+
+
+def _promote(options: Namespace, terminal: Terminal) -> int:
+    workspace = open_workspace(project_folder(options), overrides=options.set)
+    change = promote_model(workspace, options.model, because=options.because)
+    terminal.answer({"model": change.model, "previous": change.previous, "changed": change.changed})
+    if not terminal.json:
+        terminal.say(
+            f"{change.model} is champion"
+            + (f" (before: {change.previous})" if change.changed and change.previous else "")
+            + ("" if change.changed else " already; nothing changed")
+        )
+    return 0
+
+
+def _rollback_arguments(parser: ArgumentParser) -> None:
+    project_arguments(parser)
+    parser.add_argument("--to", metavar="MODEL", help="default: the last good champion")
+    parser.add_argument("--because", default="", help="why, as it will stand in the history")
+
+
+def _rollback(options: Namespace, terminal: Terminal) -> int:
+    workspace = open_workspace(project_folder(options), overrides=options.set)
+    change = roll_back(workspace, to=options.to, because=options.because)
+    terminal.answer({"model": change.model, "previous": change.previous, "changed": change.changed})
+    if not terminal.json:
+        terminal.say(f"{change.model} is champion again (was: {change.previous})")
+    return 0
+
+
+def _history(options: Namespace, terminal: Terminal) -> int:
+    workspace = open_workspace(project_folder(options), overrides=options.set)
+    tenures = champion_history(workspace.state())
+    terminal.answer(
+        [
+            {
+                "model": tenure.model,
+                "from": tenure.since,
+                "to": tenure.until,
+                "by": tenure.by,
+                "because": tenure.because,
+                "how": tenure.how,
+            }
+            for tenure in tenures
+        ]
+    )
+    if terminal.json:
+        return 0
+    if not tenures:
+        terminal.say("No champion yet. Try: bucle run")
+    terminal.table(
+        [
+            [
+                tenure.model,
+                tenure.since[:19].replace("T", " "),
+                (tenure.until or "now")[:19].replace("T", " "),
+                tenure.by,
+                tenure.because,
+            ]
+            for tenure in tenures
+        ],
+        header=["model", "from (UTC)", "to", "by", "because"] if tenures else [],
+    )
+    return 0
+
+
+MODELS = Handler(project_arguments, _list, "bucle models --json")
+PROMOTE = Handler(
+    _promote_arguments, _promote, 'bucle promote m-3f2a --because "checked by the buyer"'
+)
+ROLLBACK = Handler(_rollback_arguments, _rollback, 'bucle rollback --because "odd prices"')
+HISTORY = Handler(project_arguments, _history, "bucle history --json")

@@ -1,0 +1,116 @@
+"""What a command prints through: one JSON document or words, never both on one stream.
+
+Imports nothing of Bucle, and `rich` only where a live display is really shown.
+"""
+
+import json
+import shutil
+import sys
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+__all__ = ["Terminal", "columns", "plural"]
+
+_MAX_WIDTH = 100
+
+
+class Terminal:
+    """Where a command writes.
+
+    With `json` the answer is one document on stdout and every word goes to stderr; without, words
+    go to stdout. Characters that could steer a terminal are shown escaped.
+
+    Args:
+        json: Whether the answer is one JSON document.
+    """
+
+    def __init__(self, *, json: bool = False) -> None:
+        self.json = json
+
+    @property
+    def width(self) -> int:
+        """Columns to write in: those of the terminal, at most 100, 80 where there is none."""
+        return min(shutil.get_terminal_size((80, 24)).columns, _MAX_WIDTH)
+
+    def say(self, text: str = "") -> None:
+        """Print words; wrapped by the caller where it matters."""
+        stream = sys.stderr if self.json else sys.stdout
+        print(_printable(text, stream.encoding), file=stream, flush=True)  # noqa: T201
+
+    def warn(self, text: str) -> None:
+        """Print words beside the answer, on stderr."""
+        print(_printable(text, sys.stderr.encoding), file=sys.stderr, flush=True)  # noqa: T201
+
+    def paragraph(self, text: str, *, indent: str = "") -> None:
+        """Print words folded to the terminal's width."""
+        self.say(
+            textwrap.fill(text, self.width, initial_indent=indent, subsequent_indent=indent)
+        )
+
+    def table(self, rows: Sequence[Sequence[str]], *, header: Sequence[str] = ()) -> None:
+        """Print rows as aligned columns; the last column takes what is left of the width."""
+        for line in columns(rows, header=header, width=self.width):
+            self.say(line)
+
+    def answer(self, document: Any) -> None:
+        """Print the machine-readable answer when it was asked for."""
+        if self.json:
+            text = json.dumps(document, ensure_ascii=True, indent=2)
+            print(text, flush=True)  # noqa: T201
+
+
+def columns(
+    rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), width: int = 80
+) -> list[str]:
+    """Lay rows out in columns two spaces apart; numbers to the right, long last cells folded.
+
+    Example:
+        >>> columns([["a", "1"], ["bcd", "20"]], header=["name", "n"])
+        ['name   n', 'a      1', 'bcd   20']
+    """
+    cells = [[str(cell) for cell in row] for row in ([header, *rows] if header else rows)]
+    if not cells:
+        return []
+    count = max(len(row) for row in cells)
+    cells = [row + [""] * (count - len(row)) for row in cells]
+    body = cells[1:] if header else cells
+    right = [
+        bool(body) and all(_is_number(row[i]) for row in body) and any(row[i] for row in body)
+        for i in range(count)
+    ]
+    sizes = [max(len(row[i]) for row in cells) for i in range(count)]
+    room = max(20, width - sum(sizes[:-1]) - 2 * (count - 1))
+    lines: list[str] = []
+    for row in cells:
+        folded = textwrap.wrap(row[-1], room) or [""]
+        last = folded[0].rjust(sizes[-1]) if right[-1] else folded[0]
+        fixed = [
+            cell.rjust(size) if to_right else cell.ljust(size)
+            for cell, size, to_right in zip(row[:-1], sizes, right, strict=False)
+        ]
+        lines.append("  ".join([*fixed, last]).rstrip())
+        offset = " " * (sum(sizes[:-1]) + 2 * (count - 1))
+        lines.extend(offset + more for more in folded[1:])
+    return lines
+
+
+def plural(count: int, noun: str) -> str:
+    """Write a count and its noun.
+
+    Example:
+        >>> plural(1, "row"), plural(12345, "row")
+        ('1 row', '12,345 rows')
+    """
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def _is_number(text: str) -> bool:
+    return text in {"", "-", "–"} or text.strip("+-%$").replace(",", "").replace(".", "", 1).isdigit()
+
+
+def _printable(text: str, encoding: str | None) -> str:
+    shown = "".join(
+        letter if letter == "\n" or letter.isprintable() else repr(letter)[1:-1] for letter in text
+    )
+    return shown.encode(encoding or "utf-8", "backslashreplace").decode(encoding or "utf-8")

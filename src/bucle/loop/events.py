@@ -1,0 +1,188 @@
+"""The facts of the life cycle, typed and versioned: one class for each kind of event.
+
+A class is what this version of Bucle writes; reading keeps kinds and fields it does not know, so
+that an older Bucle can carry a newer log. Imports nothing heavy and does no I/O.
+"""
+
+from typing import Any, ClassVar
+
+import msgspec
+from msgspec import Struct
+
+from bucle.clock import to_iso
+from bucle.types import Clock, Coercion, Draft, Event, Verdict
+
+__all__ = [
+    "KINDS",
+    "DataAdded",
+    "Fact",
+    "LogRepaired",
+    "Promoted",
+    "RolledBack",
+    "RunFinished",
+    "RunStarted",
+    "SourceFile",
+    "StepRecord",
+    "VerdictGiven",
+    "draft_fact",
+    "read_fact",
+]
+
+
+class Fact(Struct, frozen=True, kw_only=True):
+    """What every kind of event has: a name and the version of its fields."""
+
+    kind: ClassVar[str] = ""
+    version: ClassVar[int] = 1
+
+
+class SourceFile(Struct, frozen=True, kw_only=True):
+    """A file or query that rows came from, by name and content."""
+
+    name: str
+    digest: str
+    bytes: int
+
+
+class DataAdded(Fact, frozen=True, kw_only=True):
+    """Rows were offered to a dataset; `data_version` stays when nothing in it changed."""
+
+    kind: ClassVar[str] = "data_added"
+
+    dataset: str
+    data_version: int
+    table_version: int
+    rows: int
+    fingerprint: str
+    read: int
+    added: int
+    changed: int
+    unchanged: int
+    quarantined: int
+    coerced: tuple[Coercion, ...] = ()
+    files: tuple[SourceFile, ...] = ()
+
+
+class RunStarted(Fact, frozen=True, kw_only=True):
+    """A run began: everything it will be judged to have depended on."""
+
+    kind: ClassVar[str] = "run_started"
+
+    run: str
+    source: str
+    environment: str
+    seed: int
+    parameters: dict[str, dict[str, Any]]
+    datasets: dict[str, str]
+    as_of: str | None = None
+
+
+class StepRecord(Struct, frozen=True, kw_only=True):
+    """How one step of a run went."""
+
+    name: str
+    state: str
+    seconds: float
+    why: str
+    artifact: str = ""
+    rows: int | None = None
+
+
+class RunFinished(Fact, frozen=True, kw_only=True):
+    """A run ended: `done`, `failed` or `stopped`; `cut` is where training ended."""
+
+    kind: ClassVar[str] = "run_finished"
+
+    run: str
+    state: str
+    steps: tuple[StepRecord, ...]
+    metrics: dict[str, float]
+    model: str | None = None
+    tested: str | None = None
+    cut: str | None = None
+    end: str | None = None
+    warnings: tuple[str, ...] = ()
+    error: str = ""
+
+
+class VerdictGiven(Fact, frozen=True, kw_only=True):
+    """The referee judged a challenger on evidence that neither model had seen."""
+
+    kind: ClassVar[str] = "verdict_given"
+
+    run: str
+    verdict: Verdict
+    evidence: str
+
+
+class Promoted(Fact, frozen=True, kw_only=True):
+    """A model became champion; `verdict` is the outcome it came with, empty for a person's word."""
+
+    kind: ClassVar[str] = "promoted"
+
+    model: str
+    because: str
+    verdict: str = ""
+    previous: str | None = None
+
+
+class RolledBack(Fact, frozen=True, kw_only=True):
+    """An earlier champion was put back."""
+
+    kind: ClassVar[str] = "rolled_back"
+
+    model: str
+    previous: str
+    because: str
+
+
+class LogRepaired(Fact, frozen=True, kw_only=True):
+    """The end of the log was damaged and cut off; the evidence is kept beside it."""
+
+    kind: ClassVar[str] = "log_repaired"
+
+    removed: int = 0
+    after: int = 0
+    reason: str = ""
+
+
+KINDS: dict[str, type[Fact]] = {
+    fact.kind: fact
+    for fact in (
+        DataAdded,
+        RunStarted,
+        RunFinished,
+        VerdictGiven,
+        Promoted,
+        RolledBack,
+        LogRepaired,
+    )
+}
+
+_F = TypeVar("_F", bound=Fact)
+
+
+def draft_fact(fact: Fact, *, clock: Clock, actor: str, cause: str = "") -> Draft:
+    """Make a fact ready for the log."""
+    return Draft(
+        kind=fact.kind,
+        version=fact.version,
+        body=msgspec.to_builtins(fact),
+        at=to_iso(clock.now()),
+        actor=actor,
+        cause=cause,
+    )
+
+
+def read_fact(event: Event) -> Fact | None:
+    """Return an event's fact; None when this version does not know its kind or its version.
+
+    Fields that this version does not know are ignored, those that are missing take their default.
+
+    Raises:
+        msgspec.ValidationError: The body does not fit the kind it names.
+    """
+    fact = KINDS.get(event.kind)
+    if fact is None or event.version > fact.version:
+        return None
+    return msgspec.convert(event.body, fact)

@@ -1,0 +1,45 @@
+"""Events in plain words, one line each. Pure."""
+
+from bucle.loop.events import (
+    DataAdded,
+    LogRepaired,
+    Promoted,
+    RolledBack,
+    RunFinished,
+    RunStarted,
+    VerdictGiven,
+    read_fact,
+)
+from bucle.types import Event
+
+__all__ = ["tell_event"]
+
+
+def tell_event(event: Event) -> str:
+    """Say what an event means; kinds this version does not know are named, not hidden."""
+    fact = read_fact(event)
+    match fact:
+        case DataAdded():
+            text = (
+                f"{fact.dataset}: {fact.read:,} rows offered, {fact.added:,} added, "
+                f"{fact.changed:,} changed, {fact.quarantined:,} quarantined; "
+                f"version {fact.data_version} has {fact.rows:,} rows"
+            )
+        case RunStarted():
+            text = f"run {fact.run} began on " + (", ".join(fact.datasets) or "no dataset")
+        case RunFinished():
+            made = f", made {fact.model}" if fact.model else ""
+            text = f"run {fact.run} {fact.state}{made}"
+        case VerdictGiven():
+            verdict = fact.verdict
+            against = f" against champion {verdict.champion}" if verdict.champion else ""
+            text = f"verdict on {verdict.challenger}{against}: {verdict.outcome}"
+        case Promoted():
+            text = f"{fact.model} became champion: {fact.because}"
+        case RolledBack():
+            text = f"rolled back from {fact.previous} to {fact.model}: {fact.because}"
+        case LogRepaired():
+            text = f"the log was repaired after event {fact.after}: {fact.reason}"
+        case _:
+            text = f"{event.kind} (version {event.version}, not known to this Bucle)"
+    return text

@@ -1,0 +1,203 @@
+"""Promotion and rollback: the registry's acts, and its lists as projections of the log.
+
+A model is loaded in a limited child process before it may become champion; the act itself is one
+durable event, so that a crash leaves the old champion or the new one, never none.
+"""
+
+from msgspec import Struct
+
+from bucle.errors import RequestError, StalePositionError, UnknownNameError, nearest
+from bucle.loop.events import Promoted, RolledBack
+from bucle.loop.state import ModelRecord, State
+from bucle.loop.workspace import Workspace
+from bucle.models.registry import Tenure, champion, last_good
+
+__all__ = [
+    "ChampionChange",
+    "ListedModel",
+    "champion_history",
+    "check_loads",
+    "find_model",
+    "latest_outcome",
+    "list_models",
+    "promote_model",
+    "roll_back",
+]
+
+_ATTEMPTS = 5
+
+
+class ListedModel(Struct, frozen=True, kw_only=True):
+    """A model version as people list it."""
+
+    model: str
+    run: str
+    at: str
+    metrics: dict[str, float]
+    champion: bool
+    outcome: str | None
+
+
+class ChampionChange(Struct, frozen=True, kw_only=True):
+    """What a promotion or a rollback did; `changed` is False when it was so already."""
+
+    model: str
+    previous: str | None
+    changed: bool
+
+
+def list_models(state: State) -> tuple[ListedModel, ...]:
+    """List model versions, oldest first."""
+    current = champion(state.tenures)
+    return tuple(
+        ListedModel(
+            model=record.model,
+            run=record.runs[-1] if record.runs else "",
+            at=record.at,
+            metrics=record.metrics,
+            champion=current is not None and current.model == record.model,
+            outcome=latest_outcome(record),
+        )
+        for record in state.models.values()
+    )
+
+
+def champion_history(state: State) -> tuple[Tenure, ...]:
+    """List who was champion, oldest first."""
+    return state.tenures
+
+
+def latest_outcome(record: ModelRecord) -> str | None:
+    """Return what the referee said last of a model; None when it was never judged."""
+    return record.verdicts[-1].fact.verdict.outcome if record.verdicts else None
+
+
+def find_model(state: State, name: str) -> ModelRecord:
+    """Find a model version by its id or the start of it.
+
+    Raises:
+        UnknownNameError: None or several begin like that.
+    """
+    exact = state.models.get(name)
+    if exact is not None:
+        return exact
+    fitting = [model for model in state.models if len(name) > 2 and model.startswith(name)]  # noqa: PLR2004
+    if len(fitting) == 1:
+        return state.models[fitting[0]]
+    raise UnknownNameError(
+        f"There is no model version {name!r}"
+        if not fitting
+        else f"{len(fitting)} model versions begin with {name!r}",
+        did_you_mean=fitting or nearest(name, list(state.models)),
+        attempt="bucle models",
+        code="bucle-220",
+    )
+
+
+def promote_model(workspace: Workspace, name: str, *, because: str = "") -> ChampionChange:
+    """Make a model version the champion.
+
+    A model that the referee has not passed needs a person's reason, which the log keeps.
+
+    Raises:
+        RequestError: It was not passed and no reason is given.
+        PackageError: Its package does not load in a limited child process.
+    """
+    for _ in range(_ATTEMPTS):
+        state = workspace.state()
+        record = find_model(state, name)
+        current = champion(state.tenures)
+        if current and current.model == record.model:
+            return ChampionChange(model=record.model, previous=None, changed=False)
+        outcome = latest_outcome(record)
+        if outcome != "pass" and not because.strip():
+            raise RequestError(
+                f"Cannot promote {record.model}: its verdict is {outcome or 'missing'}",
+                cause="only a passed gate or a person's reason makes a champion",
+                attempt=f'bucle promote {record.model} --because "..."',
+                code="bucle-221",
+            )
+        check_loads(workspace, record.model)
+        fact = Promoted(
+            model=record.model,
+            because=because.strip() or "the gate passed",
+            verdict=outcome or "",
+            previous=current.model if current else None,
+        )
+        cause = record.verdicts[-1].event if record.verdicts else ""
+        try:
+            workspace.record(fact, expected=state.position, cause=cause)
+        except StalePositionError:
+            continue
+        return ChampionChange(model=record.model, previous=fact.previous, changed=True)
+    raise _crowded("promote", name)
+
+
+def roll_back(
+    workspace: Workspace, *, to: str | None = None, because: str = ""
+) -> ChampionChange:
+    """Put an earlier champion back: the last good one, or the one that is named.
+
+    Raises:
+        RequestError: There is no champion, or no earlier one to go back to.
+        PackageError: The earlier package does not load; the champion stays.
+    """
+    for _ in range(_ATTEMPTS):
+        state = workspace.state()
+        current = champion(state.tenures)
+        if current is None:
+            raise RequestError(
+                "Cannot roll back: there is no champion", attempt="bucle run", code="bucle-222"
+            )
+        target = _rollback_target(state, current, to)
+        check_loads(workspace, target)
+        fact = RolledBack(
+            model=target, previous=current.model, because=because.strip() or "a person asked for it"
+        )
+        try:
+            workspace.record(fact, expected=state.position)
+        except StalePositionError:
+            continue
+        return ChampionChange(model=target, previous=current.model, changed=True)
+    raise _crowded("roll back to", to or "the last good champion")
+
+
+def check_loads(workspace: Workspace, model: str) -> None:
+    """Load a package in a limited child process; nothing of it runs in this one.
+
+    Raises:
+        PackageError: It is missing, damaged, or does not load within the limits.
+    """
+    from bucle.models.trial import require_package  # noqa: PLC0415  (heavy, used late)
+
+    require_package(workspace.packages, model, project=workspace.root)
+
+
+def _rollback_target(state: State, current: Tenure, to: str | None) -> str:
+    if to is not None:
+        target = find_model(state, to).model
+        served = [tenure.model for tenure in state.tenures]
+        if target == current.model or target not in served:
+            raise RequestError(
+                f"Cannot roll back to {target}: it "
+                + ("is the champion" if target == current.model else "was never champion"),
+                attempt="bucle history",
+                code="bucle-223",
+            )
+        return target
+    earlier = last_good(state.tenures)
+    if earlier is None:
+        raise RequestError(
+            f"Cannot roll back from {current.model}: there is no earlier champion",
+            attempt="bucle history",
+            code="bucle-224",
+        )
+    return earlier.model
+
+
+def _crowded(act: str, name: str) -> RequestError:
+    return RequestError(
+        f"Cannot {act} {name}: other processes kept changing the log",
+        attempt="the same command again",
+        code="bucle-225",
+    )

@@ -1,0 +1,133 @@
+"""A project opened: its charter, its log and where its content lives.
+
+Opening reads one file and one database and imports nothing heavy; tables are opened when asked for.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from bucle.charter.reading import CHARTER_FILE, Loaded, load_charter
+from bucle.charter.settings import Charter
+from bucle.clock import SystemClock
+from bucle.errors import UsageError
+from bucle.loop.events import Fact, draft_fact
+from bucle.loop.state import State, fold
+from bucle.store.file_blobs import FileBlobs
+from bucle.store.sqlite_log import SqliteLog
+from bucle.types import Clock, Event, Log, Tables
+
+__all__ = ["STATE_FOLDER", "Workspace", "find_root", "open_log", "open_workspace"]
+
+STATE_FOLDER = ".bucle"
+
+
+class Workspace:
+    """One project on this machine, as commands use it.
+
+    Args:
+        root: The folder that holds bucle.toml.
+        loaded: The charter with the origin of each value.
+        actor: Who acts, as it will stand in the log.
+        clock: Where moments come from.
+    """
+
+    def __init__(self, root: Path, *, loaded: Loaded, actor: str, clock: Clock) -> None:
+        self.root = root
+        self.loaded = loaded
+        self.actor = actor
+        self.clock = clock
+        self.home = root / STATE_FOLDER
+
+    @property
+    def charter(self) -> Charter:
+        """The charter in force: file, environment and command line merged."""
+        return self.loaded.charter
+
+    @cached_property
+    def log(self) -> Log:
+        """The project's event log."""
+        return SqliteLog(self.home / "log.db", clock=self.clock)
+
+    @cached_property
+    def blobs(self) -> FileBlobs:
+        """Content by digest: step artifacts and source snapshots."""
+        return FileBlobs(self.home / "blobs")
+
+    @cached_property
+    def tables(self) -> Tables:
+        """Versioned tables; imports delta-rs and polars."""
+        from bucle.store.delta_tables import DeltaTables  # noqa: PLC0415  (heavy, used late)
+
+        return DeltaTables(self.home / "tables")
+
+    @property
+    def packages(self) -> Path:
+        """The folder of model packages."""
+        return self.home / "packages"
+
+    def state(self) -> State:
+        """Fold the log as it is now."""
+        return fold(self.log.read())
+
+    def record(
+        self, *facts: Fact, expected: int | None = None, cause: str = ""
+    ) -> tuple[Event, ...]:
+        """Append facts in one durable commit.
+
+        Raises:
+            StalePositionError: `expected` is not the position of the log any more.
+        """
+        drafts = [
+            draft_fact(fact, clock=self.clock, actor=self.actor, cause=cause) for fact in facts
+        ]
+        return self.log.append(drafts, expected=expected)
+
+
+def open_workspace(
+    folder: Path | None = None,
+    *,
+    overrides: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+    clock: Clock | None = None,
+) -> Workspace:
+    """Open the project in a folder or in the nearest folder above the current one.
+
+    Raises:
+        UsageError: There is no bucle.toml there.
+        CharterError: The charter cannot be used.
+    """
+    environment = os.environ if environ is None else environ
+    root = find_root(folder)
+    loaded = load_charter(root, environ=environment, overrides=overrides)
+    return Workspace(root, loaded=loaded, actor=_actor(environment), clock=clock or SystemClock())
+
+
+def open_log(folder: Path | None = None) -> Log:
+    """Open a project's event log alone; works whatever is wrong with the charter."""
+    return SqliteLog(find_root(folder) / STATE_FOLDER / "log.db", clock=SystemClock())
+
+
+def find_root(folder: Path | None = None) -> Path:
+    """Return the project's folder: the one given, or the nearest one above with a bucle.toml.
+
+    Raises:
+        UsageError: None was found; the message says where it was looked for.
+    """
+    start = (folder or Path.cwd()).absolute()
+    candidates = [start] if folder else [start, *start.parents]
+    for candidate in candidates:
+        if (candidate / CHARTER_FILE).is_file():
+            return candidate
+    raise UsageError(
+        f"Cannot find a project: no {CHARTER_FILE} in {start}",
+        cause="" if folder else "nor in any folder above it",
+        attempt="bucle new shop --template consignment",
+        code="bucle-106",
+    )
+
+
+def _actor(environ: Mapping[str, str]) -> str:
+    named = environ.get("BUCLE_ACTOR") or environ.get("USER") or environ.get("LOGNAME")
+    return named or f"uid-{os.getuid()}"
