@@ -1,0 +1,213 @@
+"""The SQLite file of a log: opening it under every circumstance, and what its errors mean.
+
+Imports nothing heavy.
+"""
+
+import contextlib
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+from bucle.errors import BucleError, LogDamagedError, LogError, OutsideError
+from bucle.store.files import sync_folder
+from bucle.store.queries import load_queries
+
+__all__ = [
+    "FORMAT",
+    "create_database",
+    "find_fault",
+    "open_database",
+    "open_snapshot",
+    "translated_sqlite",
+]
+
+# The layout of the database; a log with a higher one is left alone.
+FORMAT = 1
+
+_APPLICATION = 0x4255434C  # "BUCL"
+_BUSY_TIMEOUT_S = 30.0
+# Only SQLite's primary codes; the rest of the word says more about the same.
+_PRIMARY = 0xFF
+_READ_ONLY = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_OUTSIDE = {
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_AUTH,
+    sqlite3.SQLITE_INTERRUPT,
+}
+
+
+def open_database(path: Path) -> sqlite3.Connection | None:
+    """Open an existing log for reading and writing; each commit waits for the disk.
+
+    Returns:
+        The connection; None when the making of the log was interrupted and nothing is in it.
+
+    Raises:
+        LogError: The log was written by a newer Bucle.
+        LogDamagedError: The file is not a log.
+        sqlite3.Error: The file cannot be opened this way; try `open_snapshot`.
+    """
+    connection = _connect(path, "mode=rw")
+    try:
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA fullfsync = ON")
+        if _is_unborn(connection):
+            connection.close()
+            return None
+        _refuse_stranger(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def open_snapshot(path: Path) -> sqlite3.Connection | None:
+    """Open a log in a place that cannot be written, for reading what it holds now.
+
+    SQLite needs to write beside a database to read its write-ahead file, so where one stands both
+    are read from a copy.
+    """
+    beside = path.with_name(path.name + "-wal")
+    if not beside.exists() or beside.stat().st_size == 0:
+        connection = _connect(path, "mode=ro&immutable=1")
+    else:
+        with tempfile.TemporaryDirectory(prefix="bucle-log-") as folder:
+            copy = Path(folder) / path.name
+            shutil.copyfile(path, copy)
+            shutil.copyfile(beside, copy.with_name(beside.name))
+            connection = _connect(":memory:", "")
+            with contextlib.closing(_connect(copy, "mode=rw")) as source:
+                source.backup(connection)
+    try:
+        if _is_unborn(connection):
+            connection.close()
+            return None
+        _refuse_stranger(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def create_database(path: Path) -> sqlite3.Connection:
+    """Make an empty log, or finish one whose making was interrupted; the caller holds the lock.
+
+    Raises:
+        LogDamagedError: There is a file, and it is neither empty nor a log.
+    """
+    sql = load_queries("log")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = _connect(path, "mode=rwc")
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA fullfsync = ON")
+        if _is_unborn(connection):
+            connection.execute(sql["begin"])
+            connection.execute(sql["create_events"])
+            connection.execute(sql["create_torn"])
+            connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+            connection.execute(f"PRAGMA user_version = {FORMAT}")
+            connection.execute(sql["commit"])
+            # The empty log is in the file itself: a lost write-ahead file cannot unmake it.
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        _refuse_stranger(connection, path)
+        sync_folder(path.parent)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def find_fault(connection: sqlite3.Connection) -> str:
+    """Return what SQLite's own check of the file finds; empty when it finds nothing."""
+    found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    return "" if found == b"ok" else bytes(found).decode("utf-8", "replace")
+
+
+@contextlib.contextmanager
+def translated_sqlite(path: Path, *, position: int) -> Iterator[None]:
+    """Turn SQLite's errors into Bucle's.
+
+    Args:
+        path: The log.
+        position: The first event that is not known to be good, for errors that mean damage.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _meaning(error, path, position) from error
+
+
+def _connect(path: Path | str, mode: str) -> sqlite3.Connection:
+    """Open a file by URI; text comes as bytes, so that damaged text can be looked at."""
+    address = f"file:{quote(str(path))}?{mode}" if mode else str(path)
+    connection = sqlite3.connect(
+        address,
+        uri=bool(mode),
+        timeout=_BUSY_TIMEOUT_S,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    connection.text_factory = bytes
+    return connection
+
+
+def _number(connection: sqlite3.Connection, query: str) -> int:
+    """Return the one number a query gives."""
+    return int(connection.execute(query).fetchone()[0])
+
+
+def _is_unborn(connection: sqlite3.Connection) -> bool:
+    """Tell a database in which nothing has ever been committed."""
+    marks = ("PRAGMA user_version", "PRAGMA application_id", load_queries("log")["count_tables"])
+    return not any(_number(connection, mark) for mark in marks)
+
+
+def _refuse_stranger(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a database that this version of Bucle did not make."""
+    found = _number(connection, "PRAGMA user_version")
+    if _number(connection, "PRAGMA application_id") != _APPLICATION or found < FORMAT:
+        raise LogDamagedError(position=1, cause=f"{str(path)!r} does not say that it is a log")
+    if found > FORMAT:
+        raise LogError(
+            f"Cannot open the log {str(path)!r}: a newer Bucle wrote it",
+            cause=f"its format is {found}, this version reads {FORMAT}",
+            attempt="pip install --upgrade bucle",
+            code="bucle-204",
+        )
+
+
+def _meaning(error: sqlite3.Error, path: Path, position: int) -> BucleError:
+    """Say what an error of SQLite means for the log."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & _PRIMARY
+    what = f"Cannot use the log {str(path)!r}"
+    if code == sqlite3.SQLITE_FULL:
+        return OutsideError(
+            what,
+            cause=f"the disk is full ({error})",
+            attempt="free some space, then the same command again",
+            code="bucle-301",
+        )
+    if code in _READ_ONLY:
+        return OutsideError(
+            what,
+            cause=f"it may only be read ({error})",
+            attempt=f"chmod -R u+w {str(path.parent)!r}, or copy the project to a place of yours",
+            code="bucle-302",
+        )
+    if code in _BUSY:
+        return OutsideError(
+            what,
+            cause=f"another process has held it for more than {_BUSY_TIMEOUT_S:g} s",
+            attempt=f"fuser {str(path)!r}  (shows who holds it)",
+            code="bucle-303",
+        )
+    if code in _OUTSIDE:
+        return OutsideError(what, cause=f"the disk failed ({error})", code="bucle-304")
+    return LogDamagedError(position=position, cause=f"SQLite says: {error}")
