@@ -1,0 +1,119 @@
+"""Built-in steps that open the one door to data: where training ends, and what was known when.
+
+They run in a worker; each returns one artifact. Frames come from a table at the version that the
+log names, never from its latest one.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from bucle.charter.settings import DatasetSettings
+from bucle.clock import from_iso, to_iso
+from bucle.data.leaks import find_leaks
+from bucle.data.views import as_of, view_pair
+from bucle.store.delta_tables import DeltaTables
+
+__all__ = ["find_cut", "find_suspects", "keep_newer", "take_view"]
+
+
+def find_cut(
+    *,
+    tables: str,
+    dataset: str,
+    table_version: int,
+    settings: dict[str, Any],
+    holdout: float,
+    moment: str | None,
+    seed: int,
+) -> dict[str, Any]:
+    """Say where training ends and judging begins, with what cannot be promised.
+
+    Returns:
+        `cut` and `end` as ISO 8601 in UTC or None, and `warnings`.
+    """
+    frame = DeltaTables(Path(tables)).read(dataset, version=table_version)
+    rules = msgspec.convert(settings, DatasetSettings)
+    views = view_pair(frame, rules, holdout=holdout, moment=moment, seed=seed)
+    return {
+        "cut": to_iso(views.cut) if views.cut else None,
+        "end": to_iso(views.end) if views.end else None,
+        "train_rows": views.train.height,
+        "newer_rows": views.newer.height,
+        "warnings": list(views.warnings),
+    }
+
+
+def take_view(
+    *,
+    tables: str,
+    dataset: str,
+    table_version: int,
+    settings: dict[str, Any],
+    part: str,
+    cut: str | None,
+    moment: str | None,
+    holdout: float,
+    seed: int,
+) -> pl.DataFrame:
+    """Return what a pipeline may see of a dataset.
+
+    Args:
+        tables: The folder of tables.
+        dataset: Which one.
+        table_version: Its version in the log.
+        settings: `[data.NAME]` as JSON values.
+        part: `train` (known at the cut), `newer` (known at the moment) or `all`.
+        cut: Where training ends; None when rows carry no event time.
+        moment: The present of this run; None for all that is known.
+        holdout: The share kept for judging where rows carry no event time.
+        seed: Of the split where rows carry no event time.
+    """
+    frame = DeltaTables(Path(tables)).read(dataset, version=table_version)
+    rules = msgspec.convert(settings, DatasetSettings)
+    if part == "all":
+        return as_of(frame, moment if rules.event_time else None, rules)
+    if rules.event_time is not None and cut is not None:
+        return as_of(frame, cut if part == "train" else moment, rules)
+    if not rules.label:
+        # A table without times and labels, such as a list of brands: it belongs to both parts.
+        return as_of(frame, None, rules)
+    views = view_pair(frame, rules, holdout=holdout, moment=moment, seed=seed)
+    return views.train if part == "train" else views.newer
+
+
+def keep_newer(frame: pl.DataFrame, *, event_time: str | None, cut: str | None) -> pl.DataFrame:
+    """Keep the rows that training has not seen; a frame without event times stays whole."""
+    if cut is None or event_time is None or event_time not in frame.columns:
+        return frame
+    moment = from_iso(cut)
+    dtype = frame.schema[event_time]
+    naive = dtype == pl.Date or (isinstance(dtype, pl.Datetime) and dtype.time_zone is None)
+    column = pl.col(event_time).cast(pl.Datetime("us")) if naive else pl.col(event_time)
+    return frame.filter(column >= (moment.replace(tzinfo=None) if naive else moment))
+
+
+def find_suspects(
+    frame: pl.DataFrame,
+    *,
+    target: str,
+    features: list[str],
+    event_time: str | None,
+    label_time: str | None,
+) -> list[dict[str, Any]]:
+    """Look for columns that give the label away among those that the model may use."""
+    times = [name for name in (event_time, label_time) if name in frame.columns]
+    asked = frame.select(dict.fromkeys([*features, target, *times]))
+    suspects = find_leaks(
+        asked.filter(pl.col(target).is_not_null()),
+        target=target,
+        event_time=event_time if event_time in frame.columns else None,
+        label_time=label_time if label_time in frame.columns else None,
+    )
+    return [
+        msgspec.to_builtins(suspect)
+        for suspect in suspects
+        if all(column in features for column in suspect.columns)
+    ]
