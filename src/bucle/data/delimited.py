@@ -124,6 +124,9 @@ def _parse(
     schema = dict.fromkeys(names, pl.String)
     if not body:
         return pl.DataFrame(schema=schema)
+    # polars takes a quoted empty value for another one than an empty value; we do not.
+    all_by_polars = b'""' not in body
+    absent = [value for value in settings.null_values if value]
     try:
         frame = pl.read_csv(
             body,
@@ -131,13 +134,13 @@ def _parse(
             schema=schema,
             infer_schema=False,
             separator=separator,
-            empty_string_is_null=False,
-            low_memory=False,
+            null_values=absent if all_by_polars else None,
+            empty_string_is_null=all_by_polars and "" in settings.null_values,
         )
     except pl.exceptions.PolarsError:
         # The caller then reads row by row, which says where the trouble is.
         return pl.DataFrame(schema=schema)
-    return _with_nulls(frame, settings)
+    return frame if all_by_polars else _with_nulls(frame, settings)
 
 
 def _with_nulls(frame: pl.DataFrame, settings: DatasetSettings) -> pl.DataFrame:

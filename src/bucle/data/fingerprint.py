@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 
-__all__ = ["fingerprint", "row_digests"]
+__all__ = ["fingerprint", "json_text", "row_digests"]
 
 _SLICE_ROWS = 1_000_000
 _FORM = b"bucle-frame-1"
@@ -53,6 +53,15 @@ def row_digests(frame: pl.DataFrame, *, salt: str = "") -> list[str]:
     ]
 
 
+def json_text(value: object) -> str | None:
+    """Return the JSON text by which a nested value is kept and compared; null stays null."""
+    return None if value is None else json.dumps(_plain(value), sort_keys=True, default=str)
+
+
+def _plain(value: object) -> object:
+    return value.to_list() if isinstance(value, pl.Series) else value
+
+
 def _in_canonical_form(frame: pl.DataFrame) -> pl.DataFrame:
     """Give equal values equal bits and turn types without a plain buffer into text."""
     columns = []
@@ -60,7 +69,7 @@ def _in_canonical_form(frame: pl.DataFrame) -> pl.DataFrame:
         if dtype.is_float():
             columns.append(pl.col(name).fill_nan(float("nan")) + 0.0)
         elif dtype.is_nested() or dtype == pl.Object:
-            values = [_as_json(value) for value in frame[name].to_list()]
+            values = [json_text(value) for value in frame[name].to_list()]
             columns.append(pl.lit(pl.Series(name, values, dtype=pl.String)).alias(name))
         elif dtype == pl.Binary:
             columns.append(pl.col(name).bin.encode("hex"))
@@ -80,10 +89,6 @@ def _type_name(dtype: pl.DataType) -> str:
     if isinstance(dtype, pl.Decimal):
         return f"Decimal {dtype.precision} {dtype.scale}"
     return type(dtype).__name__
-
-
-def _as_json(value: object) -> str | None:
-    return None if value is None else json.dumps(value, sort_keys=True, default=str)
 
 
 def _update_framed(update: Callable[[bytes], None], content: bytes) -> None:
