@@ -25,12 +25,16 @@ _AT = re.compile(r" \(at line (\d+), column \d+\)$|\(at end of document\)$")
 
 
 class Given(Struct, frozen=True, kw_only=True):
-    """A value somebody gave: `source` as `bucle config` shows it, `where` as errors do."""
+    """A value somebody gave: `source` as `bucle config` shows it, `where` as errors do.
+
+    `items` says where the parts of a list of tables stand: `1.must` and the like.
+    """
 
     key: Key
     value: Any
     source: str
     where: str
+    items: Mapping[str, str] = {}
 
 
 def file_layer(text: str, *, name: str = "bucle.toml") -> dict[Path, Given]:
@@ -48,9 +52,13 @@ def file_layer(text: str, *, name: str = "bucle.toml") -> dict[Path, Given]:
     layer: dict[Path, Given] = {}
     for path, key, value in _flatten(document, charter_tree(), (), _FileErrors(name, lines)):
         line = line_of(path, lines)
-        layer[path] = Given(
-            key=key, value=value, source=f"file {name}:{line}", where=f"{name}:{line}"
-        )
+        where = f"{name}:{line}"
+        items = {
+            ".".join(inner[len(path) :]): f"{name}:{number}"
+            for inner, number in (lines.items() if key.items else ())
+            if inner[: len(path)] == path
+        }
+        layer[path] = Given(key=key, value=value, source=f"file {where}", where=where, items=items)
     return layer
 
 

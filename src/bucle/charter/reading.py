@@ -4,11 +4,11 @@ Precedence: command line over environment over file over default. Must not impor
 """
 
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -26,6 +26,7 @@ CHARTER_FILE = "bucle.toml"
 
 _LARGEST = 1_000_000
 _LONGEST_SHOWN = 60
+_PASSWORD = re.compile(r"(://[^/:@\s]*):[^/\s]*@")
 _DATABASES = ("sqlite", "postgresql", "postgres")
 
 
@@ -189,12 +190,15 @@ def _options(hint: Any) -> tuple[str, ...]:
 
 
 def _contradiction(problem: Problem, layers: _Layers) -> CharterError:
-    path = tuple(problem.key.split("."))
-    given = next((layers[path[:n]] for n in range(len(path), 0, -1) if path[:n] in layers), None)
-    where = given.where if given else CHARTER_FILE
-    if given is None:
-        inside = [one for place, one in layers.items() if place[: len(path)] == path]
-        where = inside[0].where if inside else where
+    where = CHARTER_FILE
+    for path, given in layers.items():
+        name = ".".join(path)
+        if problem.key == name or problem.key.startswith(f"{name}."):
+            where = given.items.get(problem.key.removeprefix(f"{name}."), given.where)
+            break
+        if name.startswith(f"{problem.key}."):
+            where = given.where
+            break
     return CharterError(
         f"Cannot use {problem.key} = {_shown(problem.value)}",
         cause=problem.cause,
@@ -284,8 +288,4 @@ def _without_password(value: Any) -> Any:
         return [_without_password(one) for one in value]
     if not isinstance(value, str) or "://" not in value:
         return value
-    try:
-        password = urlsplit(value).password
-    except ValueError:
-        return value
-    return value.replace(f":{password}@", ":***@") if password else value
+    return _PASSWORD.sub(r"\1:***@", value)
