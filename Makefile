@@ -1,0 +1,71 @@
+# One command each: make demo | test | check | bench. Each sets up its own environment, once.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+ENV    := $(CURDIR)/.venv
+READY  := $(ENV)/.ready
+BENCH  := $(CURDIR)/.env-bench
+WORKERS ?= 2
+
+.PHONY: help env demo test slow check format bench lock clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    make the consignment project in demo/ and run it to its first champion"
+	@echo "make test    run the tests (make slow: the long ones)"
+	@echo "make check   check format, lint, types, floors and docs"
+	@echo "make bench   print one line of JSON for each figure"
+	@echo "make format  rewrite sources to the format"
+	@echo "make lock    pin the newest allowed versions again"
+
+env: $(READY)
+
+$(READY): requirements/dev.lock requirements/uv.lock requirements/install.sh pyproject.toml
+	@requirements/install.sh "$(PYTHON)" "$(ENV)" requirements/dev.lock "$(CURDIR)"
+	@touch $@
+
+# Only a folder that holds a project of ours is replaced.
+demo: $(READY)
+	@if [ -e demo ] && [ ! -f demo/bucle.toml ]; then \
+		echo "demo/ exists and is no Bucle project; move it away first" >&2; exit 2; fi
+	@rm -rf demo
+	@PATH="$(ENV)/bin:$$PATH" && bucle new demo --template consignment && cd demo && bucle run
+
+test: $(READY)
+	@$(ENV)/bin/python -m pytest -q -n $(WORKERS) --dist worksteal
+
+slow: $(READY)
+	@$(ENV)/bin/python -m pytest -q -n $(WORKERS) --dist worksteal -m slow
+
+check: $(READY)
+	@$(ENV)/bin/ruff format --check --quiet . || \
+		{ echo "not in format; try: make format" >&2; exit 1; }
+	@$(ENV)/bin/ruff check --quiet .
+	@$(ENV)/bin/mypy
+	@$(ENV)/bin/lint-imports --no-cache
+	@$(ENV)/bin/python -m pytest -q -n 0 tests/architecture
+
+format: $(READY)
+	@$(ENV)/bin/ruff format --quiet .
+	@$(ENV)/bin/ruff check --quiet --fix .
+
+# The peers that figures are measured against live in an environment of their own.
+bench: $(READY) $(BENCH)/.ready
+	@PATH="$(ENV)/bin:$(BENCH)/bin:$$PATH" python bench/run.py
+
+$(BENCH)/.ready: requirements/bench.lock requirements/uv.lock requirements/install.sh
+	@requirements/install.sh "$(PYTHON)" "$(BENCH)" requirements/bench.lock
+	@touch $@
+
+# The inputs are pyproject.toml's dependencies and groups; no address of an index is written.
+UV_COMPILE = .env-uv/bin/uv pip compile --quiet --upgrade --generate-hashes --universal \
+	--python-version 3.11 --no-header --no-emit-index-url --custom-compile-command "make lock"
+
+lock: $(READY)
+	@printf 'hatchling\neditables\n' > .env-uv/build.in
+	@$(UV_COMPILE) pyproject.toml .env-uv/build.in --group dev --no-annotate \
+		--output-file requirements/dev.lock
+	@$(UV_COMPILE) --group bench --no-annotate --output-file requirements/bench.lock
+	@echo uv | $(UV_COMPILE) - --no-annotate --output-file requirements/uv.lock
+
+clean:
+	@rm -rf "$(ENV)" .env-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
