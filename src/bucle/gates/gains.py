@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bucle.gates.comparison import Rule, bound_mean, finite_or_none, smallest_detectable
 from bucle.gates.shortage import LEAST_CLUSTERS, rows_needed, say_shortage
 from bucle.gates.units import to_units
-from bucle.gates.wording import say_count, say_percent
+from bucle.gates.wording import say_count, say_percent, warn_of_tail
 from bucle.models.metrics import Floats
 from bucle.types import Check, Outcome
 
@@ -38,6 +38,7 @@ class Gain(Struct, frozen=True, kw_only=True):
     labels_needed: int | None
     same: bool
     shortage: str
+    tail: float = 0.0
 
 
 def bound_gain(
@@ -84,6 +85,7 @@ def bound_gain(
         labels_needed=rows_needed(units, interval, gap=interval.estimate, rule=rule),
         same=bool(difference.size) and not difference.any(),
         shortage=say_shortage(units),
+        tail=interval.tail,
     )
 
 
@@ -140,13 +142,17 @@ def _explain(outcome: Outcome, gain: Gain, over: str) -> str:
         f"{say_percent(gain.estimate, signed=True)} loss saved over {over}, "
         f"between {say_percent(gain.low, signed=True)} and {say_percent(gain.high, signed=True)}"
     )
+    return seen + _conclude(outcome, gain) + warn_of_tail(gain.tail)
+
+
+def _conclude(outcome: Outcome, gain: Gain) -> str:
     if outcome == "pass":
-        return f"{seen}: shown to be above {say_percent(gain.limit)}"
+        return f": shown to be above {say_percent(gain.limit)}"
     if outcome == "fail":
-        return f"{seen}: shown to be below {say_percent(gain.limit)}"
+        return f": shown to be below {say_percent(gain.limit)}"
     if gain.labels_needed is None:
-        return f"{seen}: cannot be told apart, and no realistic number of labels would decide"
+        return ": cannot be told apart, and no realistic number of labels would decide"
     return (
-        f"{seen}: cannot be told apart; a gain of {say_percent(gain.detectable)} could be seen "
+        f": cannot be told apart; a gain of {say_percent(gain.detectable)} could be seen "
         f"on these rows, and {say_count(gain.labels_needed, 'more label')} would decide"
     )

@@ -9,6 +9,7 @@ import math
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from bucle.charter.metrics import METRICS
@@ -55,14 +56,7 @@ def bound_metric(
     info = METRICS[metric]
     low = interval.low if info.low is None else max(info.low, interval.low)
     high = interval.high if info.high is None else min(info.high, interval.high)
-    bounded = Interval(
-        estimate=interval.estimate,
-        low=low,
-        high=high,
-        spread=interval.spread,
-        units=interval.units,
-    )
-    return bounded, units
+    return replace(interval, low=low, high=high), units
 
 
 def _parts(

@@ -14,7 +14,7 @@ from bucle.charter.settings import Kpi
 from bucle.gates.comparison import Interval, Rule, finite_or_none, smallest_detectable
 from bucle.gates.influence import bound_metric
 from bucle.gates.shortage import LEAST_ROWS, rows_needed, say_shortage
-from bucle.gates.wording import say_amount, say_count
+from bucle.gates.wording import say_amount, say_count, warn_of_tail
 from bucle.models.metrics import Cost, Floats, Kind, measure
 from bucle.types import Check, Outcome
 
@@ -146,7 +146,9 @@ def _explain(
         f"{say_amount(interval.high)}; must be {demand} {say_amount(must)}"
     )
     if outcome != "undecided":
-        return f"{seen}: shown to {'keep' if outcome == 'pass' else 'break'} the limit"
-    if labels is None:
-        return f"{seen}: too close to tell with any realistic number of labels"
-    return f"{seen}: {say_count(labels, 'more label')} would decide"
+        end = f": shown to {'keep' if outcome == 'pass' else 'break'} the limit"
+    elif labels is None:
+        end = ": too close to tell with any realistic number of labels"
+    else:
+        end = f": {say_count(labels, 'more label')} would decide"
+    return seen + end + warn_of_tail(interval.tail)

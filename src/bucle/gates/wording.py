@@ -2,12 +2,13 @@
 
 import math
 
-__all__ = ["say_amount", "say_count", "say_percent"]
+__all__ = ["say_amount", "say_count", "say_percent", "warn_of_tail"]
 
 _FEW_DIGITS = 1_000
 _MANY_DIGITS = 10_000_000
 _WIDE_PERCENT = 1_000.0
 _SMALL = 0.001
+_HEAVY = 0.5
 
 
 def say_amount(value: float | None) -> str:
@@ -52,3 +53,18 @@ def say_count(count: int, noun: str) -> str:
         ('1 row', '12,000 rows')
     """
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def warn_of_tail(tail: float) -> str:
+    """Warn when so few rows carry the spread that an interval is too narrow; else empty.
+
+    Example:
+        >>> warn_of_tail(0.3), warn_of_tail(0.9)
+        ('', '; careful: very few rows carry 90 % of the spread, the interval is too narrow')
+    """
+    if tail <= _HEAVY:
+        return ""
+    return (
+        f"; careful: very few rows carry {100.0 * tail:.0f} % of the spread, "
+        "the interval is too narrow"
+    )
