@@ -5,9 +5,9 @@ Values only; a task says everything its result depends on. Must not import anyth
 
 from typing import Any, Literal
 
-import bucle.errors
 from msgspec import Struct, field
 
+import bucle.errors
 from bucle.errors import BucleError, StepError
 from bucle.ids import digest_json
 

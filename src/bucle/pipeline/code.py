@@ -1,0 +1,142 @@
+"""The code of a task as the cache sees it: what it reaches, the libraries, the files it names.
+
+Must not import anything heavy, and nothing of the project.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bucle.ids import digest_file
+from bucle.pipeline.libraries import Libraries
+from bucle.pipeline.modules import Modules
+from bucle.pipeline.reach import Reached, reach
+from bucle.pipeline.tasks import Code
+
+__all__ = ["CodeReader"]
+
+_WILD = ("*", "?", "[")
+
+
+class CodeReader:
+    """Reads the code of tasks; each file and library is looked at once in its lifetime.
+
+    Args:
+        modules: The project's modules.
+        libraries: Versions of what is installed.
+    """
+
+    def __init__(self, modules: Modules, *, libraries: Libraries | None = None) -> None:
+        self.modules = modules
+        self.libraries = libraries or Libraries()
+        self._files: dict[Path, str] = {}
+
+    def of_project(self, call: str, *, parameters: Mapping[str, Any] | None = None) -> Code:
+        """Return the code of `file.py:name` with everything of the project it reaches.
+
+        Files of the project that the code or its parameters name are part of it.
+
+        Args:
+            call: A function, class or constant of the project.
+            parameters: Values the function will be called with.
+
+        Raises:
+            PipelineError: A file on the way cannot be read as Python.
+            KeyError: The module has no such name; `read_graph` and `check_name` say so politely.
+        """
+        file, _, name = call.rpartition(":")
+        module = self.modules.of_file(file)
+        found = reach(self.modules, module=module, name=name)
+        parts = dict(found.parts)
+        for path in self._named_files(found, parameters or {}):
+            relative = path.relative_to(self.modules.root).as_posix()
+            if relative not in found.files:
+                parts[f"file {relative}"] = self._digest(path)
+        return Code(parts=parts, libraries=self._versions(found.libraries), sources=found.files)
+
+    def of_builtin(self, call: str, *, libraries: Sequence[str] = ()) -> Code:
+        """Return the code of one of Bucle's own functions: its version, and those of libraries."""
+        return Code(parts={call: ""}, libraries=self._versions({"bucle", *libraries}))
+
+    def _versions(self, names: set[str] | frozenset[str]) -> dict[str, str]:
+        versions = {name: self.libraries.version(name) for name in sorted(names)}
+        found = {name: version for name, version in versions.items() if version}
+        found["python"] = f"{sys.version_info.major}.{sys.version_info.minor}"
+        return found
+
+    def _digest(self, path: Path) -> str:
+        if path not in self._files:
+            self._files[path] = digest_file(path)
+        return self._files[path]
+
+    def _named_files(self, found: Reached, parameters: Mapping[str, Any]) -> list[Path]:
+        texts = found.strings | {("", text) for text in _texts(parameters)}
+        paths: set[Path] = set()
+        folders: set[Path] = set()
+        for module, text in texts:
+            for place in self._places(module):
+                for path in self._look_up(place, text):
+                    (folders if path.is_dir() else paths).add(path)
+        # A folder and a file in it may be named apart, as in `DATA / "prices.csv"`.
+        for folder in folders:
+            for _, text in texts:
+                paths.update(path for path in self._look_up(folder, text) if path.is_file())
+            if found.lists_folders:
+                paths.update(path for path in folder.rglob("*") if path.is_file())
+        return sorted(path for path in paths if self._counts(path))
+
+    def _places(self, module: str) -> set[Path]:
+        """Return where a relative path in a module may start: the project, the module's folder."""
+        known = self.modules.find(module) if module else None
+        beside = (self.modules.root / known.file).parent if known and known.file else None
+        return {self.modules.root} | ({beside} if beside else set())
+
+    def _look_up(self, place: Path, text: str) -> Iterator[Path]:
+        relative = text.lstrip("/") if place != self.modules.root else text
+        if not relative or ".." in relative.split("/") or relative.startswith("~"):
+            return
+        if any(sign in relative for sign in _WILD):
+            yield from self._matches(place, relative)
+            return
+        path = place / relative
+        try:
+            if path.exists() and self._counts(path):
+                yield path
+        except (OSError, ValueError):
+            return
+
+    def _matches(self, place: Path, pattern: str) -> Iterator[Path]:
+        if pattern.startswith("/"):
+            return
+        fixed = pattern
+        for sign in _WILD:
+            fixed = fixed.partition(sign)[0]
+        start = place / fixed.rpartition("/")[0]
+        if not start.is_dir() or not start.is_relative_to(self.modules.root):
+            return
+        try:
+            yield from (path for path in place.glob(pattern) if path.is_file())
+        except (ValueError, NotImplementedError, OSError):
+            return
+
+    def _counts(self, path: Path) -> bool:
+        """Tell whether a path is inside the project and outside its hidden folders."""
+        root = self.modules.root
+        if path == root or not path.is_relative_to(root):
+            return False
+        folders = path.relative_to(root).parts[: None if path.is_dir() else -1]
+        hidden = any(part.startswith(".") for part in folders)
+        return not hidden and path.resolve().is_relative_to(root)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        if 0 < len(value) <= 512 and "\n" not in value and "\0" not in value:  # noqa: PLR2004
+            yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts(item)
