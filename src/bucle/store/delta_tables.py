@@ -1,0 +1,235 @@
+"""Versioned tables in Delta Lake format on this machine's disk, written by delta-rs.
+
+Any program that reads Delta Lake can read them. Imports polars and deltalake.
+"""
+
+import contextlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote
+
+import polars as pl
+from deltalake import DeltaTable, write_deltalake
+from deltalake.exceptions import DeltaError
+
+from bucle.errors import BucleError, OutsideError, RequestError
+from bucle.store.commits import (
+    latest_version,
+    set_aside_checkpoints,
+    set_aside_torn,
+    settle,
+    sweep_orphans,
+)
+from bucle.store.delta_schema import columns_of_table, with_recorded_columns
+from bucle.store.files import translated_errors
+from bucle.store.locks import exclusive
+from bucle.store.table_form import (
+    check_table_name,
+    columns_of,
+    from_stored,
+    in_order_of,
+    to_stored,
+    unknown_table,
+    unknown_version,
+)
+
+__all__ = ["DeltaTables"]
+
+# Old versions stay readable for ever: delta-rs would otherwise forget commits after 30 days.
+_CONFIGURATION = {
+    "delta.enableExpiredLogCleanup": "false",
+    "delta.logRetentionDuration": "interval 36500 days",
+}
+# One write makes one file, whatever its size, so that its rows keep their order.
+_ONE_FILE_BYTES = 1 << 40
+_READABLE_FEATURES = {"timestampNtz"}
+# delta-rs makes an address of the folder and cannot with these in it.
+_UNUSABLE_IN_PATH = re.compile(r"[\[\]^|\\\x00-\x1f\x7f]|%[0-9A-Fa-f]{2}")
+_SYSTEM_ERROR = re.compile(r"\(os error (\d+)\)")
+
+
+class DeltaTables:
+    """Tables in a folder, one folder each; writers of one table take turns.
+
+    A frame comes back equal, types and column names included (`bucle.store.dtypes` says what
+    holds which type). Rows come back in the order they were written, write by write in the order
+    of the files' times. When a write returns, the disk has it. A write that was killed or ran out
+    of space changes nothing; the next write to that table removes what it left.
+
+    Args:
+        folder: Where the tables are; made at the first write.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write(self, name: str, frame: pl.DataFrame, *, mode: Literal["append", "replace"]) -> int:
+        """Write rows as a new version and return its number.
+
+        Raises:
+            RequestError: The name, a column or (to append) the schema is not one tables take.
+            OutsideError: The disk is full or cannot be written; nothing has changed.
+        """
+        check_table_name(name)
+        self._check_folder()
+        columns = columns_of(frame)
+        rows = to_stored(frame, columns)
+        with self._writing(name) as folder:
+            if mode == "append" and latest_version(folder) is not None:
+                table = self._open(name, None)
+                with _translated("read", folder):
+                    columns = columns_of_table(table)
+                rows = to_stored(in_order_of(columns, frame, name=name), columns)
+            with _translated("write", folder):
+                write_deltalake(
+                    str(folder.absolute()),
+                    with_recorded_columns(rows, columns),
+                    mode="append" if mode == "append" else "overwrite",
+                    schema_mode=None if mode == "append" else "overwrite",
+                    configuration=_CONFIGURATION,
+                    target_file_size=_ONE_FILE_BYTES,
+                )
+            return self._settled(folder)
+
+    def read(self, name: str, *, version: int | None = None) -> pl.DataFrame:
+        """Return all rows of a version, in the order they were written.
+
+        Raises:
+            UnknownNameError: There is no such table or version.
+            OutsideError: A file of the table is missing or damaged.
+        """
+        table = self._open(name, version)
+        folder = self.folder / name
+        with _translated("read", folder):
+            columns = columns_of_table(table)
+            frames = [pl.read_parquet(path, glob=False) for path in _row_files(table, folder)]
+            if not frames:
+                return pl.DataFrame(schema={column.name: column.dtype for column in columns})
+            return from_stored(pl.concat(frames), columns)
+
+    def version(self, name: str) -> int | None:
+        """Return the latest version's number; None when the table has none."""
+        check_table_name(name)
+        return latest_version(self.folder / name)
+
+    def restore(self, name: str, *, version: int) -> int:
+        """Make an older version's content the newest version and return its number.
+
+        Restoring the newest version changes nothing.
+
+        Raises:
+            UnknownNameError: There is no such table or version.
+            OutsideError: The disk is full or cannot be written; nothing has changed.
+        """
+        self._open(name, version)
+        with self._writing(name) as folder:
+            if version == latest_version(folder):
+                return version
+            table = self._open(name, None)
+            with _translated("restore", folder):
+                table.restore(version)
+            return self._settled(folder)
+
+    @contextlib.contextmanager
+    def _writing(self, name: str) -> Iterator[Path]:
+        """Hold a table alone, clear away what an interrupted write left, and leave nothing."""
+        folder = self.folder / name
+        marker = self.folder / f".{name}.writing"
+        with exclusive(self.folder / f".{name}.lock"), translated_errors("write", folder):
+            set_aside_torn(folder)
+            if marker.exists():
+                sweep_orphans(folder)
+            marker.touch()
+            try:
+                yield folder
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    sweep_orphans(folder)
+                    marker.unlink()
+                raise
+            marker.unlink()
+
+    def _open(self, name: str, version: int | None) -> DeltaTable:
+        """Open a version, the latest one by default."""
+        check_table_name(name)
+        folder = self.folder / name
+        latest = latest_version(folder)
+        if latest is None:
+            raise unknown_table(name, self._names())
+        chosen = latest if version is None else version
+        if not 0 <= chosen <= latest:
+            raise unknown_version(name, chosen, latest=latest)
+        self._check_folder()
+        with _translated("open", folder):
+            path = str(folder.absolute())
+            try:
+                table = DeltaTable(path, version=chosen)
+            except DeltaError:
+                if not set_aside_checkpoints(folder):
+                    raise
+                table = DeltaTable(path, version=chosen)
+            strange = set(table.protocol().reader_features or ()) - _READABLE_FEATURES
+            if strange:
+                raise ValueError(f"another program wrote it with {', '.join(sorted(strange))}")
+            return table
+
+    def _check_folder(self) -> None:
+        """Refuse a folder whose path delta-rs cannot take, before it panics."""
+        path = str(self.folder.resolve())
+        if found := _UNUSABLE_IN_PATH.search(path):
+            raise RequestError(
+                f"Cannot keep tables in {path!r}",
+                cause=f"Delta Lake cannot use a path with {found[0]!r} in it",
+                attempt="move the project to a folder whose path has only letters, digits, - and _",
+                code="bucle-212",
+            )
+
+    def _names(self) -> list[str]:
+        """Return the names of the tables there are."""
+        if not self.folder.is_dir():
+            return []
+        return sorted(place.name for place in self.folder.iterdir() if place.is_dir())
+
+    @staticmethod
+    def _settled(folder: Path) -> int:
+        """Return the latest version after the disk has it."""
+        version = latest_version(folder)
+        if version is None:
+            raise OutsideError(
+                f"Cannot write table {folder.name!r}",
+                cause="its folder was removed meanwhile",
+                code="bucle-305",
+            )
+        settle(folder, version)
+        return version
+
+
+def _row_files(table: DeltaTable, folder: Path) -> list[Path]:
+    """Return the files that hold a version's rows, in the order they were written."""
+    added = pl.DataFrame(table.get_add_actions()).select("modification_time", "path")
+    return [folder / unquote(path) for _, path in sorted(added.iter_rows())]
+
+
+@contextlib.contextmanager
+def _translated(verb: str, folder: Path) -> Iterator[None]:
+    """Turn whatever delta-rs and polars raise, their panics included, into Bucle's errors."""
+    try:
+        yield
+    except BucleError:
+        raise
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__module__ != "pyo3_runtime":
+            raise
+        system = _SYSTEM_ERROR.search(str(error))
+        if system:
+            number = int(system[1])
+            with translated_errors(verb, folder):
+                raise OSError(number, str(error).splitlines()[0]) from error
+        raise OutsideError(
+            f"Cannot {verb} table {folder.name!r}",
+            cause=(str(error).splitlines() or [type(error).__name__])[0],
+            where=str(folder),
+            code="bucle-305",
+        ) from error

@@ -1,0 +1,89 @@
+"""Versioned tables in memory, for simulation and for tests.
+
+Refuses what tables on a disk refuse. Imports polars.
+"""
+
+import threading
+from typing import Literal
+
+import polars as pl
+
+from bucle.store.table_form import (
+    check_table_name,
+    columns_of,
+    in_order_of,
+    to_stored,
+    unknown_table,
+    unknown_version,
+)
+
+__all__ = ["MemoryTables"]
+
+
+class MemoryTables:
+    """Tables that end with their process; safe for threads."""
+
+    def __init__(self) -> None:
+        self._versions: dict[str, list[pl.DataFrame]] = {}
+        self._guard = threading.Lock()
+
+    def write(self, name: str, frame: pl.DataFrame, *, mode: Literal["append", "replace"]) -> int:
+        """Write rows as a new version and return its number.
+
+        Raises:
+            RequestError: The name, a column or (to append) the schema is not one tables take.
+        """
+        check_table_name(name)
+        to_stored(frame, columns_of(frame))
+        with self._guard:
+            versions = self._versions.get(name, [])
+            whole = frame.clone()
+            if versions and mode == "append":
+                added = in_order_of(columns_of(versions[-1]), frame, name=name)
+                whole = pl.concat([versions[-1], added])
+            self._versions[name] = [*versions, whole]
+            return len(versions)
+
+    def read(self, name: str, *, version: int | None = None) -> pl.DataFrame:
+        """Return all rows of a version, in the order they were written.
+
+        Raises:
+            UnknownNameError: There is no such table or version.
+        """
+        versions = self._known(name)
+        return versions[self._place(name, version)].clone()
+
+    def version(self, name: str) -> int | None:
+        """Return the latest version's number; None when the table has none."""
+        versions = self._versions.get(name)
+        return len(versions) - 1 if versions else None
+
+    def restore(self, name: str, *, version: int) -> int:
+        """Make an older version's content the newest version and return its number.
+
+        Restoring the newest version changes nothing.
+
+        Raises:
+            UnknownNameError: There is no such table or version.
+        """
+        with self._guard:
+            versions = self._known(name)
+            place = self._place(name, version)
+            if place < len(versions) - 1:
+                self._versions[name] = [*versions, versions[place]]
+            return len(self._versions[name]) - 1
+
+    def _known(self, name: str) -> list[pl.DataFrame]:
+        """Return a table's versions."""
+        if name not in self._versions:
+            raise unknown_table(name, list(self._versions))
+        return self._versions[name]
+
+    def _place(self, name: str, version: int | None) -> int:
+        """Return a version's number after checking that it exists."""
+        latest = len(self._versions[name]) - 1
+        if version is None:
+            return latest
+        if not 0 <= version <= latest:
+            raise unknown_version(name, version, latest=latest)
+        return version
