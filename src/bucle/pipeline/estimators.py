@@ -32,6 +32,8 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 _VALUES = frozenset(
     {"BytesNode", "DTypeNode", "FunctionNode", "JsonNode", "SliceNode", "TupleNode", "TypeNode"}
 )
+_RECORDS = b"'descr': [("
+_HEADER = 128
 _NOTHING = {
     "__class__": "str",
     "__module__": "builtins",
@@ -192,11 +194,26 @@ def _renumber(
     if old is not None and counts[old] > 1:
         node["__id__"] = numbers.setdefault(old, len(numbers) + 1)
     if "__loader__" in node and isinstance(node.get("file"), str):
-        body = members[node["file"]]
+        body = _without_padding(members[node["file"]])
         node["file"] = f"{digest_bytes(body)[:32]}{Path(node['file']).suffix}"
         files[node["file"]] = body
     for value in node.values():
         _renumber(value, counts, numbers, members, files)
+
+
+def _without_padding(body: bytes) -> bytes:
+    """Put zeros between the fields of stored records, where chance memory was."""
+    if _RECORDS not in body[:_HEADER]:
+        return body
+    import numpy as np  # noqa: PLC0415  (imported with skops already)
+
+    array = np.load(io.BytesIO(body), allow_pickle=False)
+    clean = np.zeros(array.shape, array.dtype)  # zeros_like would keep what is between the fields
+    for field in array.dtype.names or ():
+        clean[field] = array[field]
+    target = io.BytesIO()
+    np.save(target, clean, allow_pickle=False)
+    return target.getvalue()
 
 
 # ---- reading -------------------------------------------------------------------

@@ -34,7 +34,7 @@ def test_learns_words_numbers_and_nulls(sales, fitted):
     predicted = fitted.predict(frame[600:])
     error = np.abs(predicted - price[600:]).sum() / price[600:].sum()
     guess = np.abs(np.median(price[:600]) - price[600:]).sum() / price[600:].sum()
-    assert error < 0.25 * guess
+    assert error < 0.5 * guess
 
 
 def test_takes_the_logarithm_of_positive_skewed_labels_and_says_so(sales, fitted):
