@@ -24,24 +24,29 @@ _TIME = (
     r"(?:[T\s,]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<part>\d{1,9}))?)?"
     r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?\s*(?P<zone>Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?)?"
 )
-_ISO = re.compile(r"(?P<year>\d{4})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})" + _TIME)
+_ISO = re.compile(r"(?P<year>\d{4})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})" + _TIME, re.ASCII)
 _NAMED = re.compile(
     r"(?P<day>\d{1,2})(?:st|nd|rd|th)?[-\s/.]+(?P<name>[A-Za-z]{3,9})\.?[-\s/.,]+(?P<year>\d{4}|\d{2})"
-    + _TIME
+    + _TIME,
+    re.ASCII,
 )
 _NAME_FIRST = re.compile(
     r"(?P<name>[A-Za-z]{3,9})\.?[-\s/]+(?P<day>\d{1,2})(?:st|nd|rd|th)?[-\s/,]+(?P<year>\d{4}|\d{2})"
-    + _TIME
+    + _TIME,
+    re.ASCII,
 )
 _NUMERIC = re.compile(
-    r"(?P<first>\d{1,2})(?P<mark>[-/.])(?P<second_>\d{1,2})(?P=mark)(?P<year>\d{4}|\d{2})" + _TIME
+    r"(?P<first>\d{1,2})(?P<mark>[-/.])(?P<second_>\d{1,2})(?P=mark)(?P<year>\d{4}|\d{2})" + _TIME,
+    re.ASCII,
 )
-_DIGITS = re.compile(r"-?\d{8,16}")
+_DIGITS = re.compile(r"-?\d{8,16}", re.ASCII)
 _FAST = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d{1,6})?$"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PER_SECOND = {10: 1, 13: 1_000, 16: 1_000_000}
 _SHOWN = 3
 _PIVOT = 69
+_LAST_MONTH = 12
+_LAST_DAY = 31
 
 
 class Moments(Struct, frozen=True, kw_only=True):
@@ -121,11 +126,11 @@ def _settle_order(
         if found is None or found["mark"] == ".":
             continue
         first, second = int(found["first"]), int(found["second_"])
-        if first <= 12 < second <= 31:
+        if first <= _LAST_MONTH < second <= _LAST_DAY:
             month_first.append(value)
-        elif second <= 12 < first <= 31:
+        elif second <= _LAST_MONTH < first <= _LAST_DAY:
             day_first.append(value)
-        elif first != second and first <= 12 and second <= 12:
+        elif first != second and max(first, second) <= _LAST_MONTH:
             open_.append(value)
     if not open_:
         # Nothing hangs on the order: each value has one reading at most.
@@ -162,9 +167,9 @@ def _month_leads(first: int, second: int, mark: str, order: Order | None) -> boo
         return False
     if order is not None:
         return order == "month-first"
-    if first == second or first > 12:  # noqa: PLR2004  (months)
+    if first == second or first > _LAST_MONTH:
         return False
-    return True if second > 12 else None  # noqa: PLR2004  (months)
+    return True if second > _LAST_MONTH else None
 
 
 def _month(found: re.Match[str]) -> int:

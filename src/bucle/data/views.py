@@ -219,7 +219,7 @@ def _require(frame: pl.DataFrame, name: str, role: str) -> None:
             f"Cannot find the {role} column '{name}' in the data",
             cause="bucle.toml names it in this dataset's section",
             did_you_mean=nearest(name, frame.columns),
-            code="bucle-139",
+            code="bucle-132",
         )
 
 
