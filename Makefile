@@ -50,7 +50,7 @@ format: $(READY)
 
 # The peers that figures are measured against live in an environment of their own.
 bench: $(READY) $(BENCH)/.ready
-	@PATH="$(ENV)/bin:$(BENCH)/bin:$$PATH" python bench/run.py
+	@PATH="$(ENV)/bin:$(BENCH)/bin:$$PATH" python -m bench
 
 $(BENCH)/.ready: requirements/bench.lock requirements/uv.lock requirements/install.sh
 	@requirements/install.sh "$(PYTHON)" "$(BENCH)" requirements/bench.lock

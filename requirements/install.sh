@@ -20,7 +20,7 @@ tool="$here/.env-uv"
 }
 
 if [ ! -x "$tool/bin/uv" ]; then
-    "$python" -m pip install --quiet --disable-pip-version-check --no-input \
+    "$python" -m pip install -qq --root-user-action=ignore --disable-pip-version-check --no-input \
         --require-hashes --only-binary :all: \
         --target "$tool" --upgrade --requirement "$here/requirements/uv.lock" || rm -rf "$tool"
 fi
@@ -47,9 +47,9 @@ with_uv() {
 
 with_pip() {
     [ -x "$folder/bin/pip" ] || "$python" -m venv --clear "$folder"
-    "$folder/bin/pip" install --quiet --disable-pip-version-check --no-input --require-hashes \
+    "$folder/bin/pip" install -qq --disable-pip-version-check --no-input --require-hashes \
         --requirement "$lock"
-    [ -z "$package" ] || "$folder/bin/pip" install --quiet --disable-pip-version-check --no-input --no-deps \
+    [ -z "$package" ] || "$folder/bin/pip" install -qq --disable-pip-version-check --no-input --no-deps \
         --no-build-isolation --editable "$package"
 }
 
