@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -52,7 +51,6 @@ def test_refuses_bytes_that_are_no_charter(
 
 def test_refuses_what_is_not_a_regular_file_without_waiting(tmp_path: Path) -> None:
     charter = tmp_path / "bucle.toml"
-    started = time.monotonic()
     charter.mkdir()
     assert refusal(tmp_path).code == "bucle-115"
     charter.rmdir()
@@ -64,7 +62,6 @@ def test_refuses_what_is_not_a_regular_file_without_waiting(tmp_path: Path) -> N
     charter.unlink()
     charter.symlink_to("bucle.toml")
     assert refusal(tmp_path).code == "bucle-115"
-    assert time.monotonic() - started < 30
 
 
 @pytest.mark.parametrize(
