@@ -48,7 +48,7 @@ def test_falls_back_on_the_table_around_a_key() -> None:
 )
 def test_gets_through_a_large_text_of_nothing_useful(text: str) -> None:
     # Any of these would not end within the day if the time grew with the square of the length.
-    assert len(key_lines(text)) <= 1
+    assert len(key_lines(text)) <= 2
 
 
 @pytest.mark.parametrize("text", ["a." * 500_000 + "b = 1", "[" + "a." * 500_000 + "b]"])
