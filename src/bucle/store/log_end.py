@@ -106,10 +106,10 @@ def repair_end(connection: sqlite3.Connection, end: LogEnd, *, clock: Clock) -> 
     """
     sql = load_queries("log")
     good = end.good
-    cause = find_fault(connection)
-    if cause:
-        raise LogDamagedError(position=good.position + 1, cause=f"SQLite says: {cause}")
     place = good.position + 1
+    # A bad page can hide events: what it hides must not be buried under new ones.
+    if fault := find_fault(connection):
+        raise LogDamagedError(position=place, cause=f"SQLite says: {fault}")
     connection.execute(sql["keep_torn"], (good.position, place))
     connection.execute(sql["delete_torn"], (good.position,))
     if end.lost.position > good.position:

@@ -54,12 +54,11 @@ def open_database(path: Path) -> sqlite3.Connection | None:
     """
     connection = _connect(path, "mode=rw")
     try:
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA fullfsync = ON")
         if _is_unborn(connection):
             connection.close()
             return None
         _refuse_stranger(connection, path)
+        _make_durable(connection)
     except BaseException:
         connection.close()
         raise
@@ -104,9 +103,7 @@ def create_database(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = _connect(path, "mode=rwc")
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA fullfsync = ON")
+        _make_durable(connection)
         if _is_unborn(connection):
             connection.execute(sql["begin"])
             connection.execute(sql["create_events"])
@@ -158,6 +155,12 @@ def _connect(path: Path | str, mode: str) -> sqlite3.Connection:
     return connection
 
 
+def _make_durable(connection: sqlite3.Connection) -> None:
+    """Write ahead and wait for the disk at each commit; macOS needs to be asked for that twice."""
+    for setting in ("journal_mode = WAL", "synchronous = FULL", "fullfsync = ON"):
+        connection.execute(f"PRAGMA {setting}")
+
+
 def _number(connection: sqlite3.Connection, query: str) -> int:
     """Return the one number a query gives."""
     return int(connection.execute(query).fetchone()[0])
@@ -174,6 +177,11 @@ def _refuse_stranger(connection: sqlite3.Connection, path: Path) -> None:
     found = _number(connection, "PRAGMA user_version")
     if _number(connection, "PRAGMA application_id") != _APPLICATION or found < FORMAT:
         raise LogDamagedError(position=1, cause=f"{str(path)!r} does not say that it is a log")
+    with path.open("rb") as stream:
+        versions = stream.read(20)[18:]
+    # Anything else makes SQLite read a file but not write it, with no word of why.
+    if versions not in {b"\x01\x01", b"\x02\x02"}:
+        raise LogDamagedError(position=1, cause=f"the header of {str(path)!r} is damaged")
     if found > FORMAT:
         raise LogError(
             f"Cannot open the log {str(path)!r}: a newer Bucle wrote it",

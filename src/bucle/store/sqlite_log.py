@@ -55,6 +55,7 @@ class SqliteLog:
         self._process = 0
         # Up to here this object has followed the chain; a write need not follow it again.
         self._checked = START
+        self._is_sound = False
         self._sql = load_queries("log")
 
     def append(self, drafts: Sequence[Draft], *, expected: int | None = None) -> tuple[Event, ...]:
@@ -71,6 +72,7 @@ class SqliteLog:
         lock = exclusive(self.path.with_suffix(".lock"))
         with self._guard, lock, self._writing() as connection:
             end = inspect_end(connection, self._anchor.read(), checked=self._checked)
+            self._refuse_fault(connection, after=end.good)
             if expected is not None and expected != end.good.position:
                 raise StalePositionError(expected=expected, actual=end.good.position)
             head = repair_end(connection, end, clock=self._clock) if end.reason else end.good
@@ -154,6 +156,12 @@ class SqliteLog:
             if connection is None:
                 return f"the log is empty, the head file records event {anchor.position}"
             return recorded_reason(connection, anchor, end=end)
+
+    def _refuse_fault(self, connection: sqlite3.Connection, *, after: Head) -> None:
+        """Refuse to write into a file whose structure is damaged; asked once an object."""
+        if not self._is_sound and (fault := find_fault(connection)):
+            raise LogDamagedError(position=after.position + 1, cause=f"SQLite says: {fault}")
+        self._is_sound = True
 
     def _structure(self, *, after: Head) -> str:
         """Return what SQLite's own check finds wrong with the file."""
