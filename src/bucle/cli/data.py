@@ -7,8 +7,8 @@ import msgspec
 
 from bucle.cli.handler import Handler, project_arguments, project_folder
 from bucle.cli.terminal import Terminal, plural
-from bucle.loop.datasets import (
-    add_rows,
+from bucle.loop.datasets import add_rows
+from bucle.loop.inspection import (
     check_dataset,
     describe_dataset,
     diff_dataset,
@@ -171,9 +171,7 @@ def _quarantine(options: Namespace, terminal: Terminal) -> int:
         terminal.answer({"dataset": options.dataset, "exported": count, "file": options.export})
         if not terminal.json:
             terminal.say(f"{plural(count, 'row')} written to {options.export}")
-            terminal.say(
-                f"Correct them, then: bucle data add {options.dataset} {options.export}"
-            )
+            terminal.say(f"Correct them, then: bucle data add {options.dataset} {options.export}")
         return 0
     held = list_quarantine(workspace, options.dataset)
     terminal.answer([msgspec.to_builtins(row) for row in held])

@@ -44,9 +44,7 @@ class Terminal:
 
     def paragraph(self, text: str, *, indent: str = "") -> None:
         """Print words folded to the terminal's width."""
-        self.say(
-            textwrap.fill(text, self.width, initial_indent=indent, subsequent_indent=indent)
-        )
+        self.say(textwrap.fill(text, self.width, initial_indent=indent, subsequent_indent=indent))
 
     def table(self, rows: Sequence[Sequence[str]], *, header: Sequence[str] = ()) -> None:
         """Print rows as aligned columns; the last column takes what is left of the width."""
@@ -106,7 +104,9 @@ def plural(count: int, noun: str) -> str:
 
 
 def _is_number(text: str) -> bool:
-    return text in {"", "-", "–"} or text.strip("+-%$").replace(",", "").replace(".", "", 1).isdigit()
+    return (
+        text in {"", "-", "–"} or text.strip("+-%$").replace(",", "").replace(".", "", 1).isdigit()
+    )
 
 
 def _printable(text: str, encoding: str | None) -> str:

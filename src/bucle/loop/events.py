@@ -4,7 +4,7 @@ A class is what this version of Bucle writes; reading keeps kinds and fields it 
 that an older Bucle can carry a newer log. Imports nothing heavy and does no I/O.
 """
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Struct
@@ -17,6 +17,7 @@ __all__ = [
     "DataAdded",
     "Fact",
     "LogRepaired",
+    "Origin",
     "Promoted",
     "RolledBack",
     "RunFinished",
@@ -27,6 +28,9 @@ __all__ = [
     "draft_fact",
     "read_fact",
 ]
+
+
+Origin = Literal["source", "files"]
 
 
 class Fact(Struct, frozen=True, kw_only=True):
@@ -45,7 +49,11 @@ class SourceFile(Struct, frozen=True, kw_only=True):
 
 
 class DataAdded(Fact, frozen=True, kw_only=True):
-    """Rows were offered to a dataset; `data_version` stays when nothing in it changed."""
+    """Rows were offered to a dataset; `data_version` stays when nothing in it changed.
+
+    `origin` tells whether they came from the charter's source or from files named by hand;
+    `rules` is the digest of the settings, the contract and the preparation they went through.
+    """
 
     kind: ClassVar[str] = "data_added"
 
@@ -58,9 +66,13 @@ class DataAdded(Fact, frozen=True, kw_only=True):
     added: int
     changed: int
     unchanged: int
+    removed: int = 0
     quarantined: int
+    corrected: int = 0
     coerced: tuple[Coercion, ...] = ()
     files: tuple[SourceFile, ...] = ()
+    origin: Origin = "files"
+    rules: str = ""
 
 
 class RunStarted(Fact, frozen=True, kw_only=True):
@@ -159,7 +171,6 @@ KINDS: dict[str, type[Fact]] = {
     )
 }
 
-_F = TypeVar("_F", bound=Fact)
 
 
 def draft_fact(fact: Fact, *, clock: Clock, actor: str, cause: str = "") -> Draft:

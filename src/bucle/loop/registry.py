@@ -133,9 +133,7 @@ def promote_model(workspace: Workspace, name: str, *, because: str = "") -> Cham
     raise _crowded("promote", name)
 
 
-def roll_back(
-    workspace: Workspace, *, to: str | None = None, because: str = ""
-) -> ChampionChange:
+def roll_back(workspace: Workspace, *, to: str | None = None, because: str = "") -> ChampionChange:
     """Put an earlier champion back: the last good one, or the one that is named.
 
     Raises:

@@ -15,7 +15,6 @@ from bucle.loop.events import (
     RolledBack,
     RunFinished,
     RunStarted,
-    SourceFile,
     VerdictGiven,
     read_fact,
 )
@@ -43,7 +42,7 @@ class VersionRecord(Struct, frozen=True, kw_only=True):
 
 
 class DatasetRecord(Struct, frozen=True, kw_only=True):
-    """All that happened to one dataset; `files` are those the last addition was made from."""
+    """All that happened to one dataset."""
 
     name: str
     additions: tuple[VersionRecord, ...]
@@ -62,9 +61,10 @@ class DatasetRecord(Struct, frozen=True, kw_only=True):
         return tuple(first[number] for number in sorted(first) if number > 0)
 
     @property
-    def files(self) -> tuple[SourceFile, ...]:
-        """The files of the last addition."""
-        return self.additions[-1].fact.files
+    def last_sync(self) -> DataAdded | None:
+        """The last addition from the charter's source; None when there was none."""
+        facts = (addition.fact for addition in reversed(self.additions))
+        return next((fact for fact in facts if fact.origin == "source"), None)
 
 
 class RunRecord(Struct, frozen=True, kw_only=True):
@@ -138,9 +138,7 @@ class _Builder:
     def _finish_run(self, event: Event, fact: RunFinished) -> None:
         run = self.runs.get(fact.run)
         if run is not None:
-            self.runs[fact.run] = msgspec.structs.replace(
-                run, finished_at=event.at, finished=fact
-            )
+            self.runs[fact.run] = msgspec.structs.replace(run, finished_at=event.at, finished=fact)
         for model in dict.fromkeys(name for name in (fact.tested, fact.model) if name):
             known = self.models.get(model)
             runs = known.runs if known else ()

@@ -4,6 +4,7 @@ They run in a worker; each returns one artifact. Frames come from a table at the
 log names, never from its latest one.
 """
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,10 @@ def find_cut(
     frame = DeltaTables(Path(tables)).read(dataset, version=table_version)
     rules = msgspec.convert(settings, DatasetSettings)
     views = view_pair(frame, rules, holdout=holdout, moment=moment, seed=seed)
+    end = views.end or _latest_time(views.newer, rules)
     return {
         "cut": to_iso(views.cut) if views.cut else None,
-        "end": to_iso(views.end) if views.end else None,
+        "end": to_iso(end) if end else None,
         "train_rows": views.train.height,
         "newer_rows": views.newer.height,
         "warnings": list(views.warnings),
@@ -84,10 +86,11 @@ def take_view(
     return views.train if part == "train" else views.newer
 
 
-def keep_newer(frame: pl.DataFrame, *, event_time: str | None, cut: str | None) -> pl.DataFrame:
-    """Keep the rows that training has not seen; a frame without event times stays whole."""
-    if cut is None or event_time is None or event_time not in frame.columns:
-        return frame
+def keep_newer(value: Any, *, event_time: str | None, cut: str | None) -> Any:
+    """Keep the rows that training has not seen; what has no event times stays whole."""
+    if not isinstance(value, pl.DataFrame) or event_time not in value.columns or cut is None:
+        return value
+    frame = value
     moment = from_iso(cut)
     dtype = frame.schema[event_time]
     naive = dtype == pl.Date or (isinstance(dtype, pl.Datetime) and dtype.time_zone is None)
@@ -117,3 +120,11 @@ def find_suspects(
         for suspect in suspects
         if all(column in features for column in suspect.columns)
     ]
+
+
+def _latest_time(frame: pl.DataFrame, settings: DatasetSettings) -> datetime | None:
+    """Return the last moment that the data itself knows of: the present of a run without one."""
+    names = [name for name in (settings.event_time, settings.label_time) if name]
+    found = [frame[name].cast(pl.Datetime("us")).max() for name in names]
+    times = [moment.replace(tzinfo=UTC) for moment in found if isinstance(moment, datetime)]
+    return max(times, default=None)

@@ -14,6 +14,8 @@ from bucle.clock import SystemClock
 from bucle.errors import UsageError
 from bucle.loop.events import Fact, draft_fact
 from bucle.loop.state import State, fold
+from bucle.pipeline.code import CodeReader
+from bucle.pipeline.modules import Modules
 from bucle.store.file_blobs import FileBlobs
 from bucle.store.sqlite_log import SqliteLog
 from bucle.types import Clock, Event, Log, Tables
@@ -61,6 +63,11 @@ class Workspace:
         from bucle.store.delta_tables import DeltaTables  # noqa: PLC0415  (heavy, used late)
 
         return DeltaTables(self.home / "tables")
+
+    @cached_property
+    def code_reader(self) -> CodeReader:
+        """Reads the project's code, each file once."""
+        return CodeReader(Modules(self.root, memory=self.home / "cache" / "facts"))
 
     @property
     def packages(self) -> Path:

@@ -1,0 +1,159 @@
+"""`bucle run`: data, pipeline, gate, champion; what happened at each stage."""
+
+from argparse import ArgumentParser, Namespace
+
+import msgspec
+
+from bucle.cli.handler import Handler, project_arguments, project_folder
+from bucle.cli.terminal import Terminal, plural
+from bucle.clock import from_iso, to_iso
+from bucle.errors import UsageError
+from bucle.gates.report import describe
+from bucle.loop.training import RunOutcome, run_project
+from bucle.loop.workspace import open_workspace
+from bucle.pipeline.progress import choose_progress
+
+__all__ = ["RUN"]
+
+_ANSWER_IS_NO = 1
+_REQUEST_IS_WRONG = 2
+_METRICS_SHOWN = 8
+
+
+def _arguments(parser: ArgumentParser) -> None:
+    project_arguments(parser)
+    parser.add_argument(
+        "--as-of", metavar="TIME", help="pretend that it is this moment: 2026-01-31"
+    )
+    parser.add_argument(
+        "--explain", action="store_true", help="say for each step why it ran or did not"
+    )
+
+
+def _call(options: Namespace, terminal: Terminal) -> int:
+    workspace = open_workspace(project_folder(options), overrides=options.set)
+    outcome = run_project(
+        workspace, moment=_moment(options.as_of), progress=choose_progress()
+    )
+    terminal.answer(_document(outcome))
+    if not terminal.json:
+        _tell(outcome, terminal, explain=options.explain)
+    if outcome.state != "done":
+        return _REQUEST_IS_WRONG
+    return _ANSWER_IS_NO if outcome.verdict and outcome.verdict.outcome == "fail" else 0
+
+
+def _moment(text: str | None) -> str | None:
+    if text is None:
+        return None
+    try:
+        return to_iso(from_iso(text))
+    except ValueError as error:
+        raise UsageError(
+            f"Cannot read the moment {text!r}",
+            cause=str(error),
+            attempt="bucle run --as-of 2026-01-31",
+        ) from error
+
+
+def _document(outcome: RunOutcome) -> dict[str, object]:
+    return {
+        "run": outcome.run,
+        "state": outcome.state,
+        "data": [
+            {
+                "dataset": data.dataset,
+                "version": data.version,
+                "rows": data.rows,
+                "fingerprint": data.fingerprint,
+                "added": data.added,
+                "quarantined": data.quarantined,
+            }
+            for data in outcome.data
+        ],
+        "steps": [msgspec.to_builtins(step) for step in outcome.steps],
+        "metrics": outcome.metrics,
+        "model": outcome.model,
+        "cut": outcome.cut,
+        "verdict": msgspec.to_builtins(outcome.verdict) if outcome.verdict else None,
+        "champion": outcome.champion,
+        "promoted": outcome.promoted,
+        "warnings": list(outcome.warnings),
+        "error": outcome.error,
+    }
+
+
+def _tell(outcome: RunOutcome, terminal: Terminal, *, explain: bool) -> None:
+    _tell_data(outcome, terminal)
+    _tell_steps(outcome, terminal, explain=explain)
+    if outcome.error:
+        terminal.say()
+        terminal.warn(outcome.error)
+        return
+    _tell_model(outcome, terminal)
+    if outcome.verdict:
+        terminal.say("\ngate")
+        for line in describe(outcome.verdict):
+            terminal.say(f"  {line}")
+    if outcome.model:
+        _tell_champion(outcome, terminal)
+
+
+def _tell_data(outcome: RunOutcome, terminal: Terminal) -> None:
+    terminal.say("data")
+    terminal.table(
+        [
+            [
+                f"  {data.dataset}",
+                f"version {data.version}",
+                plural(data.rows, "row"),
+                f"{data.added:,} added" if data.read else "unchanged",
+                f"{plural(data.quarantined, 'row')} in quarantine" if data.quarantined else "",
+            ]
+            for data in outcome.data
+        ]
+    )
+
+
+def _tell_steps(outcome: RunOutcome, terminal: Terminal, *, explain: bool) -> None:
+    terminal.say("\nsteps")
+    terminal.table(
+        [
+            [
+                f"  {step.name}",
+                step.state,
+                f"{step.seconds:.2f} s" if step.state == "ran" else "",
+                f"{step.rows:,} rows" if step.rows is not None else "",
+                step.why if explain or step.state in {"failed", "skipped"} else "",
+            ]
+            for step in outcome.steps
+        ]
+    )
+
+
+def _tell_model(outcome: RunOutcome, terminal: Terminal) -> None:
+    if outcome.model:
+        terminal.say("\nmodel")
+        until = f"learned from what was known on {outcome.cut[:10]}" if outcome.cut else ""
+        terminal.say(f"  {outcome.model}  {until}".rstrip())
+    if outcome.metrics:
+        shown = list(outcome.metrics.items())
+        terminal.table([[f"  {name}", f"{value:.4g}"] for name, value in shown])
+    for warning in outcome.warnings:
+        terminal.paragraph(warning, indent="  ! ")
+
+
+def _tell_champion(outcome: RunOutcome, terminal: Terminal) -> None:
+    terminal.say("\nchampion")
+    if outcome.promoted:
+        before = f" (before: {outcome.previous})" if outcome.previous else ""
+        terminal.say(f"  {outcome.champion}{before}")
+    elif outcome.champion:
+        terminal.say(f"  {outcome.champion} stays")
+    else:
+        terminal.say("  none yet")
+    for note in outcome.notes:
+        terminal.paragraph(note, indent="  ")
+
+
+RUN = Handler(_arguments, _call, "bucle run --set model.learning_rate=0.05 --explain")

@@ -1,0 +1,169 @@
+"""Adding to datasets, and keeping up with the sources that the charter names.
+
+Rows are written first and the event after them; a crash in between leaves a table version that
+the log does not name, and the next addition starts again from the one that it does name.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from bucle.charter.settings import DatasetSettings
+from bucle.data.places import find_sources
+from bucle.errors import UnknownNameError, nearest
+from bucle.ids import digest_file, digest_json
+from bucle.loop.events import DataAdded, Origin, SourceFile
+from bucle.loop.state import DatasetRecord
+from bucle.loop.workspace import Workspace
+from bucle.store.locks import exclusive
+from bucle.types import DataVersion
+
+__all__ = ["Addition", "add_rows", "dataset_settings", "sync_sources"]
+
+
+class Addition(Struct, frozen=True, kw_only=True):
+    """What an addition did, as it stands in the log; `is_new` says whether it made a version."""
+
+    fact: DataAdded
+    is_new: bool
+    notes: tuple[str, ...] = ()
+
+
+def add_rows(workspace: Workspace, name: str, files: Sequence[Path] = ()) -> Addition:
+    """Add the rows of files, or of the dataset's source, as a new data version.
+
+    Raises:
+        UnknownNameError: The charter has no such dataset.
+        SourceError: A file cannot be read as asked.
+        ContractError: The contract cannot be used.
+    """
+    settings = dataset_settings(workspace, name)
+    if files:
+        return _add(workspace, name, settings, list(files), origin="files")
+    places = find_sources(settings, root=workspace.root)
+    return _add(workspace, name, settings, list(places), origin="source")
+
+
+def sync_sources(workspace: Workspace) -> tuple[Addition, ...]:
+    """Add what has changed in the sources that the charter names; reads nothing else.
+
+    Files count as changed by their content, not by their time; a changed contract, preparation
+    or setting counts as well. A query is asked anew each time.
+    """
+    datasets = workspace.state().datasets
+    additions = []
+    for name, settings in workspace.charter.data.items():
+        if not settings.source:
+            continue
+        places = find_sources(settings, root=workspace.root)
+        if not _is_current(workspace, name, places, datasets.get(name)):
+            additions.append(_add(workspace, name, settings, list(places), origin="source"))
+    return tuple(additions)
+
+
+def dataset_settings(workspace: Workspace, name: str) -> DatasetSettings:
+    """Return `[data.NAME]`; raise UnknownNameError when the charter has none."""
+    known = workspace.charter.data
+    if name not in known:
+        raise UnknownNameError(
+            f"There is no dataset {name!r}",
+            cause="bucle.toml has " + (", ".join(known) or "no [data.NAME] section"),
+            did_you_mean=nearest(name, list(known)),
+            code="bucle-226",
+        )
+    return known[name]
+
+
+def _is_current(
+    workspace: Workspace, name: str, places: Sequence[Path | str], record: DatasetRecord | None
+) -> bool:
+    last = record.last_sync if record else None
+    if last is None or any(isinstance(place, str) for place in places):
+        return False
+    digests = {digest_file(place) for place in places if isinstance(place, Path)}
+    return digests == {file.digest for file in last.files} and last.rules == _rules(
+        workspace, workspace.charter.data[name]
+    )
+
+
+def _rules(workspace: Workspace, settings: DatasetSettings) -> str:
+    """Return the digest of all that decides what becomes of a row."""
+    reader = workspace.code_reader
+    codes = [
+        reader.of_project(call)
+        for call in (settings.contract, settings.prepare)
+        if call is not None
+    ]
+    return digest_json(
+        [msgspec.to_builtins(settings), [[code.parts, code.libraries] for code in codes]]
+    )
+
+
+def _add(
+    workspace: Workspace,
+    name: str,
+    settings: DatasetSettings,
+    places: list[Path | str],
+    *,
+    origin: Origin,
+) -> Addition:
+    from bucle.data.ingest import ingest  # noqa: PLC0415  (heavy; not on the path of a no-op)
+    from bucle.data.sources import read_source  # noqa: PLC0415
+
+    raw = read_source(places, settings, root=workspace.root)
+    # One writer at a time for a dataset: rows, then event, without another addition in between.
+    with exclusive(workspace.home / "locks" / f"{name}.lock"):
+        record = workspace.state().datasets.get(name)
+        current = record.current if record else None
+        names = {file.name for file in raw.files}
+        done = ingest(
+            raw,
+            dataset=name,
+            settings=settings,
+            root=workspace.root,
+            tables=workspace.tables,
+            current=current,
+            mirror=origin == "source" and _mirrors(record, settings, names),
+        )
+        version = done.version or DataVersion(
+            dataset=name, version=0, table_version=-1, rows=0, fingerprint=""
+        )
+        fact = DataAdded(
+            dataset=name,
+            data_version=version.version,
+            table_version=version.table_version,
+            rows=version.rows,
+            fingerprint=version.fingerprint,
+            read=done.read,
+            added=done.added,
+            changed=done.changed,
+            unchanged=done.unchanged + done.repeated,
+            removed=done.removed,
+            quarantined=done.quarantined,
+            corrected=done.corrected,
+            coerced=done.coerced,
+            files=tuple(
+                SourceFile(name=file.name, digest=file.digest, bytes=file.bytes)
+                for file in done.files
+            ),
+            origin=origin,
+            rules=_rules(workspace, settings),
+        )
+        workspace.record(fact)
+    return Addition(fact=fact, is_new=done.is_new, notes=done.notes)
+
+
+def _mirrors(record: DatasetRecord | None, settings: DatasetSettings, names: set[str]) -> bool:
+    """Tell whether the source is all there is, so that a row it lost is a row that goes.
+
+    Without a key an edited row cannot be told from a new one; so as long as every row came from
+    the source, and none of its files has gone, the dataset is what its source is.
+    """
+    if record is None or settings.key:
+        return False
+    facts = [addition.fact for addition in record.additions]
+    return all(fact.origin == "source" for fact in facts) and all(
+        file.name in names for fact in facts for file in fact.files
+    )
