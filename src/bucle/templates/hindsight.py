@@ -1,0 +1,110 @@
+"""Columns that look as if they were known only in hindsight, together with the label.
+
+A careful guess for a table nobody has described: what is nearly the target, renames it, is filled
+in only with it, or adds up to it. Reads frames; must not import readers.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from bucle.data.leaks import find_leaks
+
+__all__ = ["find_late_columns"]
+
+_TWIN = 0.95  # rank correlation that nothing known beforehand is expected to have
+_SUM = 0.98  # share of the variance that other columns may add up to
+_FEWEST = 100
+_MOST_ROWS = 20_000
+_MOST_COLUMNS = 60
+_SPAN = 10  # rows a column, so that a fit says something
+
+
+def find_late_columns(
+    frame: pl.DataFrame,
+    *,
+    target: str,
+    event_time: str | None,
+    label_time: str | None,
+    without: Sequence[str] = (),
+) -> dict[str, str]:
+    """Return suspicious columns, each with what shows it.
+
+    Args:
+        frame: Typed rows with the target.
+        target: The column predicted.
+        event_time: When the prediction is made.
+        label_time: When the truth became known.
+        without: Columns that have another part, such as the key.
+    """
+    asked = [name for name in frame.columns if name not in {*without, target}]
+    found: dict[str, str] = {}
+    for suspect in find_leaks(
+        frame.select(*asked, target), target=target, event_time=event_time, label_time=label_time
+    ):
+        for name in suspect.columns:
+            if name not in {event_time, label_time}:
+                found.setdefault(name, suspect.evidence)
+    if not frame.schema[target].is_numeric():
+        return found
+    numbers = [name for name in asked if frame.schema[name].is_numeric() and name not in found]
+    known = frame.select(pl.col(*numbers, target).cast(pl.Float64).fill_nan(None)).drop_nulls(
+        target
+    )
+    for name in numbers:
+        same = _rank_correlation(known, name, target)
+        if abs(same) >= _TWIN:
+            found[name] = f"its rank correlation with the target is {same:.2f}"
+    rest = [name for name in numbers if name not in found]
+    for name in _summands(known, rest, target):
+        found[name] = "with other columns it adds up to the target"
+    return found
+
+
+def _rank_correlation(known: pl.DataFrame, name: str, target: str) -> float:
+    pair = known.select(name, target).drop_nulls()
+    if pair.height < _FEWEST:
+        return 0.0
+    same = pair.select(pl.corr(name, target, method="spearman")).item()
+    return float(same) if same is not None and np.isfinite(same) else 0.0
+
+
+def _summands(known: pl.DataFrame, names: Sequence[str], target: str) -> list[str]:
+    """Return the columns to take away until the rest no longer adds up to the target.
+
+    Least squares on at most 20,000 rows, evenly spaced; a missing value counts as the mean.
+    """
+    rows = known.gather_every(max(1, known.height // _MOST_ROWS))
+    usable = [name for name in names if rows[name].null_count() < rows.height]
+    taken: list[str] = []
+    matrix = rows.select(pl.col(*usable, target).fill_null(strategy="mean")).to_numpy()
+    finite = np.isfinite(matrix).all(axis=1)
+    matrix = matrix[finite]
+    spread = matrix.std(axis=0)
+    if len(matrix) < _FEWEST or spread[-1] == 0:
+        return taken
+    near = np.abs(np.corrcoef(matrix[:, spread > 0], rowvar=False)[-1])
+    order = np.flatnonzero(spread > 0)[:-1][np.argsort(-near[:-1], kind="stable")]
+    left = [int(column) for column in order[:_MOST_COLUMNS]]
+    goal = matrix[:, -1]
+    while left and len(matrix) >= _SPAN * len(left):
+        if _explained(matrix[:, left], goal) < _SUM:
+            break
+        without = [
+            _explained(matrix[:, [other for other in left if other != column]], goal)
+            for column in left
+        ]
+        taken.append(usable[left.pop(int(np.argmin(without)))])
+    return taken
+
+
+def _explained(columns: np.ndarray[tuple[int, int]], goal: np.ndarray[tuple[int]]) -> float:
+    """Return the share of the variance that a linear fit explains."""
+    if not columns.shape[1]:
+        return 0.0
+    scaled = (columns - columns.mean(axis=0)) / columns.std(axis=0)
+    centred = goal - goal.mean()
+    weights, *_ = np.linalg.lstsq(scaled, centred, rcond=None)
+    left = centred - scaled @ weights
+    return float(1 - (left @ left) / (centred @ centred))
