@@ -19,7 +19,7 @@ from types import CodeType, ModuleType
 from bucle.errors import CharterError, UnknownNameError, nearest
 from bucle.ids import digest_bytes
 
-__all__ = ["check_name", "load_name", "resolve_inside", "split_reference"]
+__all__ = ["check_name", "load_name", "loaded_sources", "resolve_inside", "split_reference"]
 
 _MAX_PATH = 1024
 _MAX_SOURCE = 1_000_000
@@ -110,6 +110,17 @@ def load_name(root: Path, reference: str) -> object:
     except AttributeError:
         raise _unknown_name(file, name, sorted(vars(module))) from None
     return found
+
+
+def loaded_sources() -> dict[str, str]:
+    """Return the project's files that this process has imported, each with its digest.
+
+    The digest is that of the bytes that were compiled, whatever stands in the file by now.
+    """
+    root = _MODULES.root
+    if root is None:
+        return {}
+    return {path.relative_to(root).as_posix(): digest for path, digest in _MODULES.digests.values()}
 
 
 # ---- modules ----------------------------------------------------------------

@@ -267,10 +267,7 @@ def _from_json(value: Any) -> Any:
     if isinstance(value, dict):
         if len(value) == 1 and "$number" in value:
             return _NUMBERS[value["$number"]]
-        return {
-            name[1:] if name.startswith("$") else name: _from_json(item)
-            for name, item in value.items()
-        }
+        return {name.removeprefix("$"): _from_json(item) for name, item in value.items()}
     return value
 
 

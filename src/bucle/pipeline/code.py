@@ -31,6 +31,7 @@ class CodeReader:
         self.modules = modules
         self.libraries = libraries or Libraries()
         self._files: dict[Path, str] = {}
+        self._reached: dict[str, Reached] = {}
 
     def of_project(self, call: str, *, parameters: Mapping[str, Any] | None = None) -> Code:
         """Return the code of `file.py:name` with everything of the project it reaches.
@@ -47,7 +48,9 @@ class CodeReader:
         """
         file, _, name = call.rpartition(":")
         module = self.modules.of_file(file)
-        found = reach(self.modules, module=module, name=name)
+        if call not in self._reached:
+            self._reached[call] = reach(self.modules, module=module, name=name)
+        found = self._reached[call]
         parts = dict(found.parts)
         for path in self._named_files(found, parameters or {}):
             relative = path.relative_to(self.modules.root).as_posix()

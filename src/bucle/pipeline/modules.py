@@ -12,7 +12,7 @@ import msgspec
 from bucle.errors import PipelineError
 from bucle.ids import digest_bytes
 from bucle.pipeline.facts import FACTS_VERSION, ModuleFacts
-from bucle.store.files import write_whole
+from bucle.pipeline.kept import Kept, MemoryKept
 
 __all__ = ["Module", "Modules", "absolute_name"]
 
@@ -35,12 +35,12 @@ class Modules:
 
     Args:
         root: The project's folder.
-        memory: Folder where facts are kept by content; None keeps them for this object only.
+        kept: Where facts are kept by content; by default for this object only.
     """
 
-    def __init__(self, root: Path, *, memory: Path | None = None) -> None:
+    def __init__(self, root: Path, *, kept: Kept | None = None) -> None:
         self.root = root.resolve()
-        self._memory = memory
+        self._kept = kept or MemoryKept()
         self._known: dict[str, Module | None] = {}
         self._decoder = msgspec.json.Decoder(ModuleFacts)
 
@@ -115,20 +115,16 @@ class Modules:
     def _facts(self, source: bytes, *, file: str) -> ModuleFacts:
         python = f"{sys.version_info.major}.{sys.version_info.minor}"
         key = digest_bytes(f"{FACTS_VERSION} {python} ".encode() + source)
-        place = self._memory / key if self._memory else None
-        if place is not None:
+        content = self._kept.get("facts", key)
+        if content is not None:
             try:
-                digest, _, content = place.read_bytes().partition(b"\n")
-                if digest.decode() == digest_bytes(content):
-                    return self._decoder.decode(content)
-            except (OSError, UnicodeDecodeError, msgspec.MsgspecError):
-                pass  # not kept, or not whole: read again
+                return self._decoder.decode(content)
+            except msgspec.MsgspecError:
+                pass  # kept in another form: read again
         from bucle.pipeline.syntax import read_facts  # noqa: PLC0415  (the parser, when needed)
 
         facts = read_facts(source, file=file)
-        if place is not None:
-            content = msgspec.json.encode(facts)
-            write_whole(place, digest_bytes(content).encode() + b"\n" + content)
+        self._kept.put("facts", key, msgspec.json.encode(facts))
         return facts
 
     def _names(self, folder: Path, prefix: str) -> set[str]:
