@@ -20,9 +20,12 @@ tool="$here/.env-uv"
 }
 
 if [ ! -x "$tool/bin/uv" ]; then
-    "$python" -m pip install -qq --root-user-action=ignore --disable-pip-version-check --no-input \
+    "$python" -m pip install -qqq --root-user-action=ignore --disable-pip-version-check --no-input \
         --require-hashes --only-binary :all: \
-        --target "$tool" --upgrade --requirement "$here/requirements/uv.lock" || rm -rf "$tool"
+        --target "$tool" --upgrade --requirement "$here/requirements/uv.lock" || {
+        rm -rf "$tool"
+        echo "uv cannot be had here; going on with pip, which takes a minute" >&2
+    }
 fi
 
 mirror=${PIP_INDEX_URL:-$("$python" -m pip config get global.index-url 2>/dev/null || true)}
