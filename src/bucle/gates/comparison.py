@@ -76,7 +76,7 @@ def bound_mean(units: Units, *, rule: Rule) -> Interval:
     large loss that the sample has not shown yet is taken for a gain too often. Many: the
     asymptotic confidence sequence of Waudby-Smith et al. (2024), with the same correction.
 
-    Fewer than two units bound nothing: the bounds are infinite.
+    Fewer than two units, or values beyond all measure, bound nothing: the bounds are infinite.
 
     Example:
         >>> from bucle.gates.units import to_units
@@ -85,12 +85,12 @@ def bound_mean(units: Units, *, rule: Rule) -> Interval:
         1.493
     """
     values = units.values
-    if values.size == 0:
-        return Interval(estimate=math.nan, low=-math.inf, high=math.inf, spread=math.nan, units=0)
-    mean = float(values.mean())
-    if values.size == 1:
-        return Interval(estimate=mean, low=-math.inf, high=math.inf, spread=math.nan, units=1)
-    spread = float(values.std(ddof=1))
+    mean = float(values.mean()) if values.size else math.nan
+    spread = float(values.std(ddof=1)) if values.size > 1 else math.nan
+    if not (math.isfinite(mean) and math.isfinite(spread)):
+        return Interval(
+            estimate=mean, low=-math.inf, high=math.inf, spread=math.nan, units=units.count
+        )
     # Values that are all equal leave rounding dust in the deviation.
     if spread <= 4 * np.finfo(np.float64).eps * float(np.abs(values).max()):
         return Interval(estimate=mean, low=mean, high=mean, spread=0.0, units=units.count)
@@ -149,7 +149,7 @@ def power_factor(units: float, *, rule: Rule) -> float:
 def smallest_detectable(interval: Interval, *, rule: Rule) -> float | None:
     """Return the smallest true difference that would be seen with 80 % power on this many units.
 
-    None when there are fewer than two units.
+    None when there are fewer than two units, or their spread is beyond all measure.
 
     Example:
         >>> seen = Interval(estimate=0.0, low=0.0, high=0.0, spread=1.0, units=100)
@@ -159,7 +159,7 @@ def smallest_detectable(interval: Interval, *, rule: Rule) -> float | None:
     if not math.isfinite(interval.spread) or interval.units <= 1:
         return None
     factor = power_factor(interval.units, rule=rule)
-    return factor * interval.spread / math.sqrt(interval.units)
+    return finite_or_none(factor * interval.spread / math.sqrt(interval.units))
 
 
 def units_needed(interval: Interval, *, gap: float, rule: Rule) -> float | None:
@@ -171,8 +171,8 @@ def units_needed(interval: Interval, *, gap: float, rule: Rule) -> float | None:
         return None
     ratio = interval.spread / abs(gap)
     if rule.looks == "once":
-        found = (power_factor(math.inf, rule=rule) * ratio) ** 2
-        return found if found <= _MOST_UNITS else None
+        root = power_factor(math.inf, rule=rule) * ratio
+        return root**2 if root <= math.sqrt(_MOST_UNITS) else None
     if not _is_shown(float(_MOST_UNITS), ratio, rule):
         return None
     low, high = 1.0, float(_MOST_UNITS)

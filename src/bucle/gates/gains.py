@@ -71,9 +71,10 @@ def bound_gain(
     """
     difference = reference - challenger
     mean = float(reference.mean()) if reference.size else 0.0
-    scale = abs(mean) or 1.0
+    relative = 0.0 < abs(mean) < math.inf
+    scale = abs(mean) if relative else 1.0
     units = to_units(difference + math.copysign(margin, mean) * reference, clusters=clusters)
-    shifted = margin * abs(mean) / scale
+    shifted = margin if relative else 0.0
     interval = bound_mean(units, rule=rule)
     detectable = smallest_detectable(interval, rule=rule)
     return Gain(
@@ -81,7 +82,7 @@ def bound_gain(
         low=interval.low / scale - shifted,
         high=interval.high / scale - shifted,
         limit=-shifted + 0.0,
-        detectable=None if detectable is None else detectable / scale,
+        detectable=None if detectable is None else finite_or_none(detectable / scale),
         labels_needed=rows_needed(units, interval, gap=interval.estimate, rule=rule),
         same=bool(difference.size) and not difference.any(),
         shortage=say_shortage(units),

@@ -13,6 +13,8 @@ from bucle.types import Check
 
 __all__ = ["check_predictions", "find_fault"]
 
+_LARGEST = 1e100
+
 
 def check_predictions(
     truth: Floats,
@@ -23,7 +25,8 @@ def check_predictions(
 ) -> Check:
     """Answer whether all labels and predictions can be measured.
 
-    Finite, and for a classification labels of 0 or 1 and probabilities between them.
+    Finite, at most 1e100 in size so that their squares are numbers too, and for a classification
+    labels of 0 or 1 and probabilities between them.
     """
     faults = [
         f"{who}: {fault}"
@@ -45,6 +48,9 @@ def find_fault(values: Floats, *, kind: Kind = "regression", labels: bool = Fals
     bad = ~np.isfinite(values)
     if bad.any():
         return _count(bad, "are not finite numbers")
+    bad = np.abs(values) > _LARGEST
+    if bad.any():
+        return _count(bad, f"are beyond {_LARGEST:g} and cannot be squared")
     if kind == "classification":
         bad = ~np.isin(values, (0.0, 1.0)) if labels else (values < 0.0) | (values > 1.0)
         if bad.any():

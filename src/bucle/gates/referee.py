@@ -6,6 +6,7 @@ or loop.
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 from msgspec.structs import replace
 
 from bucle.charter.settings import GateSettings, Kpi
@@ -55,7 +56,9 @@ def judge(
     if evidence.rows == 0:
         checks.append(_no_rows())
     elif sound.outcome == "pass":
-        checks += _Bench(evidence, settings, kind, cost).checks(kpis)
+        # Absurd magnitudes overflow into infinities, which bound nothing and so decide nothing.
+        with np.errstate(all="ignore"):
+            checks += _Bench(evidence, settings, kind, cost).checks(kpis)
     checks += _other_checks(evidence, settings)
     return Verdict(
         outcome=_sum_up(checks),

@@ -5,6 +5,7 @@ Pure numpy; the same paired comparison as between challenger and champion.
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from bucle.charter.metrics import METRICS
@@ -49,7 +50,6 @@ def compare_refit(
         cost: Cost a row, for the metric `money`.
 
     Example:
-        >>> import numpy as np
         >>> truth = np.arange(1.0, 101.0)
         >>> compare_refit(truth, truth + 1.0, truth + 1.0, metric="mae").outcome
         'pass'
@@ -63,11 +63,13 @@ def compare_refit(
     )
     if broken.outcome != "pass":
         return broken
-    gain = bound_gain(
-        losses(metric, truth, tested, threshold=threshold, cost=cost),
-        losses(metric, truth, refit, threshold=threshold, cost=cost),
-        rule=Rule(confidence=confidence),
-        margin=tolerance,
-        clusters=clusters,
-    )
+    # Absurd magnitudes overflow into infinities, which bound nothing and so decide nothing.
+    with np.errstate(all="ignore"):
+        gain = bound_gain(
+            losses(metric, truth, tested, threshold=threshold, cost=cost),
+            losses(metric, truth, refit, threshold=threshold, cost=cost),
+            rule=Rule(confidence=confidence),
+            margin=tolerance,
+            clusters=clusters,
+        )
     return check_gain("refit", gain, over="its tested twin")

@@ -83,6 +83,15 @@ def test_looking_often_is_never_cheaper_than_looking_once() -> None:
         assert steps_from_mean(units, rule=Rule(looks="many")) > steps_from_mean(units, rule=Rule())
 
 
+@pytest.mark.parametrize("units", [30.0, 100.0, 1000.0, 1e5])
+@pytest.mark.parametrize("confidence", [0.9, 0.95, 0.99])
+@pytest.mark.parametrize("looks", ["once", "many"])
+def test_sharing_the_error_is_never_narrower(units: float, confidence: float, looks: str) -> None:
+    rule = Rule(confidence=confidence, looks=looks)
+    steps = [steps_from_mean(units, rule=rule.shared_by(questions)) for questions in range(1, 9)]
+    assert steps == sorted(steps)
+
+
 def test_a_shared_error_is_a_more_careful_rule() -> None:
     assert Rule(confidence=0.95).shared_by(5).confidence == pytest.approx(0.99)
     assert Rule(confidence=0.95).shared_by(0).confidence == pytest.approx(0.95)

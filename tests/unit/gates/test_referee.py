@@ -124,6 +124,14 @@ def test_predictions_that_are_no_numbers_fail_with_their_row(bad: float) -> None
     assert _named(verdict, "leaks").outcome == "pass"
 
 
+def test_predictions_beyond_all_measure_fail_with_their_row() -> None:
+    evidence = _evidence()
+    challenger = evidence.challenger.copy()
+    challenger[4] = -1e300
+    verdict = _judge(msgspec.structs.replace(evidence, challenger=challenger))
+    assert "beyond 1e+100" in _named(verdict, "predictions").why
+
+
 def test_labels_that_are_no_numbers_fail() -> None:
     evidence = _evidence()
     truth = evidence.truth.copy()
