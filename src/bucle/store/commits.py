@@ -38,17 +38,15 @@ def set_aside_torn(folder: Path) -> None:
             path.replace(path.with_name(path.name + _ASIDE))
 
 
-def set_aside_checkpoints(folder: Path) -> bool:
-    """Rename checkpoints, which only repeat the commits; tell whether there were any.
+def set_aside_checkpoints(folder: Path) -> None:
+    """Rename checkpoints, which only repeat what the commits say.
 
     For a table that does not open: a checkpoint or the pointer to it may be torn.
     """
     log = folder / "_delta_log"
-    found = [*log.glob("*.checkpoint*.parquet"), *log.glob("_last_checkpoint")]
-    for path in found:
+    for path in (*log.glob("*.checkpoint*.parquet"), *log.glob("_last_checkpoint")):
         with contextlib.suppress(FileNotFoundError):
             path.replace(path.with_name(path.name + _ASIDE))
-    return bool(found)
 
 
 def settle(folder: Path, version: int) -> None:

@@ -139,6 +139,7 @@ class DeltaTables:
         marker = self.folder / f".{name}.writing"
         with exclusive(self.folder / f".{name}.lock"), translated_errors("write", folder):
             set_aside_torn(folder)
+            _mend_checkpoints(folder)
             if marker.exists():
                 sweep_orphans(folder)
             marker.touch()
@@ -167,8 +168,7 @@ class DeltaTables:
             try:
                 table = DeltaTable(path, version=chosen)
             except DeltaError:
-                if not set_aside_checkpoints(folder):
-                    raise
+                _mend_checkpoints(folder)
                 table = DeltaTable(path, version=chosen)
             strange = set(table.protocol().reader_features or ()) - _READABLE_FEATURES
             if strange:
@@ -210,6 +210,15 @@ def _row_files(table: DeltaTable, folder: Path) -> list[Path]:
     """Return the files that hold a version's rows, in the order they were written."""
     added = pl.DataFrame(table.get_add_actions()).select("modification_time", "path")
     return [folder / unquote(path) for _, path in sorted(added.iter_rows())]
+
+
+def _mend_checkpoints(folder: Path) -> None:
+    """Set checkpoints aside if a table that has versions does not open with them."""
+    if latest_version(folder) is not None:
+        try:
+            DeltaTable(str(folder.absolute()))
+        except DeltaError:
+            set_aside_checkpoints(folder)
 
 
 @contextlib.contextmanager

@@ -94,10 +94,13 @@ def _read_plain(path: Path, digest: str) -> bytes:
             if path.is_symlink():
                 raise _mismatch(digest, "a link stands in its place") from error
             raise
-        with os.fdopen(descriptor, "rb") as stream:
+        try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise _mismatch(digest, "what stands in its place is not a plain file")
-            return stream.read()
+            with os.fdopen(descriptor, "rb", closefd=False) as stream:
+                return stream.read()
+        finally:
+            os.close(descriptor)
 
 
 def _sweep(path: Path) -> None:

@@ -137,6 +137,10 @@ def translated_sqlite(path: Path, *, position: int) -> Iterator[None]:
     """
     try:
         yield
+    except UnicodeDecodeError as error:
+        # What SQLite says of a damaged file can quote the damage.
+        cause = "SQLite cannot read the file"
+        raise LogDamagedError(position=position, cause=cause) from error
     except sqlite3.Error as error:
         raise _meaning(error, path, position) from error
 

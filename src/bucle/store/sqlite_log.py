@@ -213,7 +213,7 @@ class SqliteLog:
             try:
                 connection.execute(self._sql["begin"])
                 yield connection
-            except sqlite3.Error:
+            except (sqlite3.Error, UnicodeDecodeError):
                 # A connection whose write failed is not asked again.
                 self.close()
                 raise

@@ -1,0 +1,305 @@
+"""Tables on a disk: interrupted, torn, full and killed writes leave the version before."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from deltalake import DeltaTable
+from polars.testing import assert_frame_equal
+
+from bucle.errors import OutsideError, RequestError, UnknownNameError
+from bucle.store.delta_tables import DeltaTables
+from bucle.testing.faults import cut_file
+
+SOURCE = Path(__file__).resolve().parents[3] / "src"
+FRAME = pl.DataFrame({"a": range(1000), "b": ["text"] * 1000})
+
+
+def log_of(folder: Path) -> Path:
+    return folder / "sales" / "_delta_log"
+
+
+def commit_of(folder: Path, version: int) -> Path:
+    return log_of(folder) / f"{version:020}.json"
+
+
+def row_files(folder: Path) -> list[Path]:
+    return sorted((folder / "sales").glob("*.parquet"))
+
+
+def leave_folder(folder: Path) -> None:
+    (folder / "sales").mkdir(parents=True)
+
+
+def leave_rows(folder: Path) -> None:
+    leave_folder(folder)
+    FRAME.write_parquet(folder / "sales" / "part-00000-dead.parquet")
+
+
+def leave_half_rows(folder: Path) -> None:
+    leave_rows(folder)
+    cut_file(row_files(folder)[0], size=100)
+
+
+def leave_empty_log(folder: Path) -> None:
+    leave_rows(folder)
+    log_of(folder).mkdir()
+
+
+def leave_unfinished_commit(folder: Path) -> None:
+    leave_empty_log(folder)
+    (log_of(folder) / "_commit_12ab.json.tmp").write_text("{")
+    (log_of(folder) / "00000000000000000000.json#1").write_text("{")
+
+
+def leave_empty_commit(folder: Path) -> None:
+    leave_empty_log(folder)
+    commit_of(folder, 0).write_text("")
+
+
+def leave_half_commit(folder: Path) -> None:
+    DeltaTables(folder).write("sales", FRAME, mode="append")
+    cut_file(commit_of(folder, 0), size=commit_of(folder, 0).stat().st_size // 2)
+
+
+LEFTOVERS = [
+    leave_folder,
+    leave_rows,
+    leave_half_rows,
+    leave_empty_log,
+    leave_unfinished_commit,
+    leave_empty_commit,
+    leave_half_commit,
+]
+
+
+@pytest.mark.parametrize("leave", LEFTOVERS, ids=lambda leave: leave.__name__)
+@pytest.mark.parametrize("mode", ["append", "replace"])
+def test_interrupted_first_write_leaves_nothing_that_fails_to_open(
+    tmp_path: Path, leave: Callable[[Path], None], mode: str
+) -> None:
+    leave(tmp_path)
+    (tmp_path / ".sales.writing").touch()
+    tables = DeltaTables(tmp_path)
+    assert tables.version("sales") is None
+    with pytest.raises(UnknownNameError):
+        tables.read("sales")
+    assert tables.write("sales", FRAME, mode=mode) == 0
+    assert_frame_equal(tables.read("sales"), FRAME)
+    assert len(row_files(tmp_path)) == 1
+    assert not [path for path in log_of(tmp_path).iterdir() if path.name.startswith("_commit_")]
+    assert DeltaTable(str(tmp_path / "sales")).version() == 0
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
+def test_torn_newest_commit_leaves_the_version_before(tmp_path: Path, share: float) -> None:
+    tables = DeltaTables(tmp_path)
+    tables.write("sales", FRAME, mode="append")
+    tables.write("sales", FRAME.head(5), mode="replace")
+    commit = commit_of(tmp_path, 1)
+    cut_file(commit, size=int(commit.stat().st_size * share))
+    assert tables.version("sales") == 0
+    assert_frame_equal(tables.read("sales"), FRAME)
+    with pytest.raises(UnknownNameError):
+        tables.read("sales", version=1)
+    assert tables.write("sales", FRAME.head(7), mode="append") == 1
+    assert tables.read("sales").height == 1007
+    assert_frame_equal(tables.read("sales", version=0), FRAME)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", '{"version":1', '{"version":500,"size":3}', "\0" * 60, "null"]
+)
+def test_torn_last_checkpoint_still_opens(tmp_path: Path, text: str) -> None:
+    tables = DeltaTables(tmp_path)
+    for number in range(3):
+        tables.write("sales", pl.DataFrame({"a": [number]}), mode="append")
+    DeltaTable(str(tmp_path / "sales")).create_checkpoint()
+    (log_of(tmp_path) / "_last_checkpoint").write_text(text)
+    assert sorted(tables.read("sales")["a"].to_list()) == [0, 1, 2]
+    assert tables.read("sales", version=1).height == 2
+    assert tables.write("sales", pl.DataFrame({"a": [3]}), mode="append") == 3
+    assert tables.restore("sales", version=0) == 4
+
+
+def test_torn_checkpoint_still_opens(tmp_path: Path) -> None:
+    tables = DeltaTables(tmp_path)
+    for number in range(3):
+        tables.write("sales", pl.DataFrame({"a": [number]}), mode="append")
+    DeltaTable(str(tmp_path / "sales")).create_checkpoint()
+    (checkpoint,) = log_of(tmp_path).glob("*.checkpoint.parquet")
+    cut_file(checkpoint, size=100)
+    assert sorted(tables.read("sales")["a"].to_list()) == [0, 1, 2]
+    assert tables.write("sales", pl.DataFrame({"a": [3]}), mode="append") == 3
+
+
+def test_many_versions_stay_readable_past_a_checkpoint(tmp_path: Path) -> None:
+    tables = DeltaTables(tmp_path)
+    for number in range(103):
+        tables.write("sales", pl.DataFrame({"a": [number]}), mode="replace")
+    assert (log_of(tmp_path) / "_last_checkpoint").exists()
+    for version in (0, 50, 99, 100, 102):
+        assert tables.read("sales", version=version)["a"].to_list() == [version]
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "empty"])
+def test_damaged_row_file_is_an_error_that_names_the_table(tmp_path: Path, damage: str) -> None:
+    tables = DeltaTables(tmp_path)
+    tables.write("sales", FRAME, mode="append")
+    (path,) = row_files(tmp_path)
+    if damage == "missing":
+        path.unlink()
+    else:
+        cut_file(path, size=0 if damage == "empty" else 200)
+    with pytest.raises(OutsideError, match=r"table 'sales'|/sales'") as refusal:
+        tables.read("sales")
+    assert refusal.value.exit_code == 3
+
+
+@pytest.mark.parametrize("name", ["[x]", "a|b", "a^b", "100%20", "a\tb", "back\\slash"])
+def test_folder_that_delta_cannot_take_is_refused_with_a_word(tmp_path: Path, name: str) -> None:
+    tables = DeltaTables(tmp_path / name)
+    with pytest.raises(RequestError) as refusal:
+        tables.write("sales", FRAME, mode="append")
+    assert refusal.value.code == "bucle-212"
+    assert not (tmp_path / name).exists()
+
+
+def test_any_reader_of_delta_sees_the_rows(tmp_path: Path) -> None:
+    tables = DeltaTables(tmp_path)
+    tables.write("sales", FRAME, mode="append")
+    table = DeltaTable(str(tmp_path / "sales"))
+    assert table.count() == 1000
+    assert [field.name for field in table.schema().fields] == ["a", "b"]
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+import polars as pl
+from bucle.store.delta_tables import DeltaTables
+tables = DeltaTables(Path(sys.argv[1]))
+frame = pl.DataFrame({"a": range(20_000), "b": ["text"] * 20_000})
+os.write(1, b"ready\\n")
+while True:
+    version = tables.write("sales", frame, mode=sys.argv[2])
+    os.write(1, b"%d\\n" % version)
+"""
+
+
+def kill_writer(folder: Path, mode: str, wait_s: float) -> int:
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(folder), mode],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    time.sleep(wait_s)
+    process.kill()
+    process.wait()
+    told = [int(line) for line in process.stdout if line.endswith(b"\n")]
+    process.stdout.close()
+    return max(told, default=-1)
+
+
+@pytest.mark.parametrize("mode", ["append", "replace"])
+def test_kill_9_leaves_every_acknowledged_version(tmp_path: Path, mode: str) -> None:
+    tables = DeltaTables(tmp_path)
+    frame = pl.DataFrame({"a": range(20_000), "b": ["text"] * 20_000})
+    told = -1
+    for _ in range(4):
+        told = max(told, kill_writer(tmp_path, mode, random.random() * 0.08))
+        latest = tables.version("sales")
+        assert told <= (-1 if latest is None else latest) <= told + 1
+        told = -1 if latest is None else latest
+        if latest is not None:
+            factor = latest + 1 if mode == "append" else 1
+            assert tables.read("sales").height == factor * 20_000
+    assert tables.write("sales", frame, mode="replace") == told + 1
+    assert_frame_equal(tables.read("sales"), frame)
+    named = {
+        action["add"]["path"]
+        for path in log_of(tmp_path).glob("*.json")
+        for action in map(json.loads, path.read_text().splitlines())
+        if "add" in action
+    }
+    assert {path.name for path in row_files(tmp_path)} == named
+
+
+@pytest.mark.slow
+def test_killed_first_writes_never_block_the_next(tmp_path: Path) -> None:
+    for number in range(30):
+        folder = tmp_path / str(number)
+        kill_writer(folder, "append", random.random() * 0.02)
+        tables = DeltaTables(folder)
+        before = tables.version("sales")
+        assert (
+            tables.write("sales", FRAME, mode="replace") == (-1 if before is None else before) + 1
+        )
+        assert_frame_equal(tables.read("sales"), FRAME)
+
+
+FULL = """
+import json, sys
+from pathlib import Path
+import polars as pl
+from bucle.errors import OutsideError
+from bucle.store.delta_tables import DeltaTables
+place = Path(sys.argv[1])
+tables = DeltaTables(place / "tables")
+small = pl.DataFrame({"a": [1, 2, 3]})
+large = pl.DataFrame({"a": pl.Series(range(400_000)).hash().cast(pl.Int64, wrap_numerical=True)})
+tables.write("sales", small, mode="replace")
+codes = []
+for name, mode in (("sales", "replace"), ("sales", "append"), ("first", "append")):
+    try:
+        tables.write(name, large, mode=mode)
+    except OutsideError as error:
+        codes.append(error.code)
+after = tables.read("sales").equals(small), tables.version("sales"), tables.version("first")
+next_version = tables.write("sales", small.head(1), mode="append")
+first_version = tables.write("first", small, mode="append")
+files = len(list((place / "tables").rglob("*.parquet")))
+print(json.dumps([codes, after, next_version, first_version, tables.read("sales").height, files]))
+"""
+
+
+def test_full_disk_leaves_the_version_before_and_frees_what_it_took(on_small_disk) -> None:
+    done = on_small_disk(FULL)
+    assert done.returncode == 0, done.stderr
+    codes, after, next_version, first_version, rows, files = json.loads(done.stdout)
+    assert codes == ["bucle-301"] * 3
+    assert after == [True, 0, None]
+    assert (next_version, first_version, rows, files) == (1, 0, 4, 3)
+
+
+READ_ONLY = """
+import json, sys
+from pathlib import Path
+import polars as pl
+from bucle.errors import OutsideError
+from bucle.store.delta_tables import DeltaTables
+tables = DeltaTables(Path(sys.argv[1]))
+rows = tables.read("sales").height
+try:
+    tables.write("sales", pl.DataFrame({"a": [1]}), mode="append")
+except OutsideError as error:
+    print(json.dumps([rows, error.code]))
+"""
+
+
+def test_read_only_tables_can_be_read_and_say_so_when_written(
+    tmp_path: Path, on_read_only_disk
+) -> None:
+    DeltaTables(tmp_path / "tables").write("sales", FRAME, mode="append")
+    done = on_read_only_disk(tmp_path / "tables", READ_ONLY)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [1000, "bucle-302"]
