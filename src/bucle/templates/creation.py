@@ -20,6 +20,7 @@ from bucle.charter.project_code import load_name
 from bucle.charter.settings import DatasetSettings
 from bucle.errors import OutsideError, UnknownNameError, UsageError, nearest
 from bucle.templates.copies import check_files, copy_files
+from bucle.templates.naming import check_folder
 
 __all__ = ["TEMPLATES", "Created", "Template", "TemplateOptions", "create_project"]
 
@@ -99,10 +100,11 @@ def create_project(folder: Path, *, template: str, options: TemplateOptions) -> 
 
     Raises:
         UnknownNameError: There is no such template, task or column.
-        UsageError: The folder holds something, or the options do not fit the template.
+        UsageError: The folder cannot be one, holds something, or the options do not fit.
         SourceError: A data file cannot be used.
         OutsideError: The disk failed.
     """
+    check_folder(folder)
     chosen = _find_template(template)
     _check_options(chosen, options)
     _check_place(folder)

@@ -73,19 +73,21 @@ def _rank_correlation(known: pl.DataFrame, name: str, target: str) -> float:
 def _summands(known: pl.DataFrame, names: Sequence[str], target: str) -> list[str]:
     """Return the columns to take away until the rest no longer adds up to the target.
 
-    Least squares on at most 20,000 rows, evenly spaced; a missing value counts as the mean.
+    Least squares on at most 20,000 rows drawn with a fixed seed; a missing value counts as the
+    mean of its column.
     """
-    rows = known.gather_every(max(1, known.height // _MOST_ROWS))
+    rows = known.sample(min(known.height, _MOST_ROWS), seed=0)
     usable = [name for name in names if rows[name].null_count() < rows.height]
     taken: list[str] = []
     matrix = rows.select(pl.col(*usable, target).fill_null(strategy="mean")).to_numpy()
     finite = np.isfinite(matrix).all(axis=1)
     matrix = matrix[finite]
     spread = matrix.std(axis=0)
-    if len(matrix) < _FEWEST or spread[-1] == 0:
+    varied = np.flatnonzero(spread[:-1] > 0)
+    if len(matrix) < _FEWEST or spread[-1] == 0 or not len(varied):
         return taken
-    near = np.abs(np.corrcoef(matrix[:, spread > 0], rowvar=False)[-1])
-    order = np.flatnonzero(spread > 0)[:-1][np.argsort(-near[:-1], kind="stable")]
+    near = np.abs(np.corrcoef(matrix[:, [*varied, -1]], rowvar=False)[-1, :-1])
+    order = varied[np.argsort(-near, kind="stable")]
     left = [int(column) for column in order[:_MOST_COLUMNS]]
     goal = matrix[:, -1]
     while left and len(matrix) >= _SPAN * len(left):

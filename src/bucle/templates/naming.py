@@ -9,27 +9,27 @@ from pathlib import Path
 
 from bucle.errors import UsageError
 
-__all__ = ["project_folder"]
+__all__ = ["check_folder"]
 
 _LONGEST = 64
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 _MARKS = "-_. "
 
 
-def project_folder(name: str, *, parent: Path) -> Path:
-    """Return the folder of a new project; the name is one that every system can hold.
+def check_folder(folder: Path) -> None:
+    """Refuse a folder whose name cannot be a project's; nothing on the disk is asked.
 
     A name starts with a letter or a digit and goes on with letters, digits, `-`, `_`, `.` and
-    spaces; it is at most 64 characters long.
+    spaces; it is at most 64 characters long. The way to it may not lead upwards.
 
     Raises:
         UsageError: The name leads elsewhere, cannot be typed, or means a device (bucle-185).
 
     Example:
-        >>> project_folder("freight", parent=Path("work")).as_posix()
-        'work/freight'
+        >>> check_folder(Path("work/freight"))
     """
-    reason = _why_not(name)
+    name = folder.name
+    reason = _why_not(name) or ("it leads upwards: go there first" if ".." in folder.parts else "")
     if reason:
         shown = name if len(name) <= _LONGEST else name[: _LONGEST - 3] + "..."
         raise UsageError(
@@ -38,7 +38,6 @@ def project_folder(name: str, *, parent: Path) -> Path:
             attempt=f"bucle new {_nearest_name(name)}",
             code="bucle-185",
         )
-    return parent / name
 
 
 def _why_not(name: str) -> str:
@@ -46,7 +45,7 @@ def _why_not(name: str) -> str:
         (not name.strip(), "it is empty"),
         (len(name) > _LONGEST, f"it has {len(name)} characters, {_LONGEST} are allowed"),
         (not name.isprintable(), "it holds a character that cannot be seen"),
-        ("/" in name or "\\" in name, "it is a path: go to the parent folder first"),
+        ("\\" in name, "folders are separated by '/'"),
         (name.startswith("-"), "it would be read as an option"),
         (name.startswith("."), "it would be hidden"),
         (name != name.strip() or name.endswith("."), "it ends or starts with a space or a dot"),
