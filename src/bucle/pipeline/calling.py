@@ -25,6 +25,8 @@ __all__ = ["import_calls", "run_job"]
 # These draw no random numbers through numpy, which costs a fifth of a second to import.
 _NO_RANDOMNESS = frozenset({"bucle", "dataframely", "msgspec", "polars", "python"})
 
+_FUNCTIONS: dict[tuple[str, str], tuple[dict[str, str], Callable[..., Any]]] = {}
+
 
 def import_calls(wanted: Preparation) -> None:
     """Import what jobs will need; what fails here will say so again in its job."""
@@ -49,8 +51,7 @@ def run_job(job: Job, *, blobs: Blobs) -> Done:
     with captured(job.name) as output:
         try:
             damaged, inputs = [], {}
-            function = _load(job.call, root)
-            _check_sources(job)
+            function = _function(job)
             for name, given in job.inputs.items():
                 try:
                     inputs[name] = read_value(given, blobs=blobs, root=root)
@@ -74,6 +75,19 @@ def run_job(job: Job, *, blobs: Blobs) -> Done:
         problem=problem,
         output=printed,
     )
+
+
+def _function(job: Job) -> Callable[..., Any]:
+    """Return the function of a job; one that came from the same sources is not loaded again."""
+    known = _FUNCTIONS.get((job.root, job.call))
+    if known is not None and known[0] == job.sources:
+        loaded = loaded_sources()
+        if all(loaded.get(file) == digest for file, digest in job.sources.items()):
+            return known[1]
+    function = _load(job.call, Path(job.root))
+    _check_sources(job)
+    _FUNCTIONS[job.root, job.call] = (job.sources, function)
+    return function
 
 
 def _load(call: str, root: Path) -> Callable[..., Any]:

@@ -110,7 +110,8 @@ class CodeReader:
             return
 
     def _matches(self, place: Path, pattern: str) -> Iterator[Path]:
-        if pattern.startswith("/"):
+        # `*` alone belongs to a folder that is named elsewhere.
+        if pattern.startswith("/") or not any(letter.isalnum() for letter in pattern):
             return
         fixed = pattern
         for sign in _WILD:

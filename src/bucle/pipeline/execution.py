@@ -174,9 +174,9 @@ class Execution:
         self._running[task.name] = (key, parts, why)
         self._by_key[key] = []
         self._host.progress.start(task.name, why)
-        waiting = [
+        waiting = (
             other for other in self._tasks.values() if self._phases[other.name] is _Phase.WAITING
-        ]
+        )
         future = self._host.submit(task, inputs, waiting=waiting)
         future.add_done_callback(lambda done: self._ended.put((task.name, done)))
 

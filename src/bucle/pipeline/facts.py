@@ -59,11 +59,13 @@ class Definition(Struct, frozen=True, kw_only=True):
 class ModuleFacts(Struct, frozen=True, kw_only=True):
     """One module: `imports` are the names its import statements bind, `modules` what they name.
 
-    `statements` is the code that merely runs when the module is imported.
+    `statements` is the code that merely runs when the module is imported; `hooked` are the
+    definitions that something may see being made.
     """
 
     definitions: dict[str, Definition] = {}
     imports: dict[str, tuple[Reference, ...]] = {}
     modules: tuple[ImportedModule, ...] = ()
     statements: Definition | None = None
+    hooked: tuple[str, ...] = ()
     functions: tuple[FunctionFacts, ...] = ()

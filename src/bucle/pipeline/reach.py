@@ -118,8 +118,8 @@ class _Walk:
             self._take(module, f"{module.name} (statements)", module.facts.statements)
         for imported in module.facts.modules:
             self._import(module, imported)
-        for name, definition in module.facts.definitions.items():
-            if self._registers(module, definition):
+        for name in module.facts.hooked:
+            if self._registers(module, module.facts.definitions[name]):
                 self.definition(module, name)
 
     def resolve(self, module: Module, reference: Reference) -> None:
@@ -241,8 +241,6 @@ class _Walk:
 
     def _registers(self, module: Module, definition: Definition) -> bool:
         """Tell whether making a definition is seen elsewhere: by a registry or a watching base."""
-        if not definition.hooks:
-            return False
         for reference in definition.hooks:
             direct = module.facts.definitions.get(reference.chain[0]) if reference.chain else None
             if direct and direct.state:

@@ -58,6 +58,7 @@ def _facts_of_tree(tree: ast.Module, *, source: bytes) -> ModuleFacts:
         imports={name: tuple(found) for name, found in reader.imports.items()},
         modules=tuple(reader.modules),
         statements=reader.definition(reader.running) if reader.running else None,
+        hooked=tuple(name for name, definition in definitions.items() if definition.hooks),
         functions=tuple(_functions(tree.body)),
     )
 
@@ -149,12 +150,12 @@ def _is_name(target: ast.expr) -> bool:
 
 def _imports_in(statement: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
     """Yield the imports that run with a compound statement, not those inside its functions."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+        return
     for child in ast.iter_child_nodes(statement):
         if isinstance(child, ast.Import | ast.ImportFrom):
             yield child
-        elif isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case) and not isinstance(
-            child, ast.FunctionDef | ast.AsyncFunctionDef
-        ):
+        elif isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):
             yield from _imports_in(child)
 
 
