@@ -125,27 +125,37 @@ def test_edit_in_a_module_reached_under_another_name(shop):
         "from helper import *\n\ndef step(x):\n    return f(x)\n",
         "def step(x):\n    from helper import f\n    return f(x)\n",
         "def step(x):\n    import helper as h\n    return h.f(x)\n",
-        "try:\n    from helper import f\nexcept ImportError:\n    f = None\n\n"
-        "def step(x):\n    return f(x)\n",
-        "import sys\nif sys.version_info > (3,):\n    from helper import f\n\n"
-        "def step(x):\n    return f(x)\n",
+        (
+            "try:\n    from helper import f\nexcept ImportError:\n    f = None\n\n"
+            "def step(x):\n    return f(x)\n"
+        ),
+        (
+            "import sys\nif sys.version_info > (3,):\n    from helper import f\n\n"
+            "def step(x):\n    return f(x)\n"
+        ),
         "from helper import f\n\ndef step(x, how=f):\n    return how(x)\n",
         "from helper import f\n\ndef step(x: f):\n    return x\n",
         "from helper import f\n\n@f\ndef step(x):\n    return x\n",
-        "from helper import f\n\nclass Base:\n    def go(self, x):\n        return f(x)\n\n"
-        "class Sub(Base):\n    pass\n\ndef step(x):\n    return Sub().go(x)\n",
+        (
+            "from helper import f\n\nclass Base:\n    def go(self, x):\n        return f(x)\n\n"
+            "class Sub(Base):\n    pass\n\ndef step(x):\n    return Sub().go(x)\n"
+        ),
         "from helper import f\n\nTABLE = {'a': f}\n\ndef step(x):\n    return TABLE['a'](x)\n",
         "from helper import f\n\ndef step(x):\n    return [f(y) for y in x]\n",
         "from helper import f\n\ndef step(x):\n    return (lambda y: f(y))(x)\n",
-        "from helper import f\n\ndef step(x):\n    def inner(y):\n        return f(y)\n"
-        "    return inner(x)\n",
+        (
+            "from helper import f\n\ndef step(x):\n    def inner(y):\n        return f(y)\n"
+            "    return inner(x)\n"
+        ),
         "import helper\n\ndef step(x):\n    return getattr(helper, 'f')(x)\n",
         "import helper\n\ndef step(x, name='f'):\n    return vars(helper)[name](x)\n",
         "import helper\nTOOLS = [helper]\n\ndef step(x):\n    return TOOLS[0].f(x)\n",
         "from helper import f\n\ndef step(x, name='f'):\n    return globals()[name](x)\n",
         "import importlib\n\ndef step(x):\n    return importlib.import_module('helper').f(x)\n",
-        "from importlib import import_module\n\n"
-        "def step(x):\n    return import_module('hel' + 'per').f(x)\n",
+        (
+            "from importlib import import_module\n\n"
+            "def step(x):\n    return import_module('hel' + 'per').f(x)\n"
+        ),
         "def step(x):\n    return __import__('helper').f(x)\n",
         "def step(x):\n    exec('from helper import f')\n    return x\n",
         "import helper\nRESULT = helper.f(1)\n\ndef step(x):\n    return RESULT\n",
@@ -167,8 +177,10 @@ def test_every_way_to_reach_a_helper_is_seen(project, use):
         "from helper import f\n\ndef step(x):\n    return x.f\n",
         "from helper import f, k\n\ndef step(x):\n    return k(x)\n",
         "import helper\n\ndef step(x):\n    return helper.k(x)\n",
-        "from helper import f\n\nif __name__ == '__main__':\n    f(1)\n\n"
-        "def step(x):\n    return x\n",
+        (
+            "from helper import f\n\nif __name__ == '__main__':\n    f(1)\n\n"
+            "def step(x):\n    return x\n"
+        ),
         "from helper import f\n\nclass A:\n    f = 1\n    g = f\n\ndef step(x):\n    return A.g\n",
     ],
 )
