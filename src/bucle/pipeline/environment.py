@@ -12,9 +12,10 @@ from typing import Any
 
 from bucle.ids import canonical_json
 from bucle.pipeline.libraries import Libraries
+from bucle.pipeline.modules import Modules
 from bucle.types import Blobs
 
-__all__ = ["environment_record", "keep_environment", "keep_sources", "source_files"]
+__all__ = ["environment_of", "record_environment", "snapshot_sources", "source_files"]
 
 _SUFFIXES = frozenset(
     {".cfg", ".ini", ".json", ".lock", ".md", ".py", ".sql", ".toml", ".txt", ".yaml", ".yml"}
@@ -24,12 +25,13 @@ _MAX_FILE = 1_000_000
 _MAX_FILES = 2_000
 
 
-def keep_sources(root: Path, *, blobs: Blobs) -> str:
+def snapshot_sources(modules: Modules, *, blobs: Blobs) -> str:
     """Keep the project's source files and return the digest of their list.
 
     The list is a JSON object: path relative to the project → digest of the content. Code and
     text of at most 1 MB a file are kept; data, hidden folders and environments are not.
     """
+    root = modules.root
     listed = {
         path.relative_to(root).as_posix(): blobs.put(path.read_bytes())
         for path in source_files(root)
@@ -47,12 +49,12 @@ def source_files(root: Path) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def keep_environment(*, blobs: Blobs, libraries: Libraries | None = None) -> str:
+def record_environment(libraries: Libraries, *, blobs: Blobs) -> str:
     """Keep what is known of the environment as JSON and return its digest."""
-    return blobs.put(canonical_json(environment_record(libraries=libraries)))
+    return blobs.put(canonical_json(environment_of(libraries)))
 
 
-def environment_record(*, libraries: Libraries | None = None) -> dict[str, Any]:
+def environment_of(libraries: Libraries) -> dict[str, Any]:
     """Return Python, machine and every installed distribution with its version."""
     system = os.uname()
     return {
@@ -61,7 +63,7 @@ def environment_record(*, libraries: Libraries | None = None) -> dict[str, Any]:
         "system": f"{system.sysname} {system.release}",
         "machine": system.machine,
         "processors": os.cpu_count() or 1,
-        "libraries": (libraries or Libraries()).all(),
+        "libraries": libraries.all(),
     }
 
 

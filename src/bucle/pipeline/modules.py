@@ -12,7 +12,7 @@ import msgspec
 from bucle.errors import PipelineError
 from bucle.ids import digest_bytes
 from bucle.pipeline.facts import FACTS_VERSION, ModuleFacts
-from bucle.pipeline.kept import Kept, MemoryKept
+from bucle.pipeline.kept import FileKept, Kept, MemoryKept
 
 __all__ = ["Module", "Modules", "absolute_name"]
 
@@ -35,12 +35,12 @@ class Modules:
 
     Args:
         root: The project's folder.
-        kept: Where facts are kept by content; by default for this object only.
+        memory: Folder where facts are kept by content; by default for this object only.
     """
 
-    def __init__(self, root: Path, *, kept: Kept | None = None) -> None:
+    def __init__(self, root: Path, *, memory: Path | None = None) -> None:
         self.root = root.resolve()
-        self._kept = kept or MemoryKept()
+        self._kept: Kept = FileKept(memory) if memory else MemoryKept()
         self._known: dict[str, Module | None] = {}
         self._decoder = msgspec.json.Decoder(ModuleFacts)
 

@@ -272,7 +272,7 @@ def test_plain_decorators_do_not_tie_functions_together(project):
         def two(x): return {two}
     """
     project.write(
-        pipeline="from helper import one, two\n\ndef a(x): return one(x)\ndef b(x): return two(x)\n",
+        pipeline="from helper import *\n\ndef a(x): return one(x)\ndef b(x): return two(x)\n",
         helper=helper.format(two=2),
     )
     assert project.changed_by("a", "b", helper=helper.format(two=3)) == {"b"}
