@@ -11,7 +11,7 @@ import polars as pl
 USUAL_LEAD_DAYS = 90
 """Median days from the request to the scheduled delivery of lines requested before July 2009.
 
-The 1,931 lines without a request date are almost all of that time. It is a constant, found once,
+The 1,931 lines without a request date are all of 2009 or earlier. It is a constant, found once,
 so that dating a line never looks at other lines.
 """
 

@@ -73,7 +73,7 @@ def _matrix(rows: pl.DataFrame, *, like: pl.DataFrame) -> np.ndarray:
 
 
 def _known_score(train: pl.DataFrame, test: pl.DataFrame) -> float:
-    learner = tabular(log_target=True, max_iter=60).fit(train.select(KNOWN), train["value"])
+    learner = tabular(log_target=True, max_iter=100).fit(train.select(KNOWN), train["value"])
     return _r2(test["value"].to_numpy(), learner.predict(test.select(KNOWN)))
 
 
