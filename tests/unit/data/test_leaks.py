@@ -150,7 +150,7 @@ def test_tells_a_fact_after_the_event_from_a_plan() -> None:
             asked=pl.Series(start),
             shipped=pl.Series([moment + timedelta(days=20) for moment in start]),
             planned=pl.Series(
-                [(m + timedelta(days=30 + i % 3 * 10)).date() for i, m in enumerate(start)]
+                [(m + timedelta(days=30 + (i % 10 == 0) * 20)).date() for i, m in enumerate(start)]
             ),
             booked=pl.Series([moment + timedelta(days=35) for moment in start]),
         )
