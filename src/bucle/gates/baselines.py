@@ -207,7 +207,7 @@ def _times(frame: pl.DataFrame, name: str) -> pl.Series:
             f"Cannot make a baseline: the times are of type {column.dtype}",
             cause="a time column holds dates or dates with times",
             where=f"column {name}",
-            code="bucle-177",
+            code="bucle-179",
         )
     return column.dt.epoch("us")
 
