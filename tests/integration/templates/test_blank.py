@@ -1,0 +1,217 @@
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from subscriptions import subscription_table, write_subscriptions
+
+from bucle.charter.project_code import load_name
+from bucle.charter.reading import load_charter
+from bucle.charter.settings import DatasetSettings
+from bucle.data.ingest import ingest
+from bucle.data.sources import find_sources, read_source
+from bucle.data.views import view_pair
+from bucle.errors import SourceError, UsageError
+from bucle.store.memory_tables import MemoryTables
+from bucle.templates.creation import TemplateOptions, create_project
+
+
+def _create(folder, *files, **options):
+    return create_project(folder, template="blank", options=TemplateOptions(data=files, **options))
+
+
+def _ingest(root):
+    charter = load_charter(root, environ={}).charter
+    settings = charter.data["rows"]
+    tables = MemoryTables()
+    raw = read_source(find_sources(settings, root=root), settings, root=root)
+    found = ingest(raw, dataset="rows", settings=settings, root=root, tables=tables, current=None)
+    return charter, found, tables.read("rows")
+
+
+def _judge(root):
+    """Learn before the cut and predict after it, as a run does; return truth and prediction."""
+    charter, _, frame = _ingest(root)
+    views = view_pair(frame, charter.data["rows"], holdout=0.2)
+    examples, model = (load_name(root, f"pipeline.py:{name}") for name in ("examples", "model"))
+    fitted = model(examples(views.train), max_iter=20)
+    judged = examples(views.newer).drop_nulls(charter.pipeline.target)
+    if views.cut is not None:
+        moment = views.cut.replace(tzinfo=None)
+        judged = judged.filter(pl.col(charter.data["rows"].event_time).cast(pl.Datetime) >= moment)
+    features = judged.select(charter.pipeline.features)
+    return charter, fitted, judged, features
+
+
+_TAXI = {
+    "target": "fare_amount",
+    "event_time": "lpep_pickup_datetime",
+    "label_time": "lpep_dropoff_datetime",
+}
+
+
+def test_every_row_of_green_taxi_keeps_the_drafted_contract(tmp_path, shared_data):
+    files = sorted(shared_data.glob("green_taxi_2024_*.parquet"))
+    created = _create(tmp_path / "taxi", *files, **_TAXI)
+    assert any("total_amount" in note and "only with the label" in note for note in created.notes)
+    _, found, frame = _ingest(tmp_path / "taxi")
+    assert (found.read, found.quarantined) == (110_128, 0)
+    assert frame.height + found.repeated == 110_128
+
+
+def test_a_model_of_taxi_fares_beats_the_median(tmp_path, shared_data):
+    _create(tmp_path / "taxi", shared_data / "green_taxi_2024_01.parquet", **_TAXI)
+    charter, fitted, judged, features = _judge(tmp_path / "taxi")
+    assert "total_amount" not in features.columns
+    truth = judged["fare_amount"].to_numpy()
+    wape = np.abs(truth - fitted.predict(features)).sum() / np.abs(truth).sum()
+    assert wape < charter.charter.kpis[0].must - 0.1
+
+
+def test_trip_distance_known_late_on_request_is_no_feature(tmp_path, shared_data):
+    _create(
+        tmp_path / "taxi",
+        shared_data / "green_taxi_2024_01.parquet",
+        **_TAXI,
+        late=("trip_distance", "tip_amount"),
+    )
+    charter = load_charter(tmp_path / "taxi", environ={}).charter
+    assert {"trip_distance", "tip_amount"} <= set(charter.data["rows"].label)
+    assert not {"trip_distance", "tip_amount"} & set(charter.pipeline.features)
+
+
+def test_a_yes_or_no_becomes_a_project_whose_model_beats_the_base_rate(tmp_path):
+    table = write_subscriptions(tmp_path / "subscriptions.csv")
+    _create(
+        tmp_path / "churn",
+        table,
+        target="leaves",
+        event_time="asked_on",
+        label_time="known_on",
+        key=("customer",),
+    )
+    charter, found, frame = _ingest(tmp_path / "churn")
+    assert (found.quarantined, frame.height) == (0, 4000)
+    charter, fitted, judged, features = _judge(tmp_path / "churn")
+    assert charter.pipeline.kind == "classification"
+    truth = judged["leaves"].to_numpy().astype(float)
+    yes = np.clip(fitted.predict_proba(features)[:, 1], 1e-6, 1 - 1e-6)
+    log_loss = -(truth * np.log(yes) + (1 - truth) * np.log(1 - yes)).mean()
+    assert log_loss < charter.charter.kpis[0].must - 0.03
+
+
+def test_without_times_a_project_still_learns_and_says_what_it_cannot_promise(tmp_path):
+    table = write_subscriptions(tmp_path / "subscriptions.csv", rows=800)
+    created = _create(tmp_path / "churn", table, target="leaves")
+    assert any("nothing is promised about later rows" in note for note in created.notes)
+    _, _, judged, features = _judge(tmp_path / "churn")
+    assert 80 < judged.height < 240
+    assert features.height == judged.height
+
+
+def test_a_row_that_was_never_seen_goes_to_quarantine(tmp_path):
+    table = write_subscriptions(tmp_path / "subscriptions.csv", rows=2000)
+    _create(tmp_path / "churn", table, target="leaves", event_time="asked_on")
+    root = tmp_path / "churn"
+    odd = subscription_table(rows=2, seed=9).with_columns(plan=pl.Series(["gold", "plus"]))
+    odd.write_csv(root / "data" / "subscriptions.csv")
+    _, found, frame = _ingest(root)
+    assert (found.quarantined, frame.height) == (1, 1)
+
+
+def test_a_drafted_project_passes_its_own_tests(tmp_path):
+    table = write_subscriptions(tmp_path / "subscriptions.csv", rows=300)
+    _create(tmp_path / "churn", table, target="leaves", event_time="asked_on")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"]
+    done = subprocess.run(
+        command, cwd=tmp_path / "churn", capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _write(path: Path, **columns) -> Path:
+    pl.DataFrame(columns).write_csv(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"a": [1], "y": [2.5]}, "only value is 2.5"),
+        ({"a": [1, 2, 3], "y": ["yes"] * 3}, "only value is 'yes'"),
+        ({"a": [1, 2, 3], "y": [None, None, None]}, "it is empty"),
+        ({"a": [4, 4, 4], "y": [1.0, 2.0, 3.5]}, "no other column"),
+        ({"a": [1, 2, 3], "y": ["red", "green", "blue"]}, "neither a number"),
+    ],
+    ids=["one row", "one class", "no label", "constant column", "three words"],
+)
+def test_tables_with_nothing_to_learn_are_refused_in_words(tmp_path, columns, words):
+    table = _write(tmp_path / "table.csv", **columns)
+    with pytest.raises(UsageError) as caught:
+        _create(tmp_path / "p", table, target="y")
+    assert words in str(caught.value)
+    assert caught.value.code == "bucle-192"
+    assert not (tmp_path / "p").exists()
+
+
+def test_two_rows_make_a_project(tmp_path):
+    table = _write(tmp_path / "table.csv", a=[1, 2], y=[2.5, 3.5])
+    created = _create(tmp_path / "p", table, target="y")
+    assert any("few" in note for note in created.notes)
+    _, found, frame = _ingest(tmp_path / "p")
+    assert (found.quarantined, frame.height) == (0, 2)
+
+
+def test_a_header_alone_is_refused(tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text("a,y\n")
+    with pytest.raises(SourceError):
+        _create(tmp_path / "p", table, target="y")
+    assert not (tmp_path / "p").exists()
+
+
+def test_strange_column_names_make_a_project_that_reads_its_data(tmp_path):
+    rng = np.random.default_rng(0)
+    names = ["Unit Price", "class", "filter", "<script>", "ñandú", 'quo"te']
+    columns = {name: rng.normal(size=50) for name in names} | {"y": rng.normal(size=50)}
+    table = _write(tmp_path / "table.csv", **columns)
+    _create(tmp_path / "p", table, target="y")
+    charter, found, frame = _ingest(tmp_path / "p")
+    assert (found.quarantined, frame.height) == (0, 50)
+    assert list(charter.pipeline.features) == names
+
+
+def test_european_files_are_read_as_they_were_asked_to_be(tmp_path):
+    table = tmp_path / "ventas.csv"
+    lines = [f"{1 + n % 28:02d}/03/2026;{n},5;{n % 7}" for n in range(40)]
+    table.write_text("\n".join(["dia;precio;unidades", *lines]) + "\n")
+    with pytest.raises((SourceError, UsageError)):
+        _create(tmp_path / "p", table, target="precio", event_time="dia")
+    reading = DatasetSettings(separator=";", decimal=",", dates="day-first")
+    _create(tmp_path / "p", table, target="precio", event_time="dia", reading=reading)
+    charter, found, frame = _ingest(tmp_path / "p")
+    assert (found.quarantined, frame.height) == (0, 40)
+    assert frame["precio"].sum() == sum(n + 0.5 for n in range(40))
+    assert frame["dia"].max().isoformat() == "2026-03-28"
+    assert charter.data["rows"].decimal == ","
+
+
+def test_same_table_makes_the_same_project(tmp_path):
+    table = write_subscriptions(tmp_path / "subscriptions.csv", rows=500)
+    written = []
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        folder.mkdir()
+        created = _create(folder / "churn", table, target="leaves", event_time="asked_on")
+        written.append({name: (folder / "churn" / name).read_bytes() for name in created.files})
+    assert written[0] == written[1]
+
+
+def test_drafted_code_is_plain_python(tmp_path):
+    table = write_subscriptions(tmp_path / "subscriptions.csv", rows=300)
+    _create(tmp_path / "churn", table, target="leaves", event_time="asked_on")
+    for name in ("contract", "pipeline"):
+        spec = importlib.util.spec_from_file_location(name, tmp_path / "churn" / f"{name}.py")
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
