@@ -1,0 +1,230 @@
+"""The model package: a folder named by its content, verified whole before anything reads it.
+
+A package is written whole or not at all, holds no time stamp or run id, and is the same bytes for
+the same inputs. Nothing of it is parsed before every file's digest has been checked, and what is
+parsed is the very bytes that were checked. Imports nothing heavy until a prediction is asked for.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+from msgspec import Struct
+
+from bucle.errors import PackageError
+from bucle.ids import canonical_json
+from bucle.models.package_files import read_files, write_files
+from bucle.models.signature import Signature, conform
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from bucle.models.intervals import Band, Intervals
+    from bucle.models.metrics import Floats
+
+__all__ = ["Package", "PackageContents", "open_package", "package_bytes", "write_package"]
+
+_MODEL, _SCALE = "model.skops", "scale.skops"
+
+
+class PackageContents(Struct, frozen=True, kw_only=True):
+    """Everything a package holds: values and bytes, none of them about when or where.
+
+    `metrics` holds metric names and values; `measured` may add those of baselines and warnings.
+    `calibration` is the reliability table of a classification. `scale` is σ of the intervals.
+    """
+
+    estimator: bytes
+    signature: Signature
+    metrics: dict[str, float]
+    measured: dict[str, Any] = {}
+    profile: dict[str, Any]
+    lineage: dict[str, Any]
+    card: str
+    intervals: Any = None
+    scale: bytes | None = None
+    calibration: tuple[Any, ...] = ()
+
+
+class Package:
+    """A verified package; the estimator is read when it is first needed.
+
+    Args:
+        model: Its id.
+        files: Name to bytes, all of them verified.
+        project: Folder of the project whose classes the estimator may hold.
+    """
+
+    def __init__(self, model: str, files: Mapping[str, bytes], *, project: Path | None) -> None:
+        self.model = model
+        self._files = dict(files)
+        self._project = project
+        self._estimator: Any = None
+        self._band: Band | None = None
+        self.signature = _decode(self._files["signature.json"], Signature)
+
+    @property
+    def digest(self) -> str:
+        """The full digest that the id is the beginning of."""
+        return str(self._json("manifest.json")["digest"])
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The metrics it was judged by."""
+        return cast("dict[str, float]", self._json("metrics.json")["metrics"])
+
+    @property
+    def measured(self) -> dict[str, Any]:
+        """What was measured beside the metrics: baselines, warnings."""
+        return cast("dict[str, Any]", self._json("metrics.json")["measured"])
+
+    @property
+    def profile(self) -> dict[str, Any]:
+        """What the rows it was fitted on looked like."""
+        return self._json("profile.json")
+
+    @property
+    def lineage(self) -> dict[str, Any]:
+        """What it was made from: data, code, parameters, environment."""
+        return self._json("lineage.json")
+
+    @property
+    def card(self) -> str:
+        """The model card, Markdown."""
+        return self._files["card.md"].decode()
+
+    @property
+    def size_bytes(self) -> int:
+        """How large all its files are together."""
+        return sum(len(content) for content in self._files.values())
+
+    @property
+    def intervals(self) -> "Intervals | None":
+        """The record of its intervals; None for a classification or where there are none."""
+        if "intervals.json" not in self._files:
+            return None
+        from bucle.models.intervals import Intervals  # noqa: PLC0415  (imports numpy)
+
+        return cast("Intervals", _decode(self._files["intervals.json"], Intervals))
+
+    @property
+    def estimator(self) -> Any:
+        """The fitted estimator.
+
+        Raises:
+            PackageError: It holds something that is not on the allow-list.
+        """
+        if self._estimator is None:
+            self._estimator = self._load(_MODEL)
+        return self._estimator
+
+    def predict(self, frame: "pl.DataFrame") -> "Floats":
+        """Return a number a row, or the probability of yes, shape (rows,).
+
+        Args:
+            frame: Rows with at least the columns of the signature, in any order.
+
+        Raises:
+            PackageError: The rows do not fit the signature, or a prediction is not a number.
+        """
+        from bucle.models.prediction import predict  # noqa: PLC0415  (imports numpy)
+
+        return predict(self.estimator, conform(self.signature, frame), kind=self.signature.kind)
+
+    def interval(self, frame: "pl.DataFrame") -> "tuple[Floats, Floats]":
+        """Return the lower and upper end of each row's prediction, shapes (rows,).
+
+        Raises:
+            PackageError: The package has no intervals, or the rows do not fit the signature.
+        """
+        record = self.intervals
+        if record is None:
+            raise PackageError(
+                f"Cannot give intervals: package {self.model} has none",
+                cause="intervals are kept for regressions with enough labelled rows",
+                code="bucle-169",
+            )
+        if self._band is None:
+            from bucle.models.intervals import Band  # noqa: PLC0415  (imports numpy)
+
+            self._band = Band(record, self._load(_SCALE) if _SCALE in self._files else None)
+        features = conform(self.signature, frame)
+        return self._band.around(features, self.predict(features))
+
+    def _load(self, name: str) -> Any:
+        from bucle.pipeline.estimators import estimator_from_bytes  # noqa: PLC0415  (heavy)
+
+        return estimator_from_bytes(self._files[name], project=self._project)
+
+    def _json(self, name: str) -> dict[str, Any]:
+        return cast("dict[str, Any]", _decode(self._files[name], dict[str, Any]))
+
+
+def package_bytes(contents: PackageContents) -> dict[str, bytes]:
+    """Return every file of a package but the manifest, without writing anything."""
+    files = {
+        _MODEL: contents.estimator,
+        "signature.json": _encode(contents.signature),
+        "metrics.json": _encode({"metrics": contents.metrics, "measured": contents.measured}),
+        "profile.json": _encode(contents.profile),
+        "lineage.json": _encode(contents.lineage),
+        "card.md": contents.card.encode(),
+    }
+    if contents.intervals is not None:
+        files["intervals.json"] = _encode(contents.intervals)
+    if contents.scale is not None:
+        files[_SCALE] = contents.scale
+    if contents.calibration:
+        files["calibration.json"] = _encode(contents.calibration)
+    return files
+
+
+def write_package(folder: Path, contents: PackageContents) -> str:
+    """Write a package and return its id; writing the same contents again changes nothing.
+
+    The folder appears under its id whole and durable, or not at all. A damaged package of the
+    same id is put aside and replaced.
+
+    Args:
+        folder: Where packages live.
+        contents: What to write.
+
+    Raises:
+        OutsideError: The disk is full or cannot be written; nothing is left behind.
+    """
+    return write_files(folder, package_bytes(contents))
+
+
+def open_package(
+    folder: Path, model: str, *, project: Path | None = None, digest: str | None = None
+) -> Package:
+    """Verify every file of a package and open it; nothing of it has run yet.
+
+    Args:
+        folder: Where packages live.
+        model: The package's id.
+        project: Folder of the project whose classes the estimator may hold.
+        digest: The full digest on record, to compare with.
+
+    Raises:
+        UnknownNameError: There is no package of that id.
+        PackageError: A file is missing, extra, changed, a link or a device, or too large.
+    """
+    return Package(model, read_files(folder, model, digest=digest), project=project)
+
+
+def _encode(value: Any) -> bytes:
+    return canonical_json(msgspec.to_builtins(value))
+
+
+def _decode(content: bytes, kind: Any) -> Any:
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.DecodeError as error:
+        raise PackageError(
+            "Cannot read a part of a package",
+            cause=str(error),
+            attempt="bucle run",
+            code="bucle-160",
+        ) from error

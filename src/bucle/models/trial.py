@@ -1,0 +1,177 @@
+"""An unknown package is first loaded in a limited child process, never in this one.
+
+A model that crashes, hangs, eats memory, raises, or gives NaN, the wrong shape or another answer
+each time is refused with the reason, and the process that asked goes on. The child is limited in
+memory and time; it is not cut off from the network or the disk. Imports nothing heavy: the child
+does.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+import msgspec
+from msgspec import Struct
+
+from bucle.errors import OutsideError, PackageError
+
+__all__ = ["TrialReport", "require_package", "try_package"]
+
+_MEMORY = 8_000_000_000
+_SECONDS = 60.0
+_CHILD = "bucle.models.trial_child"
+_MAX_ANSWER = 100_000
+
+
+class TrialReport(Struct, frozen=True, kw_only=True):
+    """What a trial has shown; `reason` is empty when the package is fit for use.
+
+    `seconds` is what loading took in the child, `latency_ms` the median time of one row.
+    """
+
+    ok: bool
+    reason: str = ""
+    rows: int = 0
+    seconds: float = 0.0
+    latency_ms: float = 0.0
+
+
+def try_package(
+    folder: Path,
+    model: str,
+    *,
+    project: Path | None = None,
+    rows: bytes | None = None,
+    memory: int = _MEMORY,
+    seconds: float = _SECONDS,
+) -> TrialReport:
+    """Load a package in a child process, predict some rows twice and each row alone.
+
+    Args:
+        folder: Where packages live.
+        model: The package's id.
+        project: Folder of the project whose classes the estimator may hold.
+        rows: Rows to predict as an Arrow IPC file; typical rows of the profile by default.
+        memory: Address space of the child in bytes.
+        seconds: After which the child is ended.
+
+    Returns:
+        A report; a package that is refused is no error here.
+
+    Raises:
+        OutsideError: The child process could not be started.
+    """
+    request = msgspec.json.encode(
+        {
+            "folder": str(folder.resolve()),
+            "model": model,
+            "project": str(project.resolve()) if project else None,
+            "rows": bool(rows),
+            "memory": memory,
+            "seconds": seconds,
+        }
+    )
+    with tempfile.TemporaryFile() as said:
+        code, answer = _run_child(request, rows or b"", said, seconds)
+        if answer:
+            try:
+                return msgspec.json.decode(answer, type=TrialReport)
+            except msgspec.DecodeError:
+                return TrialReport(ok=False, reason="it answered with something else")
+        return TrialReport(ok=False, reason=_why_no_answer(code, said, seconds))
+
+
+def require_package(
+    folder: Path,
+    model: str,
+    *,
+    project: Path | None = None,
+    rows: bytes | None = None,
+    memory: int = _MEMORY,
+    seconds: float = _SECONDS,
+) -> TrialReport:
+    """Try a package as `try_package` does and insist that it is fit for use.
+
+    Raises:
+        PackageError: It is not, with the reason.
+        OutsideError: The child process could not be started.
+    """
+    report = try_package(folder, model, project=project, rows=rows, memory=memory, seconds=seconds)
+    if not report.ok:
+        raise PackageError(
+            f"Cannot use package {model}: it failed its trial",
+            cause=report.reason,
+            attempt="bucle run",
+            code="bucle-168",
+        )
+    return report
+
+
+def _run_child(
+    request: bytes, rows: bytes, said: IO[bytes], seconds: float
+) -> tuple[int | None, bytes]:
+    """Run the child and return its exit code, None after a time-out, and its answer."""
+    environment = {
+        **os.environ,
+        # Threads reserve address space, which is what is limited.
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "POLARS_MAX_THREADS": "1",
+    }
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as answer:
+        given.write(len(request).to_bytes(8, "little") + request + rows)
+        given.seek(0)
+        lifeline, held = os.pipe()
+        try:
+            # -P keeps the working folder, which may hold a module named like one of ours, out.
+            child = subprocess.Popen(
+                [sys.executable, "-P", "-m", _CHILD, str(lifeline), str(answer.fileno())],
+                stdin=given,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                pass_fds=(lifeline, answer.fileno()),
+                env=environment,
+                start_new_session=True,
+            )
+        except OSError as error:
+            os.close(held)
+            raise OutsideError(
+                "Cannot start a process to try a package", cause=str(error), code="bucle-300"
+            ) from error
+        finally:
+            os.close(lifeline)
+        try:
+            code: int | None = child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            code = None
+        finally:
+            os.close(held)
+            _end(child)
+        answer.seek(0)
+        return code, answer.read(_MAX_ANSWER) if code == 0 else b""
+
+
+def _end(child: "subprocess.Popen[bytes]") -> None:
+    """End the child and whatever it has started; all of it is one session of its own."""
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+def _why_no_answer(code: int | None, said: IO[bytes], seconds: float) -> str:
+    said.seek(0)
+    words = said.read().decode("utf-8", "replace").strip()
+    last = words.splitlines()[-1][:200] if words else ""
+    if code is None or code == -signal.SIGXCPU:
+        return f"it did not finish within {seconds:g} s"
+    if code < 0:
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
+        return f"it crashed the process ({name})"
+    if "MemoryError" in last or "memory" in last:
+        return f"it needed more memory than allowed ({last})"
+    return f"the process ended with {code}" + (f": {last}" if last else "")
