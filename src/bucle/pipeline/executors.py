@@ -141,25 +141,29 @@ class ProcessExecutor(Executor):
                 process = self._start()
                 if self._preparation:
                     function, content = self._preparation
-                    with contextlib.suppress(WorkerLostError, OSError):
+                    try:
                         _ask(process, (_address(function), content))
+                    except WorkerLostError:
+                        self._end(process)
+                        process = None
             while (taken := self._take()) is not None:
                 future, call = taken
                 if not future.set_running_or_notify_cancel():
                     continue
                 try:
-                    if process is None or process.poll() is not None:
-                        process = self._start()
+                    process = process or self._start()
                     future.set_result(_ask(process, call))
                 except Exception as error:  # noqa: BLE001  (for whoever asks for the result)
+                    if isinstance(error, WorkerLostError) and process is not None:
+                        # At once: its number may soon be that of another process.
+                        self._end(process)
+                        process = None
                     future.set_exception(error)
         finally:
             with self._lock:
                 self._threads.remove(threading.current_thread())
             if process is not None:
-                _kill(process)
-                _clear(process)
-                self._processes.discard(process)
+                self._end(process)
 
     def _is_wanted(self) -> bool:
         """Wait a moment and tell whether a call is waiting still."""
@@ -173,6 +177,16 @@ class ProcessExecutor(Executor):
             self._lock.wait_for(lambda: self._waiting or self._closed)
             self._idle -= 1
             return self._waiting.popleft() if self._waiting else None
+
+    def _end(self, process: "subprocess.Popen[bytes]") -> None:
+        """End a worker, close its pipes and take its exit code."""
+        _kill(process)
+        for pipe in (process.stdin, process.stdout):
+            with contextlib.suppress(OSError):
+                if pipe is not None:
+                    pipe.close()
+        process.wait()
+        self._processes.discard(process)
 
     def _start(self) -> "subprocess.Popen[bytes]":
         process = subprocess.Popen(
@@ -232,15 +246,6 @@ def _kill(process: "subprocess.Popen[bytes]") -> None:
     """End a worker and whatever it started, at once."""
     with contextlib.suppress(OSError):
         os.killpg(process.pid, signal.SIGKILL)
-
-
-def _clear(process: "subprocess.Popen[bytes]") -> None:
-    """Close the pipes of a worker that was ended, and take its exit code."""
-    for pipe in (process.stdin, process.stdout):
-        with contextlib.suppress(OSError):
-            if pipe is not None:
-                pipe.close()
-    process.wait()
 
 
 def _environment() -> dict[str, str]:
