@@ -71,9 +71,7 @@ def test_the_order_of_the_history_does_not_matter(
 @given(train=histories(least=1), newer=histories())
 def test_every_row_gets_a_finite_prediction(train: pl.DataFrame, newer: pl.DataFrame) -> None:
     train = train.with_columns(pl.col("label").fill_null(1.0))
-    found = predict_baselines(
-        ["median", "mean", "last"], train, newer, columns=_COLUMNS, kind="regression"
-    )
+    found = predict_baselines(["median", "last"], train, newer, columns=_COLUMNS, kind="regression")
     for values in found.values():
         assert values.shape == (newer.height,)
         assert np.isfinite(values).all()
@@ -88,7 +86,7 @@ def test_baselines_of_a_yes_no_target_are_probabilities(
         for frame in (train, newer)
     )
     found = predict_baselines(
-        ["median", "mean", "last"], train, newer, columns=_COLUMNS, kind="classification"
+        ["median", "last"], train, newer, columns=_COLUMNS, kind="classification"
     )
     for values in found.values():
         assert ((values >= 0) & (values <= 1)).all()

@@ -3,7 +3,7 @@
 A baseline knows what was known when each prediction was due, and nothing later.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
@@ -14,7 +14,7 @@ from bucle.models.metrics import Floats, Kind
 
 __all__ = ["BASELINES", "BaselineColumns", "last_labels", "predict_baselines"]
 
-BASELINES = ("last", "mean", "median")
+BASELINES = ("last", "median")
 
 
 class BaselineColumns(Struct, frozen=True, kw_only=True):
@@ -41,14 +41,14 @@ def predict_baselines(
 ) -> dict[str, Floats]:
     """Predict the newer rows without a model.
 
-    `median` and `mean` give the median and the mean of the training labels; for a classification
-    both are the base rate. `last` gives the last label of the same key that was known when the
-    prediction was due, and the median where there is none; for a classification it gives the rate
-    of yes among training rows with the same last label, so that it is a probability as a model's
-    is (one pseudo-row at the base rate keeps it off 0 and 1).
+    `median` gives the median of the training labels, for a classification the share of yes. `last`
+    gives the last label of the same key that was known when the prediction was due, and the
+    median where there is none; for a classification it gives the rate of yes among training rows
+    with the same last label, so that it is a probability as a model's is (one pseudo-row at the
+    base rate keeps it off 0 and 1).
 
     Args:
-        names: Baselines asked for, of `last`, `mean` and `median`.
+        names: Baselines asked for, of `last` and `median`.
         train: Labelled rows that the model learned from; they fix every constant.
         newer: Rows to predict.
         columns: Where target, key and times are.
@@ -84,8 +84,7 @@ def predict_baselines(
                 last = _to_rates(last, last_labels(train, past, columns=columns), train, columns)
             found[name] = np.where(np.isnan(last), float(middle(labels)), last)
         else:
-            constant: Callable[[Floats], np.floating] = np.mean if name == "mean" else middle
-            found[name] = np.full(newer.height, float(constant(labels)))
+            found[name] = np.full(newer.height, float(middle(labels)))
     return found
 
 
