@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from bucle.models.intervals import Band, Intervals
     from bucle.models.metrics import Floats
+    from bucle.models.reliability import ReliabilityBin
 
 __all__ = ["Package", "PackageContents", "open_package", "package_bytes", "write_package"]
 
@@ -107,6 +108,21 @@ class Package:
         from bucle.models.intervals import Intervals  # noqa: PLC0415  (imports numpy)
 
         return cast("Intervals", _decode(self._files["intervals.json"], Intervals))
+
+    @property
+    def calibration(self) -> "tuple[ReliabilityBin, ...]":
+        """How far a classification's probabilities can be believed; empty for a regression."""
+        if "calibration.json" not in self._files:
+            return ()
+        from bucle.models.reliability import ReliabilityBin  # noqa: PLC0415  (imports numpy)
+
+        found = _decode(self._files["calibration.json"], tuple[ReliabilityBin, ...])
+        return cast("tuple[ReliabilityBin, ...]", found)
+
+    @property
+    def scale_bytes(self) -> bytes | None:
+        """σ of its intervals as stored; None where every row has the same."""
+        return self._files.get(_SCALE)
 
     @property
     def estimator(self) -> Any:
