@@ -25,7 +25,7 @@ class Pricer(BaseEstimator):  # type: ignore[misc]
 
     Args:
         smoothing: Inverse strength of the penalty; a smaller one trusts single brands less.
-        tolerance: `propose` gives the range of list prices that are expected to earn at least
+        tolerance: `propose` gives the range of list prices that are expected to earn at most
             this share less than the best one.
     """
 
@@ -128,17 +128,15 @@ class Pricer(BaseEstimator):  # type: ignore[misc]
     def _item_odds(self, items: pl.DataFrame) -> tuple[Floats, Floats]:
         """Return the weekly log odds of a sale at a price of 1 USD, and their slope in price."""
         described = self._describe(items)
-        kinds = _dummies(items["category"], self.categories_)
-        parts = np.cumsum([described.shape[1], 1 + kinds.shape[1], 2 * kinds.shape[1]])
-        own, by_price, by_season, by_week = np.split(self.weights_, parts)
-        slope = by_price[0] + kinds @ by_price[1:]
+        kinds = described[:, : len(self.categories_)]
+        parts = np.cumsum([described.shape[1], 1, kinds.shape[1], kinds.shape[1], kinds.shape[1]])
+        own, price, by_kind, sine, cosine, week = np.split(self.weights_, parts)
         shelf_week = np.arange(TERMS.weeks)
-        season = np.column_stack(
-            [_season(_weeks(items) + week, kinds) @ by_season for week in shelf_week]
-        )
+        angle = 2 * np.pi * (_weeks(items)[:, None] + shelf_week) / YEAR
+        season = (kinds @ sine)[:, None] * np.sin(angle) + (kinds @ cosine)[:, None] * np.cos(angle)
         fixed = self.level_ + described @ own
-        odds = fixed[:, None] + season + by_week[0] * shelf_week / TERMS.markdown_after
-        return odds, slope
+        odds = fixed[:, None] + season + week[0] * shelf_week / TERMS.markdown_after
+        return odds, price[0] + kinds @ by_kind
 
     def _sale_chance(self, items: pl.DataFrame, price: Floats) -> Floats:
         """Return the chance of a sale in each shelf week, if still there."""
@@ -153,9 +151,10 @@ def _chance(odds: Floats, slope: Floats, price: Floats) -> Floats:
 
 def _dummies(values: pl.Series, known: list[str]) -> Floats:
     """Return one column per known value; a value never seen has zeros: the average of its kind."""
-    return np.column_stack([(values == value).fill_null(value=False) for value in known]).astype(
-        np.float64
-    )
+    places = dict(zip(known, range(len(known)), strict=True))
+    column = values.replace_strict(places, default=len(known), return_dtype=pl.UInt32)
+    column = column.fill_null(len(known))
+    return np.asarray(np.eye(len(known) + 1)[column.to_numpy(), :-1])
 
 
 def _weeks(items: pl.DataFrame) -> Floats:
