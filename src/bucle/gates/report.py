@@ -14,6 +14,8 @@ TABLE_HEAD = ("check", "outcome", "estimate", "low", "high", "limit")
 _WIDTH = 80
 _NAME_WIDTH = 22
 _GAINS = ("champion", "baseline:", "slice:", "refit")
+# Of a passed check the table says enough, unless it passed with a reservation.
+_WORTH_TELLING = ("careful", "not shown to be worse", "too small to judge")
 _UNITS = {"size": " MB", "latency": " ms"}
 
 
@@ -33,7 +35,7 @@ def describe(verdict: Verdict) -> list[str]:
     widths = [max(len(row[place]) for row in rows) for place in range(len(TABLE_HEAD))]
     lines += [_lay_out(row, widths) for row in rows]
     for check in verdict.checks:
-        if check.outcome != "pass" or check.name in _GAINS or ":" in check.name:
+        if check.outcome != "pass" or any(words in check.why for words in _WORTH_TELLING):
             lines += textwrap.wrap(
                 f"{_clean(check.name)}: {_clean(check.why)}",
                 _WIDTH,

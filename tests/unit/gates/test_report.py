@@ -76,3 +76,10 @@ def test_what_is_not_known_is_empty_or_a_question_mark() -> None:
 @pytest.mark.parametrize("value", [-0.0, -0.0001])
 def test_a_rounded_nothing_is_no_loss(value: float) -> None:
     assert say_percent(value, signed=True) == "+0.0 %"
+
+
+def test_a_passed_check_is_explained_only_with_a_reservation() -> None:
+    plain = Check(name="champion", outcome="pass", why="shown to be above 0.0 %")
+    reserved = Check(name="baseline:last", outcome="pass", why="+1 %; not shown to be worse")
+    assert describe(_verdict(plain, reserved))[-1] == "- baseline:last: +1 %; not shown to be worse"
+    assert len(describe(_verdict(plain, reserved))) == len(describe(_verdict(plain))) + 2
