@@ -5,7 +5,7 @@ A digest is 64 lower-case hexadecimal digits of SHA-256. Imports nothing of Bucl
 
 import hashlib
 import json
-import secrets
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -95,4 +95,4 @@ def new_run_id(stamp: str) -> str:
         'r-20260102-030405-'
     """
     date, time = stamp[:10].replace("-", ""), stamp[11:19].replace(":", "")
-    return f"r-{date}-{time}-{secrets.token_hex(3)}"
+    return f"r-{date}-{time}-{os.urandom(3).hex()}"

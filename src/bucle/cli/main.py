@@ -67,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
         failed = BucleError(
             f"The machine refused: {error.strerror or error}{named}",
             attempt="see that the disk has room and the folder may be written",
-            code="bucle-309",
+            code="bucle-320",
         )
         terminal.answer(failed.as_json())
         terminal.warn(failed.render())

@@ -4,12 +4,7 @@ from argparse import ArgumentParser, Namespace
 
 from bucle.cli.handler import Handler, project_arguments, project_folder
 from bucle.cli.terminal import Terminal
-from bucle.loop.registry import (
-    champion_history,
-    list_models,
-    promote_model,
-    roll_back,
-)
+from bucle.loop.registry import champion_history, list_models, promote_model, roll_back
 from bucle.loop.workspace import open_workspace
 
 __all__ = ["HISTORY", "MODELS", "PROMOTE", "ROLLBACK"]

@@ -17,7 +17,6 @@ __all__ = ["RUN"]
 
 _ANSWER_IS_NO = 1
 _REQUEST_IS_WRONG = 2
-_METRICS_SHOWN = 8
 
 
 def _arguments(parser: ArgumentParser) -> None:
@@ -32,9 +31,7 @@ def _arguments(parser: ArgumentParser) -> None:
 
 def _call(options: Namespace, terminal: Terminal) -> int:
     workspace = open_workspace(project_folder(options), overrides=options.set)
-    outcome = run_project(
-        workspace, moment=_moment(options.as_of), progress=choose_progress()
-    )
+    outcome = run_project(workspace, moment=_moment(options.as_of), progress=choose_progress())
     terminal.answer(_document(outcome))
     if not terminal.json:
         _tell(outcome, terminal, explain=options.explain)

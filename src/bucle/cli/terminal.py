@@ -36,7 +36,7 @@ class Terminal:
     def say(self, text: str = "") -> None:
         """Print words; wrapped by the caller where it matters."""
         stream = sys.stderr if self.json else sys.stdout
-        print(_printable(text, stream.encoding), file=stream, flush=True)  # noqa: T201
+        print(_printable(text, stream.encoding), file=stream, flush=True)
 
     def warn(self, text: str) -> None:
         """Print words beside the answer, on stderr."""

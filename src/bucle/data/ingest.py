@@ -18,7 +18,7 @@ from bucle.charter.settings import DatasetSettings
 from bucle.data.contract import load_contract, screen
 from bucle.data.fingerprint import fingerprint
 from bucle.data.keys import key_columns
-from bucle.data.merging import Merged, align_rows, merge_by_key, unite_rows
+from bucle.data.merging import Merged, align_rows, merge_by_key, replace_rows, unite_rows
 from bucle.data.preparation import load_prepare, prepare_rows
 from bucle.data.quarantine import (
     EXPORT_COLUMNS,
@@ -56,6 +56,7 @@ class Ingested(Struct, frozen=True, kw_only=True):
     repeated: int
     quarantined: int
     corrected: int
+    removed: int = 0
     coerced: tuple[Coercion, ...] = ()
     files: tuple[SourceFile, ...] = ()
     notes: tuple[str, ...] = ()
@@ -69,6 +70,7 @@ def ingest(
     root: Path,
     tables: Tables,
     current: DataVersion | None,
+    mirror: bool = False,
 ) -> Ingested:
     """Screen rows, merge the good ones into a new version and put the others in quarantine.
 
@@ -82,6 +84,8 @@ def ingest(
         root: The project's folder, where contract and prepare live.
         tables: Where versions are kept.
         current: The last version on record.
+        mirror: The rows are all there is: those of the last version that are not among them go.
+            For a dataset with a key it changes nothing.
 
     Raises:
         ContractError: The contract or `prepare` cannot be used with these rows.
@@ -92,13 +96,13 @@ def ingest(
     before = _read_current(tables, dataset, current)
     screened = _screen(batch.rows, settings, root, before)
     known = current.version if current else 0
-    merged, notes = _merge(before, screened.good, settings)
+    merged, notes = _merge(before, screened.good, settings, mirror=mirror)
     opened = open_rows(tables, dataset=dataset, version=known)
     _require_known(batch.held, opened)
     breached = _breached_rows(batch.rows, screened, batch.again, opened)
     corrected = _corrected(batch, breached, opened)
     version, is_new = _write(merged, before, tables, dataset, current)
-    if breached.height or corrected:
+    if breached.height or corrected or is_new:
         add_rows(
             tables,
             dataset=dataset,
@@ -117,6 +121,7 @@ def ingest(
         repeated=screened.repeated,
         quarantined=breached.height + len(batch.held),
         corrected=len(corrected),
+        removed=merged.removed,
         coerced=(*raw.coercions, *screened.coercions),
         files=raw.files,
         notes=(*raw.notes, *batch.notes, *screened.notes, *notes),
@@ -188,13 +193,16 @@ def _screen(
 
 
 def _merge(
-    before: pl.DataFrame | None, good: pl.DataFrame, settings: DatasetSettings
+    before: pl.DataFrame | None, good: pl.DataFrame, settings: DatasetSettings, *, mirror: bool
 ) -> tuple[Merged, tuple[str, ...]]:
     aligned, notes = (
         (good.clear(), ()) if before is None else align_rows(before, schema=good.schema)
     )
     keys = key_columns(settings)
-    merged = merge_by_key(aligned, good, key=keys) if keys else unite_rows(aligned, good)
+    if keys:
+        merged = merge_by_key(aligned, good, key=keys)
+    else:
+        merged = replace_rows(aligned, good) if mirror else unite_rows(aligned, good)
     return merged, notes
 
 
@@ -215,7 +223,7 @@ def _write(
     # count, so nothing may be appended to them.
     at_record = current is not None and tables.version(dataset) == current.table_version
     same_columns = before is not None and before.schema == merged.frame.schema
-    if at_record and same_columns and not merged.changed:
+    if at_record and same_columns and not merged.changed and not merged.removed:
         place = tables.write(dataset, merged.fresh, mode="append")
     else:
         place = tables.write(dataset, merged.frame, mode="replace")

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from bucle.errors import ContractError
 
-__all__ = ["Merged", "align_rows", "merge_by_key", "unite_rows"]
+__all__ = ["Merged", "align_rows", "merge_by_key", "replace_rows", "unite_rows"]
 
 _AT = "bucle_at"
 _TIME = "bucle_occurrence"
@@ -27,6 +27,7 @@ class Merged(Struct, frozen=True, kw_only=True):
     added: int
     changed: int
     unchanged: int
+    removed: int = 0
 
 
 def merge_by_key(current: pl.DataFrame, batch: pl.DataFrame, *, key: Sequence[str]) -> Merged:
@@ -99,6 +100,24 @@ def unite_rows(current: pl.DataFrame, batch: pl.DataFrame) -> Merged:
         added=fresh.height,
         changed=0,
         unchanged=batch.height - fresh.height,
+    )
+
+
+def replace_rows(current: pl.DataFrame, batch: pl.DataFrame) -> Merged:
+    """Put a batch in the place of all rows, and count as multisets what came and what went.
+
+    Example:
+        >>> replace_rows(pl.DataFrame({"a": [1, 2]}), pl.DataFrame({"a": [2, 3]})).removed
+        1
+    """
+    united = unite_rows(current, batch)
+    return Merged(
+        frame=batch,
+        fresh=united.fresh,
+        added=united.added,
+        changed=0,
+        unchanged=united.unchanged,
+        removed=current.height - united.unchanged,
     )
 
 

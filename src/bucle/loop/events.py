@@ -172,7 +172,6 @@ KINDS: dict[str, type[Fact]] = {
 }
 
 
-
 def draft_fact(fact: Fact, *, clock: Clock, actor: str, cause: str = "") -> Draft:
     """Make a fact ready for the log."""
     return Draft(

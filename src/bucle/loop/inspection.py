@@ -192,7 +192,8 @@ def check_dataset(
     current = _record(workspace, name).current
     frame = workspace.tables.read(name, version=current.table_version)
     labels = (settings.label,) if isinstance(settings.label, str) else settings.label
-    wanted = target or workspace.charter.pipeline.target or next(iter(labels), None)
+    predicted = workspace.charter.pipeline.target
+    wanted = target or (predicted if predicted in frame.columns else next(iter(labels), None))
     if wanted is None:
         raise RequestError(
             f"Cannot check {name}: nothing says which column is predicted",

@@ -134,11 +134,19 @@ def cut_task(plan: RunPlan, charter: Charter, *, tables: Path, reader: CodeReade
 
 
 def plan_tasks(
-    plan: RunPlan, charter: Charter, cut: Cut, *, tables: Path, reader: CodeReader
+    plan: RunPlan,
+    charter: Charter,
+    cut: Cut,
+    *,
+    tables: Path,
+    reader: CodeReader,
+    refit: bool = False,
 ) -> tuple[Task, ...]:
-    """Return views and steps of a run, each with everything its result depends on."""
-    tasks = _Tasks(plan, charter, cut, tables=tables, reader=reader)
-    return tasks.build()
+    """Return views and steps of a run, each with everything its result depends on.
+
+    With `refit` the model is fitted once more, on everything that is known.
+    """
+    return _Tasks(plan, charter, cut, tables=tables, reader=reader).build(refit=refit)
 
 
 class _Tasks:
@@ -155,10 +163,11 @@ class _Tasks:
         self._tasks: dict[str, Task] = {}
         self._steps = {step.name: step for step in plan.graph.steps}
         self._after = steps_after(plan.graph, plan.model)
-        before = plan.graph.upstream([plan.model]) if plan.model else ()
+        needed = [name for name in (plan.model, plan.examples) if name in self._steps]
+        before = plan.graph.upstream(name for name in needed if name) if plan.model else ()
         self._before = {step.name for step in before}
 
-    def build(self) -> tuple[Task, ...]:
+    def build(self, *, refit: bool) -> tuple[Task, ...]:
         plan = self._plan
         for name in self._steps:
             if plan.model is None:
@@ -168,7 +177,10 @@ class _Tasks:
             else:
                 self._step(name, UNSEEN if name in self._after else NEWER)
         if plan.examples:
+            self._value(plan.examples, TRAIN)
             self._value(plan.examples, NEWER)
+        if plan.model and refit:
+            self._step(plan.model, NEWER)
         return tuple(self._tasks.values())
 
     def _step(self, name: str, part: str) -> str:

@@ -86,13 +86,17 @@ class VerdictRecord(Struct, frozen=True, kw_only=True):
 
 
 class ModelRecord(Struct, frozen=True, kw_only=True):
-    """One model version: the runs that made it and every verdict on it."""
+    """One model version: the runs that made it and every verdict on it.
+
+    `cut` is where its training ended. `twin` is the tested model that a refit stands for.
+    """
 
     model: str
     at: str
     runs: tuple[str, ...]
     metrics: dict[str, float]
     cut: str | None = None
+    twin: str | None = None
     verdicts: tuple[VerdictRecord, ...] = ()
 
 
@@ -147,7 +151,8 @@ class _Builder:
                 at=known.at if known else event.at,
                 runs=runs if fact.run in runs else (*runs, fact.run),
                 metrics=fact.metrics,
-                cut=fact.cut if model == (fact.tested or fact.model) else fact.end,
+                cut=fact.end if _is_refit(fact, model) else fact.cut,
+                twin=fact.tested if _is_refit(fact, model) else None,
                 verdicts=known.verdicts if known else (),
             )
 
@@ -205,6 +210,10 @@ def fold(events: Iterable[Event]) -> State:
 def state_bytes(state: State) -> bytes:
     """Return the one byte form of a state, the same in every process."""
     return msgspec.json.encode(state, order="deterministic")
+
+
+def _is_refit(fact: RunFinished, model: str) -> bool:
+    return fact.tested is not None and model != fact.tested
 
 
 def _data_version(fact: DataAdded) -> DataVersion:

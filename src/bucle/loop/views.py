@@ -13,11 +13,10 @@ import polars as pl
 
 from bucle.charter.settings import DatasetSettings
 from bucle.clock import from_iso, to_iso
-from bucle.data.leaks import find_leaks
 from bucle.data.views import as_of, view_pair
 from bucle.store.delta_tables import DeltaTables
 
-__all__ = ["find_cut", "find_suspects", "keep_newer", "take_view"]
+__all__ = ["find_cut", "keep_newer", "take_view"]
 
 
 def find_cut(
@@ -96,30 +95,6 @@ def keep_newer(value: Any, *, event_time: str | None, cut: str | None) -> Any:
     naive = dtype == pl.Date or (isinstance(dtype, pl.Datetime) and dtype.time_zone is None)
     column = pl.col(event_time).cast(pl.Datetime("us")) if naive else pl.col(event_time)
     return frame.filter(column >= (moment.replace(tzinfo=None) if naive else moment))
-
-
-def find_suspects(
-    frame: pl.DataFrame,
-    *,
-    target: str,
-    features: list[str],
-    event_time: str | None,
-    label_time: str | None,
-) -> list[dict[str, Any]]:
-    """Look for columns that give the label away among those that the model may use."""
-    times = [name for name in (event_time, label_time) if name in frame.columns]
-    asked = frame.select(dict.fromkeys([*features, target, *times]))
-    suspects = find_leaks(
-        asked.filter(pl.col(target).is_not_null()),
-        target=target,
-        event_time=event_time if event_time in frame.columns else None,
-        label_time=label_time if label_time in frame.columns else None,
-    )
-    return [
-        msgspec.to_builtins(suspect)
-        for suspect in suspects
-        if all(column in features for column in suspect.columns)
-    ]
 
 
 def _latest_time(frame: pl.DataFrame, settings: DatasetSettings) -> datetime | None:

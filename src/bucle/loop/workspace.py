@@ -14,8 +14,12 @@ from bucle.clock import SystemClock
 from bucle.errors import UsageError
 from bucle.loop.events import Fact, draft_fact
 from bucle.loop.state import State, fold
+from bucle.pipeline.cache import Cache
 from bucle.pipeline.code import CodeReader
+from bucle.pipeline.engine import Engine
+from bucle.pipeline.kept import FileKept
 from bucle.pipeline.modules import Modules
+from bucle.pipeline.progress import Progress
 from bucle.store.file_blobs import FileBlobs
 from bucle.store.sqlite_log import SqliteLog
 from bucle.types import Clock, Event, Log, Tables
@@ -67,12 +71,24 @@ class Workspace:
     @cached_property
     def code_reader(self) -> CodeReader:
         """Reads the project's code, each file once."""
-        return CodeReader(Modules(self.root, memory=self.home / "cache" / "facts"))
+        return CodeReader(Modules(self.root, memory=self.home / "cache"))
 
     @property
     def packages(self) -> Path:
         """The folder of model packages."""
         return self.home / "packages"
+
+    def engine(self, progress: Progress | None = None) -> Engine:
+        """Return an engine for the project's pipeline, to be used in a `with` block."""
+        return Engine(
+            self.code_reader,
+            blobs=self.blobs,
+            cache=Cache(FileKept(self.home / "cache")),
+            folder=self.home / "blobs",
+            seed=self.charter.pipeline.seed,
+            workers=self.charter.pipeline.workers,
+            progress=progress,
+        )
 
     def state(self) -> State:
         """Fold the log as it is now."""

@@ -1,0 +1,261 @@
+"""The tasks that follow the steps: package the model, judge it, refit it; and their answers.
+
+Builds values only; the work itself is in `evidence.py` and runs in a worker. Imports nothing
+heavy.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from bucle.charter.settings import DatasetSettings
+from bucle.ids import digest_json
+from bucle.loop.plan import NEWER, TRAIN, Cut, RunPlan, task_name
+from bucle.loop.state import ModelRecord
+from bucle.loop.workspace import Workspace
+from bucle.pipeline.engine import Engine
+from bucle.pipeline.tasks import Artifact, Task, TaskResult, failure_of
+from bucle.types import Verdict
+
+__all__ = [
+    "Packaged",
+    "evidence_id",
+    "judge_task",
+    "package_task",
+    "read_artifact",
+    "read_packaged",
+    "read_verdict",
+    "refit_tasks",
+]
+
+_WORK = "bucle.loop.evidence"
+_LIBRARIES = ("polars", "sklearn", "skops", "numpy", "scipy")
+_LOOKS = ("looks", "others")
+
+
+class Packaged(Struct, frozen=True, kw_only=True):
+    """A model package that was written, and what was measured of it on newer rows."""
+
+    model: str
+    metrics: dict[str, float]
+    artifact: Artifact
+    warnings: tuple[str, ...] = ()
+
+
+def package_task(
+    workspace: Workspace,
+    plan: RunPlan,
+    cut: Cut,
+    results: Mapping[str, TaskResult],
+    *,
+    again: str = "",
+) -> Task:
+    """Return the task that writes the model package.
+
+    Args:
+        workspace: The project.
+        plan: The run.
+        cut: Where training ends.
+        results: Of the steps; none has failed.
+        again: Anything, when a package that was made before has gone from the disk.
+    """
+    return Task(
+        name="package",
+        call=f"{_WORK}:make_package",
+        code=workspace.code_reader.of_builtin(f"{_WORK}:make_package", libraries=_LIBRARIES),
+        artifacts={
+            "model": _artifact(plan, results, plan.model, TRAIN),
+            "train": _artifact(plan, results, plan.examples, TRAIN),
+            "newer": _artifact(plan, results, plan.examples, NEWER),
+        },
+        parameters={
+            "question": _question(workspace, plan, cut),
+            "charter": msgspec.to_builtins(workspace.charter.charter),
+            "lineage": _lineage(workspace, plan, cut),
+        },
+        stamps=_money_code(workspace) | ({"again": again} if again else {}),
+        context=_folders(workspace),
+    )
+
+
+def judge_task(
+    workspace: Workspace,
+    plan: RunPlan,
+    cut: Cut,
+    results: Mapping[str, TaskResult],
+    packaged: Packaged,
+    *,
+    champion: ModelRecord | None,
+    looks: int,
+    others: int,
+) -> Task:
+    """Return the task that judges a packaged model against the champion and the baselines."""
+    return Task(
+        name="judge",
+        call=f"{_WORK}:judge_package",
+        code=workspace.code_reader.of_builtin(f"{_WORK}:judge_package", libraries=_LIBRARIES),
+        artifacts={
+            "package": packaged.artifact,
+            "train": _artifact(plan, results, plan.examples, TRAIN),
+            "newer": _artifact(plan, results, plan.examples, NEWER),
+        },
+        parameters={
+            "question": _question(workspace, plan, cut),
+            "gates": msgspec.to_builtins(workspace.charter.gates),
+            "kpis": msgspec.to_builtins(workspace.charter.charter.kpis),
+            "champion": champion.model if champion else None,
+            "champion_cut": champion.cut if champion else None,
+            "looks": looks,
+            "others": others,
+        },
+        stamps=_money_code(workspace),
+        context=_folders(workspace),
+    )
+
+
+def refit_tasks(
+    workspace: Workspace,
+    plan: RunPlan,
+    cut: Cut,
+    results: Mapping[str, TaskResult],
+    packaged: Packaged,
+) -> tuple[Task, Task]:
+    """Return the tasks that package a refit and compare it with its tested twin.
+
+    Args:
+        workspace: The project.
+        plan: The run.
+        cut: Where the twin's training ends, and the refit's.
+        results: Of the steps, those of the refit included.
+        packaged: The tested twin.
+    """
+    newer = _artifact(plan, results, plan.examples, NEWER)
+    reader = workspace.code_reader
+    package = Task(
+        name="package refit",
+        call=f"{_WORK}:make_refit_package",
+        code=reader.of_builtin(f"{_WORK}:make_refit_package", libraries=_LIBRARIES),
+        artifacts={
+            "model": _artifact(plan, results, plan.model, NEWER),
+            "newer": newer,
+            "package": packaged.artifact,
+        },
+        parameters={
+            "question": _question(workspace, plan, cut),
+            "charter": msgspec.to_builtins(workspace.charter.charter),
+            "lineage": _lineage(workspace, plan, cut) | {"trained_until": cut.end},
+        },
+        context=_folders(workspace),
+    )
+    compare = Task(
+        name="compare refit",
+        call=f"{_WORK}:compare_packages",
+        code=reader.of_builtin(f"{_WORK}:compare_packages", libraries=_LIBRARIES),
+        inputs={"refit": package.name},
+        artifacts={"newer": newer, "package": packaged.artifact},
+        parameters={
+            "question": _question(workspace, plan, cut),
+            "gates": msgspec.to_builtins(workspace.charter.gates),
+            "kpis": msgspec.to_builtins(workspace.charter.charter.kpis),
+        },
+        stamps=_money_code(workspace),
+        context=_folders(workspace),
+    )
+    return package, compare
+
+
+def evidence_id(task: Task) -> str:
+    """Return one digest for all that a verdict rests on, except how often one has looked."""
+    parameters = {name: value for name, value in task.parameters.items() if name not in _LOOKS}
+    digests = {name: artifact.digest for name, artifact in task.artifacts.items()}
+    return digest_json([digests, parameters, task.stamps])
+
+
+def read_packaged(engine: Engine, result: TaskResult) -> Packaged:
+    """Return what the packaging task answered; raise its error when it failed."""
+    artifact = read_artifact(result)
+    answer = engine.read(artifact)
+    return Packaged(
+        model=answer["model"],
+        metrics=answer["metrics"],
+        warnings=tuple(answer["warnings"]),
+        artifact=artifact,
+    )
+
+
+def read_verdict(engine: Engine, result: TaskResult) -> Verdict:
+    """Return what the judging task answered; raise its error when it failed."""
+    return msgspec.convert(engine.read(read_artifact(result)), Verdict)
+
+
+def read_artifact(result: TaskResult) -> Artifact:
+    """Return what a task made; raise its error when it failed."""
+    if result.artifact is None:
+        raise failure_of(result)
+    return result.artifact
+
+
+def _artifact(
+    plan: RunPlan, results: Mapping[str, TaskResult], name: str | None, part: str
+) -> Artifact:
+    label = task_name(str(name), part, model=plan.model)
+    return read_artifact(results[label] if label in results else results[f"data {name}{part}"])
+
+
+def _question(workspace: Workspace, plan: RunPlan, cut: Cut) -> dict[str, Any]:
+    """Return what is predicted from what, as `evidence.Question` reads it."""
+    settings = plan.settings[plan.primary] if plan.primary else DatasetSettings()
+    others = [plan.settings[name] for name in plan.datasets]
+    key = (settings.key,) if isinstance(settings.key, str) else settings.key
+    labels = [
+        label
+        for known in others
+        for label in ((known.label,) if isinstance(known.label, str) else known.label)
+    ]
+    pipeline = workspace.charter.pipeline
+    return {
+        "kind": pipeline.kind,
+        "target": plan.target,
+        "features": list(pipeline.features),
+        "hidden": sorted({*key, *labels}),
+        "event_time": settings.event_time,
+        "label_time": settings.label_time,
+        "cut": cut.cut,
+        "threshold": workspace.charter.gates.threshold,
+        "money": msgspec.to_builtins(workspace.charter.charter.money),
+        "seed": pipeline.seed,
+    }
+
+
+def _lineage(workspace: Workspace, plan: RunPlan, cut: Cut) -> dict[str, Any]:
+    """Return what a model came from; nothing in it differs between equal runs."""
+    reader, pipeline = workspace.code_reader, workspace.charter.pipeline
+    code = {
+        step.name: reader.of_project(step.call, parameters=plan.parameters.get(step.name, {}))
+        for step in plan.graph.upstream([str(plan.model)])
+    }
+    libraries: dict[str, str] = {}
+    for known in code.values():
+        libraries |= known.libraries
+    return {
+        "datasets": {name: known.fingerprint for name, known in plan.datasets.items()},
+        "steps": {name: known.digest for name, known in code.items()},
+        "parameters": plan.parameters,
+        "seed": pipeline.seed,
+        "libraries": libraries,
+        "trained_until": cut.cut,
+    }
+
+
+def _money_code(workspace: Workspace) -> dict[str, str]:
+    """Return the digest of the project's own cost function, when it has one."""
+    error = workspace.charter.charter.money.error
+    if ":" not in error:
+        return {}
+    return {"cost of an error": workspace.code_reader.of_project(error).digest}
+
+
+def _folders(workspace: Workspace) -> dict[str, Any]:
+    return {"packages": str(workspace.packages), "root": str(workspace.root)}
