@@ -164,7 +164,8 @@ def _decide(
     facts: list[Fact] = []
     if is_new:
         facts.append(VerdictGiven(run=finished.run, verdict=verdict, evidence=evidence))
-    shipped, notes = model, ()
+    shipped = model
+    notes: tuple[str, ...] = ()
     promoted = verdict.outcome == "pass" and workspace.charter.gates.promote == "auto"
     if promoted and workspace.charter.gates.refit:
         refit, why = referee.refit()

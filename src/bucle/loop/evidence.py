@@ -131,7 +131,7 @@ def make_package(
         if asked.kind == "regression"
         else None
     )
-    if band is not None and band.intervals.measured_rows:
+    if band is not None and band.intervals.coverage is not None:
         metrics["coverage"] = band.intervals.coverage
     contents = PackageContents(
         estimator=estimator_to_bytes(model),

@@ -1,5 +1,6 @@
 """Runs and model versions as they stand on record. Changes nothing."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -99,7 +100,7 @@ def show_model(workspace: Workspace, name: str) -> ShownModel:
     )
 
 
-def _listed(record: RunRecord, verdicts: dict[str, str]) -> ListedRun:
+def _listed(record: RunRecord, verdicts: Mapping[str, str]) -> ListedRun:
     finished = record.finished
     steps = finished.steps if finished else ()
     return ListedRun(
