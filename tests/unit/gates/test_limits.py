@@ -22,7 +22,8 @@ def _judge(metric: str, must: float, truth: np.ndarray, prediction: np.ndarray, 
 
 
 @pytest.mark.parametrize(
-    ("must", "outcome"), [(0.30, "pass"), (0.15, "fail"), (0.245, "undecided")]
+    ("must", "outcome"),
+    [(0.30, "pass"), (0.15, "fail"), (0.245, "undecided"), (0.255, "undecided")],
 )
 def test_an_error_must_be_below_its_limit(must: float, outcome: str) -> None:
     check = _judge("wape", must, *_prices(400))
@@ -32,7 +33,9 @@ def test_an_error_must_be_below_its_limit(must: float, outcome: str) -> None:
     assert (check.labels_needed is not None) == (outcome == "undecided")
 
 
-@pytest.mark.parametrize(("must", "outcome"), [(0.2, "pass"), (0.8, "fail"), (0.55, "undecided")])
+@pytest.mark.parametrize(
+    ("must", "outcome"), [(0.2, "pass"), (0.8, "fail"), (0.55, "undecided"), (0.48, "undecided")]
+)
 def test_a_score_must_be_above_its_limit(must: float, outcome: str) -> None:
     check = _judge("r2", must, *_prices(400))
     assert check.outcome == outcome

@@ -173,6 +173,17 @@ def test_a_challenger_with_a_champion_to_beat_must_not_be_worse_than_a_baseline(
     assert "not shown to be worse" in check.why
 
 
+def test_failing_against_one_of_several_baselines_takes_more_than_against_the_only_one() -> None:
+    median = _evidence().baselines["median"]
+    alone = _named(_judge(_evidence()), "baseline:median")
+    several = _judge(_evidence(baselines={"median": median, "last": median + 1.0}))
+    shared = _named(several, "baseline:median")
+    assert alone.high is not None
+    assert shared.high is not None
+    assert shared.high > alone.high
+    assert shared.low == alone.low
+
+
 @pytest.mark.parametrize("champion", [True, False])
 def test_a_model_that_a_baseline_beats_fails(champion: bool) -> None:
     words = {} if champion else {"champion": None, "champion_model": None}

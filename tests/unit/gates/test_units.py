@@ -38,6 +38,16 @@ def test_one_giant_cluster_counts_for_little_more_than_one() -> None:
     assert units.effective < 1.1
 
 
+def test_a_giant_among_dwarfs_leaves_few_degrees_of_freedom() -> None:
+    clusters = np.concatenate([np.zeros(50, dtype=int), np.arange(1, 51)])
+    values = np.concatenate([np.full(50, 0.1), np.linspace(-1.0, 1.0, 50)])
+    units = to_units(values, clusters=clusters)
+    found = bound_mean(units, rule=Rule())
+    error = found.spread / np.sqrt(units.count)
+    assert units.effective == pytest.approx(100**2 / (50**2 + 50))
+    assert found.estimate - found.low >= stats.t.ppf(0.95, units.effective - 1) * error * 0.999999
+
+
 def test_rows_that_move_together_widen_the_interval() -> None:
     generator = np.random.default_rng(5)
     clusters = np.repeat(np.arange(40), 25)
