@@ -145,7 +145,7 @@ def _settled(frame: "pl.DataFrame") -> "pl.DataFrame":
     fresh = []
     for name, kind in frame.schema.items():
         column = pl.col(name)
-        if kind.is_nested():
+        if kind.is_nested() or isinstance(kind, pl.Categorical | pl.Enum):
             fresh.append(column.gather(pl.int_range(pl.len())))
         elif kind != pl.Null and frame[name].null_count():
             fresh.append(pl.when(column.is_not_null()).then(column.fill_null(_blank(kind))))
@@ -156,9 +156,8 @@ def _blank(kind: Any) -> Any:
     """Return a value of a column type to stand, unseen, behind its nulls."""
     import polars as pl  # noqa: PLC0415  (as above)
 
-    if kind in {pl.String, pl.Categorical} or isinstance(kind, pl.Enum):
-        first = kind.categories[0] if isinstance(kind, pl.Enum) and len(kind.categories) else ""
-        return pl.lit(first, dtype=pl.String).cast(kind, strict=False)
+    if kind == pl.String:
+        return pl.lit("")
     if kind == pl.Binary:
         return pl.lit(b"")
     return pl.lit(0).cast(kind)

@@ -241,6 +241,8 @@ def _fitted(step: Step, known: Parameter, value: Any) -> Any:
     wanted = type(default) if known.literal else type(None)
     if isinstance(value, float) and not abs(value) < float("inf"):
         raise _unfit(step, known.name, value, "a finite number")
+    if type(value) is int and not -(2**63) <= value < 2**63:
+        raise _unfit(step, known.name, value, "a number of at most 64 bits")
     if wanted is float and type(value) is int:
         return float(value)
     if wanted in kinds and type(value) is not wanted:

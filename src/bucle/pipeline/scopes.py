@@ -142,6 +142,8 @@ class _Walk:
                 self._comprehension(node)
             case ast.Import() | ast.ImportFrom():
                 self.imports.update(imported_names(node)[1])
+            case ast.Name(ctx=ast.Store()) if not self.scopes:
+                pass  # it is being defined here
             case ast.Attribute() | ast.Name():
                 self._chain(node)
             case ast.Constant(value=str(text)):

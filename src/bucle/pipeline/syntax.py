@@ -253,8 +253,8 @@ def _as_json(value: Any) -> tuple[bool, Any]:
     if value is None or isinstance(value, bool | str):
         return True, value
     if isinstance(value, int | float):
-        finite = isinstance(value, int) or abs(value) < float("inf")
-        return (True, value) if finite else (False, None)
+        fits = -(2**63) <= value < 2**63 if isinstance(value, int) else abs(value) < float("inf")
+        return (True, value) if fits else (False, None)
     if isinstance(value, list | tuple):
         items = [_as_json(item) for item in value]
         good = all(ok for ok, _ in items)
