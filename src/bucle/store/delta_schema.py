@@ -22,8 +22,9 @@ _KEY = "bucle.column"
 def with_recorded_columns(stored: pl.DataFrame, columns: Sequence[Column]) -> Table:
     """Return rows as an Arrow table whose fields say what their columns were."""
     rows = Table.from_arrow(stored)
+    schema = rows.schema
     fields = [
-        rows.schema.field(index).with_metadata({_KEY: _to_text(column)})
+        schema.field(index).with_metadata({_KEY: _to_text(column)})
         for index, column in enumerate(columns)
     ]
     return rows.with_schema(Schema(fields))

@@ -180,6 +180,14 @@ def test_any_reader_of_delta_sees_the_rows(tmp_path: Path) -> None:
     assert [field.name for field in table.schema().fields] == ["a", "b"]
 
 
+@pytest.mark.slow
+def test_fifty_thousand_columns_are_kept(tmp_path: Path) -> None:
+    frame = pl.DataFrame({f"column {number}": ["a", None] for number in range(50_000)})
+    tables = DeltaTables(tmp_path)
+    tables.write("wide", frame, mode="replace")
+    assert tables.read("wide").equals(frame)
+
+
 KILLED = """
 import os, sys
 from pathlib import Path
