@@ -99,7 +99,8 @@ def test_planning_imports_nothing_heavy():
         "import sys\n"
         "import bucle.pipeline.engine, bucle.pipeline.graph, bucle.pipeline.modules\n"
         "import bucle.pipeline.environment, bucle.pipeline.progress\n"
-        "heavy = {'numpy', 'polars', 'sklearn', 'skops', 'deltalake', 'rich', 'bucle.pipeline.syntax',\n"
+        "heavy = {'numpy', 'polars', 'sklearn', 'skops', 'deltalake', 'rich',\n"
+        "         'bucle.pipeline.syntax',\n"
         "         'subprocess', 'concurrent.futures', 'importlib.metadata', 'zipfile'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
