@@ -82,12 +82,10 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> str:
         for name, content in (*files.items(), (_MANIFEST, manifest)):
             _write_durably(temporary / name, content)
         _sync_folder(temporary)
-        _move_into_place(temporary, target)
+        _move_into_place(temporary, folder, model)
         _sync_folder(folder)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
-        if target.is_dir() and _is_whole(folder, model):
-            return model  # another process wrote the same package first
         raise OutsideError(
             f"Cannot write package {model}",
             cause=error.strerror or str(error),
@@ -97,10 +95,19 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> str:
     return model
 
 
-def _move_into_place(temporary: Path, target: Path) -> None:
-    if target.is_symlink() or target.exists():
-        target.rename(target.with_name(f".damaged-{target.name}-{secrets.token_hex(4)}"))
-    temporary.rename(target)
+def _move_into_place(temporary: Path, folder: Path, model: str) -> None:
+    """Give the package its name; what has the name already stays if it is whole."""
+    target = folder / model
+    try:
+        temporary.rename(target)
+    except OSError:
+        if not (target.is_symlink() or target.exists()):
+            raise
+        if target.is_dir() and _is_whole(folder, model):
+            shutil.rmtree(temporary)
+            return
+        target.rename(folder / f".damaged-{model}-{secrets.token_hex(4)}")
+        temporary.rename(target)
 
 
 def _is_whole(folder: Path, model: str) -> bool:
@@ -174,7 +181,10 @@ def read_files(folder: Path, model: str, *, digest: str | None = None) -> dict[s
     manifest = _read_manifest(model, manifest_bytes)
     if digest is not None and manifest.digest != digest:
         raise _refused(model, f"its digest is {manifest.digest}, the log says {digest}")
-    present = {entry.name for entry in os.scandir(place)}
+    try:
+        present = set(os.listdir(place))
+    except OSError as error:
+        raise _refused(model, f"its folder: {error.strerror}") from error
     if odd := sorted(present ^ {*manifest.files, _MANIFEST}):
         raise _refused(model, f"files differ from the manifest: {', '.join(odd)}"[:200])
     files = {_MANIFEST: manifest_bytes}
@@ -215,13 +225,16 @@ def _read_file(model: str, path: Path, *, most: int) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         raise _refused(model, f"{path.name}: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as stream:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise _refused(model, f"{path.name} is not a plain file")
         if status.st_size > most:
             raise _refused(model, f"{path.name} is larger than it should be")
-        return stream.read(most + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
+            return stream.read(most + 1)
+    finally:
+        os.close(descriptor)
 
 
 def _refused(model: str, cause: str) -> PackageError:

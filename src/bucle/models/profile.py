@@ -52,11 +52,19 @@ def sample_rows(profile: dict[str, Any], dtypes: dict[str, pl.DataType]) -> pl.D
     for name, dtype in dtypes.items():
         known = profile.get("columns", {}).get(name, {})
         values = [*_typical(known), None, None][:_SAMPLE]
-        series = pl.Series(name, values)
-        if known.get("kind") in ("date", "moment") and series.dtype == pl.String:
-            series = series.str.to_datetime(time_unit="us", time_zone="UTC")
-        columns.append(series.cast(dtype, strict=False))
+        columns.append(_of_type(pl.Series(name, values), known.get("kind"), dtype))
     return pl.DataFrame(columns)
+
+
+def _of_type(values: pl.Series, kind: str | None, dtype: pl.DataType) -> pl.Series:
+    """Turn what JSON could say back into a column's type."""
+    if kind in ("date", "moment") and values.dtype == pl.String:
+        values = values.str.to_datetime(time_unit="us", time_zone="UTC")
+    if kind == "span":
+        per_second = 1e9 if dtype == pl.Time else 1e6
+        whole = (values.cast(pl.Float64) * per_second).round().cast(pl.Int64)
+        values = whole.cast(pl.Time if dtype == pl.Time else pl.Duration("us"))
+    return values.cast(dtype, strict=False)
 
 
 def _typical(known: dict[str, Any]) -> list[Any]:
