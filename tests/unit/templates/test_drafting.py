@@ -1,13 +1,14 @@
 import ast
 import tomllib
 from datetime import UTC, datetime
+from importlib.resources import files
 
 import numpy as np
 import polars as pl
 import pytest
 
 from bucle.charter.settings import DatasetSettings
-from bucle.templates.drafting import charter_text, contract_text
+from bucle.templates.drafting import charter_text, contract_text, pipeline_text
 from bucle.templates.table import Roles, survey_table
 
 READING = DatasetSettings()
@@ -129,3 +130,31 @@ def test_what_cannot_be_promised_is_a_risk_of_the_charter():
     typed, table = _survey(_many())
     text = charter_text(table, name="p", reading=READING, copied=(), labels=typed["y"])
     assert "No event time" in " ".join(tomllib.loads(text)["charter"]["risks"])
+
+
+@pytest.mark.parametrize(("rows", "trees"), [(1_000, 60), (50_000, 100), (150_000, 200)])
+def test_few_rows_are_given_few_trees(rows, trees):
+    rng = np.random.default_rng(0)
+    frame = pl.DataFrame({"size": rng.normal(size=rows), "y": rng.normal(size=rows)})
+    source = (files("bucle.templates") / "blank" / "pipeline.py").read_text()
+    tree = ast.parse(pipeline_text(source, _survey(frame)[1]))
+    model = next(node for node in tree.body if getattr(node, "name", "") == "model")
+    assert [ast.literal_eval(value) for value in model.args.defaults][1] == trees
+
+
+def test_the_pipeline_names_its_columns_and_codes():
+    frame = _many(zone_id=pl.Series([n % 40 for n in range(1200)]), y=pl.Series(["si", "no"] * 600))
+    source = (files("bucle.templates") / "blank" / "pipeline.py").read_text()
+    tree = ast.parse(pipeline_text(source, _survey(frame)[1]))
+    found = {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+    }
+    assert found == {
+        "KIND": "classification",
+        "TARGET": "y",
+        "YES": "si",
+        "FEATURES": ["size", "zone_id"],
+        "CODES": ["zone_id"],
+    }
