@@ -194,7 +194,7 @@ class ProcessExecutor(Executor):
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=self._folder,
-            env=_environment(),
+            env=_environment(self._most),
             # Ctrl-C is for the parent, which then ends the worker and all that it started.
             start_new_session=True,
         )
@@ -248,9 +248,15 @@ def _kill(process: "subprocess.Popen[bytes]") -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _environment() -> dict[str, str]:
-    """Return the environment of a worker: ours, valid in another folder, with hashing settled."""
-    settled = {**os.environ, "PYTHONHASHSEED": "0"}
+def _environment(workers: int) -> dict[str, str]:
+    """Return the environment of a worker: ours, valid in another folder, with hashing settled.
+
+    Workers share the processors: threads of OpenMP that wait by spinning made a fit of 0.8 s last
+    2.6 s (and 42 s with four such processes on two cores). What the user has set stays.
+    """
+    threads = max(1, len(os.sched_getaffinity(0)) // workers)
+    shared = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
+    settled = {**shared, **os.environ, "PYTHONHASHSEED": "0"}
     path = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     if path:
         settled["PYTHONPATH"] = os.pathsep.join(str(Path(entry).absolute()) for entry in path)
