@@ -17,6 +17,8 @@ __all__ = ["read_arrow", "read_parquet", "typed_rows"]
 _MAX_CELLS = 4_000_000_000
 _PARQUET_MARK = b"PAR1"
 _ARROW_MARK = b"ARROW1"
+# What polars raises on damaged bytes; a panic of its core is no Exception.
+_FAILURES = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError)
 
 
 def read_parquet(content: bytes, *, name: str) -> SourceRows:
@@ -32,16 +34,17 @@ def read_parquet(content: bytes, *, name: str) -> SourceRows:
     try:
         width = len(pl.read_parquet_schema(io.BytesIO(content)))
         rows = int(pl.scan_parquet(io.BytesIO(content)).select(pl.len()).collect().item())
-        if rows * max(width, 1) > _MAX_CELLS:
-            raise SourceError(
-                f"Cannot read {name}: it claims {rows:,} rows of {width} columns",
-                cause=f"more than {_MAX_CELLS:,} values do not fit in memory",
-                attempt="split the file",
-                code="bucle-124",
-            )
-        frame = pl.read_parquet(io.BytesIO(content))
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        fits = rows * max(width, 1) <= _MAX_CELLS
+        frame = pl.read_parquet(io.BytesIO(content)) if fits else pl.DataFrame()
+    except _FAILURES as error:
         raise _damaged(name, "Parquet", error) from error
+    if not fits:
+        raise SourceError(
+            f"Cannot read {name}: it claims {rows:,} rows of {width} columns",
+            cause=f"more than {_MAX_CELLS:,} values do not fit in memory",
+            attempt="split the file",
+            code="bucle-124",
+        )
     return typed_rows(frame, name=name)
 
 
@@ -59,7 +62,7 @@ def read_arrow(content: bytes, *, name: str) -> SourceRows:
     try:
         stream = io.BytesIO(content)
         frame = pl.read_ipc(stream) if whole else pl.read_ipc_stream(stream)
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+    except _FAILURES as error:
         raise _damaged(name, "Arrow IPC", error) from error
     return typed_rows(frame, name=name)
 

@@ -166,10 +166,11 @@ def _read_records(
     content: bytes, separator: str, name: str, settings: DatasetSettings
 ) -> SourceRows:
     records = _Records(content.decode("utf-8"), separator)
-    header = next((values for _, values, _ in records if values), None)
-    if header is None:
+    start, header, problem = next(record for record in records if record[1])
+    if problem:
         raise SourceError(
-            f"Cannot use {name}: its first line has a quote that is never closed",
+            f"Cannot use {name}: the header in line {start} cannot be read",
+            cause=problem,
             attempt="close or remove the quote",
             code="bucle-127",
         )

@@ -67,7 +67,9 @@ def _in_canonical_form(frame: pl.DataFrame) -> pl.DataFrame:
     columns = []
     for name, dtype in frame.schema.items():
         if dtype.is_float():
-            columns.append(pl.col(name).fill_nan(float("nan")) + 0.0)
+            # Adding zero would do for its sign, but polars leaves such a sum out.
+            unsigned = pl.when(pl.col(name) == 0).then(0.0).otherwise(pl.col(name))
+            columns.append(unsigned.fill_nan(float("nan")).cast(dtype).alias(name))
         elif dtype.is_nested() or dtype == pl.Object:
             values = [json_text(value) for value in frame[name].to_list()]
             columns.append(pl.lit(pl.Series(name, values, dtype=pl.String)).alias(name))

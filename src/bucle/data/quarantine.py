@@ -134,7 +134,8 @@ def export_rows(rows: pl.DataFrame, *, only: Sequence[str] = ()) -> str:
     rest = [_beyond(raw) for raw, _, _ in cells]
     tail = EXPORT_COLUMNS if any(rest) else EXPORT_COLUMNS[1:]
     stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\n")
+    # With this line end the writer quotes a lone carriage return too.
+    writer = csv.writer(stream, lineterminator="\r\n")
     writer.writerow([*map(_guard, names), *tail])
     for (raw, reasons, row), beyond in zip(cells, rest, strict=True):
         values = ["" if raw.get(name) is None else str(raw[name]) for name in names]

@@ -97,7 +97,7 @@ def _choose(content: bytes, name: str, encoding: str | None) -> tuple[str, int, 
 
 def _known_codec(encoding: str, name: str) -> str:
     try:
-        b"".decode(encoding)
+        "a".encode(encoding)
         return codecs.lookup(encoding).name
     except (LookupError, ValueError) as error:
         raise SourceError(

@@ -1,0 +1,70 @@
+"""JSON Lines and rows of a database become columns."""
+
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import polars as pl
+
+from bucle.data.records import build_columns, read_json_lines
+
+
+def test_one_kind_of_value_gives_its_type() -> None:
+    content = (
+        b'{"a": 1, "b": "x", "c": true, "d": 1.5}\n\n{"a": 2, "b": null, "c": false, "d": 2}\r\n'
+    )
+    rows = read_json_lines(content, name="f")
+    assert rows.frame.rows() == [(1, "x", True, 1.5), (2, None, False, 2.0)]
+    assert rows.origin["line"].to_list() == [1, 3]
+    assert rows.coercions == ()
+
+
+def test_mixed_values_become_text_and_are_reported() -> None:
+    content = b'{"a": 1, "b": {"y": 1, "x": [2]}}\n{"a": "N/A", "b": null}\n{"a": true, "b": "t"}\n'
+    rows = read_json_lines(content, name="f")
+    assert rows.frame["a"].to_list() == ["1", "N/A", "true"]
+    assert rows.frame["b"].to_list() == ['{"x": [2], "y": 1}', None, "t"]
+    assert [(c.column, c.count, c.became) for c in rows.coercions] == [
+        ("a", 2, "text"),
+        ("b", 1, "text"),
+    ]
+
+
+def test_lines_that_are_no_objects_are_kept_apart() -> None:
+    rows = read_json_lines(b'{"a": 1}\n{"a": \n[1]\nnull\n' + b"[" * 100_000, name="f")
+    assert rows.frame.rows() == [(1,)]
+    assert rows.broken["line"].to_list() == [2, 3, 4, 5]
+    assert json.loads(rows.broken["raw"][1]) == {"_line": "[1]"}
+    assert rows.broken["reason"][2] == "line is not a JSON object"
+
+
+def test_a_missing_key_is_null_and_told() -> None:
+    rows = read_json_lines(b'{"a": 1}\n{"b": 2}\n', name="f")
+    assert rows.frame.rows() == [(1, None), (None, 2)]
+    assert "2 lines do not have every key" in rows.notes[0]
+
+
+def test_numbers_beyond_64_bits_stay_exact() -> None:
+    rows = read_json_lines(
+        b'{"a": 123456789012345678901, "b": 9007199254740993}\n{"a": 1, "b": 0.5}\n', name="f"
+    )
+    assert rows.frame["a"].to_list() == ["123456789012345678901", "1"]
+    assert rows.frame["b"].to_list() == ["9007199254740993", "0.5"]
+
+
+def test_values_of_a_database_keep_their_types() -> None:
+    frame, coercions = build_columns(
+        ["day", "at", "money", "zoned", "raw"],
+        [
+            [date(2026, 1, 1), None],
+            [datetime(2026, 1, 1), None],  # noqa: DTZ001
+            [Decimal("1.50"), None],
+            [datetime(2026, 1, 1, tzinfo=UTC), None],
+            [b"\x01\xff", None],
+        ],
+    )
+    assert frame.dtypes[:2] == [pl.Date, pl.Datetime("us")]
+    assert frame["money"][0] == Decimal("1.50")
+    assert frame.dtypes[3] == pl.Datetime("us", "UTC")
+    assert frame["raw"].to_list() == ["01ff", None]
+    assert [coercion.column for coercion in coercions] == ["raw"]
