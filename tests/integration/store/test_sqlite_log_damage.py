@@ -12,8 +12,8 @@ import pytest
 from bucle.clock import FixedClock, from_iso
 from bucle.errors import BucleError, LogDamagedError, StalePositionError
 from bucle.store.sqlite_log import SqliteLog
-from bucle.testing.contracts import draft
 from bucle.testing.faults import cut_file, flip_byte, zero_block
+from bucle.testing.samples import draft
 from bucle.types import Event
 
 CLOCK = FixedClock(from_iso("2026-02-03T04:05:06Z"))

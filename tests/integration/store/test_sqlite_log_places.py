@@ -9,7 +9,7 @@ import pytest
 
 from bucle.errors import LogDamagedError, LogError, OutsideError
 from bucle.store.sqlite_log import SqliteLog
-from bucle.testing.contracts import draft
+from bucle.testing.samples import draft
 
 
 def test_directory_copied_to_another_place_goes_on(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from bucle.errors import OutsideError, StalePositionError
 from bucle.store.locks import exclusive
 from bucle.store.sqlite_log import SqliteLog
-from bucle.testing.contracts import draft
+from bucle.testing.samples import draft
 
 SOURCE = Path(__file__).resolve().parents[3] / "src"
 

@@ -9,7 +9,7 @@ from polars.testing import assert_frame_equal
 from bucle.errors import RequestError
 from bucle.store.dtypes import dtype_from_json, dtype_to_json, stored_dtype
 from bucle.store.table_form import check_table_name, columns_of, from_stored, in_order_of, to_stored
-from bucle.testing.contracts import sample_frame
+from bucle.testing.samples import sample_frame
 
 
 def test_sample_frame_survives_its_stored_form() -> None:
