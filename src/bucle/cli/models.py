@@ -9,6 +9,8 @@ from bucle.loop.workspace import open_workspace
 
 __all__ = ["HISTORY", "MODELS", "PROMOTE", "ROLLBACK"]
 
+_METRICS_SHOWN = 3
+
 
 def _list(options: Namespace, terminal: Terminal) -> int:
     workspace = open_workspace(project_folder(options), overrides=options.set)
@@ -31,6 +33,7 @@ def _list(options: Namespace, terminal: Terminal) -> int:
     if not models:
         terminal.say("No model version yet. Try: bucle run")
         return 0
+    first = [kpi.metric for kpi in workspace.charter.charter.kpis]
     terminal.table(
         [
             [
@@ -38,7 +41,7 @@ def _list(options: Namespace, terminal: Terminal) -> int:
                 model.model,
                 model.at[:16].replace("T", " "),
                 model.outcome or "-",
-                "  ".join(f"{name} {value:.4g}" for name, value in list(model.metrics.items())[:3]),
+                _shown_metrics(model.metrics, first),
             ]
             for model in models
         ],
@@ -46,6 +49,13 @@ def _list(options: Namespace, terminal: Terminal) -> int:
     )
     terminal.say("\n* champion")
     return 0
+
+
+def _shown_metrics(metrics: dict[str, float], first: list[str]) -> str:
+    """Show the charter's KPIs, or the first metrics where it names none."""
+    own = [name for name in metrics if "." not in name]
+    names = [name for name in first if name in metrics] or own[:_METRICS_SHOWN]
+    return "  ".join(f"{name} {metrics[name]:.4g}" for name in names)
 
 
 def _promote_arguments(parser: ArgumentParser) -> None:

@@ -134,7 +134,7 @@ def _tell_model(outcome: RunOutcome, terminal: Terminal) -> None:
         until = f"learned from what was known on {outcome.cut[:10]}" if outcome.cut else ""
         terminal.say(f"  {outcome.model}  {until}".rstrip())
     if outcome.metrics:
-        shown = list(outcome.metrics.items())
+        shown = sorted(outcome.metrics.items(), key=lambda metric: "." in metric[0])
         terminal.table([[f"  {name}", f"{value:.4g}"] for name, value in shown])
     for warning in outcome.warnings:
         terminal.paragraph(warning, indent="  ! ")

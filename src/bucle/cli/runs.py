@@ -33,7 +33,6 @@ def _runs(options: Namespace, terminal: Terminal) -> int:
         [
             [
                 run.run,
-                run.at[:19].replace("T", " "),
                 run.state,
                 run.model or "-",
                 run.verdict or "-",
@@ -41,7 +40,7 @@ def _runs(options: Namespace, terminal: Terminal) -> int:
             ]
             for run in runs
         ],
-        header=["run", "at (UTC)", "state", "model", "verdict", "steps"] if runs else [],
+        header=["run", "state", "model", "verdict", "steps"] if runs else [],
     )
     return 0
 

@@ -103,11 +103,12 @@ def make_package(
     *,
     question: dict[str, Any],
     charter: dict[str, Any],
+    gates: dict[str, Any],
     lineage: dict[str, Any],
     packages: str,
     root: str,
 ) -> dict[str, Any]:
-    """Measure a fitted model on newer rows and write its package.
+    """Measure a fitted model on newer rows, beside naive baselines, and write its package.
 
     Returns:
         `model` (the package's id), `metrics`, `warnings` and `bytes`.
@@ -122,9 +123,13 @@ def make_package(
     inputs = conform(signature, rows)
     truth = asked.truth(rows, classes)
     predicted = predict(model, inputs, kind=asked.kind) if rows.height else truth
-    metrics = measure(
-        asked.kind, truth, predicted, threshold=asked.threshold, cost=asked.cost(Path(root))
-    )
+    cost = asked.cost(Path(root))
+    metrics = measure(asked.kind, truth, predicted, threshold=asked.threshold, cost=cost)
+    naive = _baselines(asked, msgspec.convert(gates, GateSettings), train, newer, rows, classes)
+    baselines = {
+        name: measure(asked.kind, truth, guess, threshold=asked.threshold, cost=cost)
+        for name, guess in naive.items()
+    }
     warnings = find_warnings(asked.kind, truth, predicted)
     band = (
         fit_intervals(inputs, truth, predicted, level=_LEVEL, seed=asked.seed)
@@ -137,7 +142,7 @@ def make_package(
         estimator=estimator_to_bytes(model),
         signature=signature,
         metrics=metrics,
-        measured={"rows": rows.height, "warnings": list(warnings)},
+        measured={"rows": rows.height, "baselines": baselines, "warnings": list(warnings)},
         profile=profile_of(train.select(features)),
         lineage=lineage,
         card="",

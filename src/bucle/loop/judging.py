@@ -73,6 +73,7 @@ def package_task(
         parameters={
             "question": _question(workspace, plan, cut),
             "charter": msgspec.to_builtins(workspace.charter.charter),
+            "gates": _baseline_settings(workspace),
             "lineage": _lineage(workspace, plan, cut),
         },
         stamps=_money_code(workspace) | ({"again": again} if again else {}),
@@ -247,6 +248,12 @@ def _lineage(workspace: Workspace, plan: RunPlan, cut: Cut) -> dict[str, Any]:
         "libraries": libraries,
         "trained_until": cut.cut,
     }
+
+
+def _baseline_settings(workspace: Workspace) -> dict[str, Any]:
+    """Return what of the gates a package shows; other gates do not change a package."""
+    gates = workspace.charter.gates
+    return {"baselines": list(gates.baselines), "baseline_key": gates.baseline_key}
 
 
 def _money_code(workspace: Workspace) -> dict[str, str]:

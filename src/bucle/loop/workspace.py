@@ -4,6 +4,7 @@ Opening reads one file and one database and imports nothing heavy; tables are op
 """
 
 import os
+import pwd
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -153,4 +154,9 @@ def find_root(folder: Path | None = None) -> Path:
 
 def _actor(environ: Mapping[str, str]) -> str:
     named = environ.get("BUCLE_ACTOR") or environ.get("USER") or environ.get("LOGNAME")
-    return named or f"uid-{os.getuid()}"
+    if named:
+        return named
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid-{os.getuid()}"
