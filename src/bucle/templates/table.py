@@ -17,7 +17,7 @@ from bucle.types import Coercion
 
 __all__ = ["Column", "Roles", "Table", "survey_table"]
 
-Part = Literal["key", "event_time", "label_time", "target", "late", "feature", "left out"]
+_Part = Literal["key", "event_time", "label_time", "target", "late", "feature", "left out"]
 
 _NAMING = 0.5  # a text that differs in more than half of the rows is a name, not a property
 _FEW_ROWS = 20  # below this nothing is said about names and sets
@@ -44,7 +44,7 @@ class Column(Struct, frozen=True, kw_only=True):
 
     name: str
     dtype: pl.DataType
-    part: Part
+    part: _Part
     nulls: int
     levels: int
     low: float | None = None
@@ -64,7 +64,7 @@ class Table(Struct, frozen=True, kw_only=True):
     yes: str | None = None
     notes: tuple[str, ...] = ()
 
-    def named(self, *parts: Part) -> tuple[Column, ...]:
+    def named(self, *parts: _Part) -> tuple[Column, ...]:
         """Return the columns that play one of some parts."""
         return tuple(column for column in self.columns if column.part in parts)
 
@@ -298,9 +298,9 @@ def _column(values: pl.Series, roles: Roles, late: dict[str, str]) -> Column:
     )
 
 
-def _part(values: pl.Series, roles: Roles, late: dict[str, str], levels: int) -> tuple[Part, str]:
+def _part(values: pl.Series, roles: Roles, late: dict[str, str], levels: int) -> tuple[_Part, str]:
     name, rows = values.name, len(values)
-    named: tuple[tuple[bool, Part], ...] = (
+    named: tuple[tuple[bool, _Part], ...] = (
         (name == roles.target, "target"),
         (name == roles.event_time, "event_time"),
         (name == roles.label_time, "label_time"),
