@@ -9,9 +9,16 @@ from typing import Literal
 import polars as pl
 from msgspec import Struct
 
-__all__ = ["ReadColumn", "has_leading_zeros", "read_booleans", "read_floats", "read_integers"]
+__all__ = [
+    "DecimalMark",
+    "ReadColumn",
+    "has_leading_zeros",
+    "read_booleans",
+    "read_floats",
+    "read_integers",
+]
 
-Decimal = Literal[".", ","]
+DecimalMark = Literal[".", ","]
 
 _TRUE = ("true", "t", "yes", "y", "1")
 _FALSE = ("false", "f", "no", "n", "0")
@@ -30,7 +37,7 @@ class ReadColumn(Struct, frozen=True, kw_only=True):
     rewritten: pl.Series
 
 
-def read_floats(text: pl.Series, *, decimal: Decimal = ".") -> ReadColumn:
+def read_floats(text: pl.Series, *, decimal: DecimalMark = ".") -> ReadColumn:
     """Read text as Float64.
 
     Marks between thousands are taken away only where they cannot be decimal marks: `1,234.5` and
@@ -46,7 +53,7 @@ def read_floats(text: pl.Series, *, decimal: Decimal = ".") -> ReadColumn:
     return ReadColumn(values=values, rewritten=rewritten & values.is_not_null())
 
 
-def read_integers(text: pl.Series, *, decimal: Decimal = ".") -> ReadColumn:
+def read_integers(text: pl.Series, *, decimal: DecimalMark = ".") -> ReadColumn:
     """Read text as Int64; `5.0` is 5 and `5.5` is no whole number.
 
     Example:
@@ -87,7 +94,7 @@ def has_leading_zeros(text: pl.Series) -> bool:
     return bool(text.str.contains(r"^\s*[+-]?0\d").any())
 
 
-def _plain_numbers(text: pl.Series, decimal: Decimal) -> tuple[pl.Series, pl.Series]:
+def _plain_numbers(text: pl.Series, decimal: DecimalMark) -> tuple[pl.Series, pl.Series]:
     """Return numbers with a point and without marks, null for all else, and which had marks."""
     mark, point = (",", r"\.") if decimal == "." else (r"\.", ",")
     stripped = text.str.strip_chars(_SPACE)
