@@ -182,7 +182,7 @@ def read_files(folder: Path, model: str, *, digest: str | None = None) -> dict[s
     if digest is not None and manifest.digest != digest:
         raise _refused(model, f"its digest is {manifest.digest}, the log says {digest}")
     try:
-        present = set(os.listdir(place))
+        present = {entry.name for entry in place.iterdir()}
     except OSError as error:
         raise _refused(model, f"its folder: {error.strerror}") from error
     if odd := sorted(present ^ {*manifest.files, _MANIFEST}):

@@ -34,7 +34,7 @@ def predict(estimator: Any, features: "pl.DataFrame", *, kind: Kind) -> Floats:
     """
     try:
         raw = _ask(estimator, features, kind)
-    except BucleError:
+    except (BucleError, MemoryError):
         raise
     except Exception as error:
         raise PackageError(

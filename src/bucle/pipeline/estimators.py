@@ -63,7 +63,7 @@ def estimator_to_bytes(estimator: object, *, project: Path | None = None) -> byt
 
     try:
         raw = skops_io.dumps(estimator)
-    except BucleError:
+    except (BucleError, MemoryError):
         raise
     except Exception as error:
         raise PackageError(
@@ -109,7 +109,7 @@ def estimator_from_bytes(content: bytes, *, project: Path | None = None) -> Any:
             load_name(reference[0], reference[1])
         estimator = skops_io.loads(content, trusted=sorted({name for _, name in beyond}))
         check_trees(estimator)
-    except BucleError:
+    except (BucleError, MemoryError):
         raise
     except Exception as error:
         raise _damaged(f"{type(error).__name__}: {error}") from error
