@@ -44,7 +44,8 @@ class Terminal:
 
     def paragraph(self, text: str, *, indent: str = "") -> None:
         """Print words folded to the terminal's width."""
-        self.say(textwrap.fill(text, self.width, initial_indent=indent, subsequent_indent=indent))
+        after = " " * len(indent)
+        self.say(textwrap.fill(text, self.width, initial_indent=indent, subsequent_indent=after))
 
     def table(self, rows: Sequence[Sequence[str]], *, header: Sequence[str] = ()) -> None:
         """Print rows as aligned columns; the last column takes what is left of the width."""
