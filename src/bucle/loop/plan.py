@@ -88,7 +88,8 @@ def plan_run(
         if name not in versions:
             raise PipelineError(
                 f"Cannot run: dataset {name!r} has no rows yet",
-                attempt=f"bucle data add {name} FILE",
+                cause="no row was added, or all of them are in quarantine",
+                attempt=f"bucle data quarantine {name}, or bucle data add {name} FILE",
                 code="bucle-230",
             )
     names = [step.name for step in graph.steps]

@@ -157,7 +157,11 @@ def run_project(
     charter = workspace.charter
     module = workspace.code_reader.modules.of_file(charter.pipeline.file)
     graph = read_graph(module, datasets=tuple(charter.data))
-    versions = {name: record.current for name, record in workspace.state().datasets.items()}
+    versions = {
+        name: record.current
+        for name, record in workspace.state().datasets.items()
+        if record.current.version
+    }
     plan = plan_run(graph, charter, versions, moment=moment)
     with workspace.engine(progress) as engine:
         run = _Run(workspace, engine, plan)
