@@ -25,6 +25,7 @@ __all__ = ["MAGIC", "estimator_from_bytes", "estimator_to_bytes"]
 MAGIC = b"PK\x03\x04"
 """The first bytes of every stored estimator."""
 
+_LAST, _TAIL = b"PK\x05\x06", 22
 _SCHEMA = "schema.json"
 _PROTOCOL = 2
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -223,6 +224,8 @@ def _check_form(content: bytes) -> None:
     """Refuse bytes that are not an archive of stored members, each there once."""
     if not content.startswith(MAGIC):
         raise _damaged("the file does not begin as a stored estimator does")
+    if content[-_TAIL:][: len(_LAST)] != _LAST:
+        raise _damaged("the file does not end as a stored estimator does")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = archive.infolist()
