@@ -15,9 +15,11 @@ from bucle.charter.settings import DatasetSettings
 from bucle.data.columnar import read_arrow, read_parquet
 from bucle.data.delimited import read_delimited
 from bucle.data.files import MAX_BYTES, Snapshot, read_snapshot, unpack_gzip
+from bucle.data.places import find_sources as find_sources
+from bucle.data.places import is_query_url
 from bucle.data.records import read_json_lines
 from bucle.data.rows import BROKEN_SCHEMA, ORIGIN_SCHEMA, SourceFile, SourceRows
-from bucle.data.sql import is_query_url, read_query
+from bucle.data.sql import read_query
 from bucle.data.text import decode_text
 from bucle.errors import SourceError, nearest
 
@@ -36,28 +38,6 @@ _FORMATS = {
     ".ipc": "arrow",
 }
 _GLOB = re.compile(r"[*?\[]")
-
-
-def find_sources(settings: DatasetSettings, *, root: Path) -> tuple[Path | str, ...]:
-    """Return the files, sorted, or the URL that a dataset's `source` names.
-
-    Raises:
-        SourceError: It names nothing, a file that is not there, or one outside the project.
-    """
-    named = (settings.source,) if isinstance(settings.source, str) else settings.source
-    found: list[Path | str] = []
-    for text in named:
-        if is_query_url(text):
-            found.append(_inside_url(text, root))
-        else:
-            found.extend(_inside(text, root))
-    if not found:
-        raise SourceError(
-            "Cannot read the dataset: it has no source",
-            attempt='bucle data add NAME FILE, or source = "data/*.csv" in bucle.toml',
-            code="bucle-121",
-        )
-    return tuple(dict.fromkeys(found))
 
 
 def read_source(
@@ -217,29 +197,6 @@ def _shown(path: Path, root: Path | None) -> str:
     if root is not None and path.is_absolute() and path.is_relative_to(root):
         return str(path.relative_to(root))
     return str(path)
-
-
-def _inside(text: str, root: Path) -> list[Path]:
-    """Return the files a path or glob of the settings names; all must lie in the project."""
-    outside = Path(text).is_absolute() or ".." in Path(text).parts or text.startswith("~")
-    base = root.resolve()
-    matches = [] if outside else sorted(root.glob(text)) if _GLOB.search(text) else [root / text]
-    if outside or any(not match.resolve().is_relative_to(base) for match in matches):
-        raise SourceError(
-            f"Cannot read '{text}': it lies outside the project",
-            cause="a source of bucle.toml stays within the project's folder",
-            attempt=f"bucle data add NAME {text}",
-            code="bucle-121",
-        )
-    if not matches or (len(matches) == 1 and not matches[0].exists()):
-        raise SourceError(f"Cannot find a file that fits '{text}'", code="bucle-121")
-    return matches
-
-
-def _inside_url(url: str, root: Path) -> str:
-    if url.startswith("sqlite:///"):
-        _inside(url.removeprefix("sqlite:///"), root)
-    return url
 
 
 def _unite(parts: Sequence[SourceRows]) -> SourceRows:

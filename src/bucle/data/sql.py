@@ -16,12 +16,11 @@ from bucle.charter.settings import DatasetSettings
 from bucle.data.headers import clean_names
 from bucle.data.records import build_columns
 from bucle.data.rows import BROKEN_SCHEMA, ORIGIN_SCHEMA, SourceFile, SourceRows
-from bucle.errors import OutsideError, SourceError, nearest
+from bucle.errors import OutsideError, SourceError
 from bucle.ids import digest_bytes
 
-__all__ = ["hide_password", "is_query_url", "read_query"]
+__all__ = ["hide_password", "read_query"]
 
-_SCHEMES = ("sqlite", "postgresql", "postgres")
 _MAX_ROWS = 50_000_000
 _BLOCK_ROWS = 10_000
 _ALLOWED = {
@@ -30,30 +29,6 @@ _ALLOWED = {
     sqlite3.SQLITE_FUNCTION,
     sqlite3.SQLITE_RECURSIVE,
 }
-
-
-def is_query_url(text: str) -> bool:
-    """Tell whether a source is a database's URL and not a file.
-
-    Raises:
-        SourceError: It is a URL of something that cannot be read, such as https.
-
-    Example:
-        >>> is_query_url("sqlite:///shop.db"), is_query_url("data/sales.csv")
-        (True, False)
-    """
-    scheme, mark, _ = text.partition("://")
-    if not mark:
-        return False
-    if scheme in _SCHEMES:
-        return True
-    raise SourceError(
-        f"Cannot read from {scheme}://",
-        cause="sources are files of this machine, sqlite:///file.db or postgresql://host/name",
-        did_you_mean=nearest(scheme, _SCHEMES),
-        attempt="fetch the file yourself and add it",
-        code="bucle-128",
-    )
 
 
 def read_query(url: str, *, settings: DatasetSettings, root: Path | None = None) -> SourceRows:

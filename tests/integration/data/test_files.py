@@ -15,7 +15,8 @@ import pytest
 
 from bucle.charter.settings import DatasetSettings
 from bucle.data.files import read_snapshot
-from bucle.data.sources import find_sources, read_source
+from bucle.data.places import find_sources
+from bucle.data.sources import read_source
 from bucle.errors import BucleError, OutsideError, SourceError
 
 PLAIN = DatasetSettings()
