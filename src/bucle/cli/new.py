@@ -28,6 +28,13 @@ def _arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--key", action="append", default=[], metavar="COL", help="blank: what names a row"
     )
+    parser.add_argument(
+        "--late",
+        action="append",
+        default=[],
+        metavar="COL",
+        help="blank: a column that is filled only once the truth is known",
+    )
     parser.add_argument("--encoding", help="blank: the text encoding of the files")
     parser.add_argument("--separator", help="blank: what stands between two fields")
     parser.add_argument("--decimal", choices=[".", ","], default=".", help="blank: decimal sign")
@@ -49,6 +56,7 @@ def _call(options: Namespace, terminal: Terminal) -> int:
             event_time=options.event_time,
             label_time=options.label_time,
             key=tuple(options.key),
+            late=tuple(options.late),
             task=options.task,
             seed=options.seed,
             reading=DatasetSettings(
