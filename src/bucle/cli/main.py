@@ -75,10 +75,13 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _dispatch(words: list[str], terminal: Terminal) -> int:
-    if not words or words[0] in {"-h", "--help", "help"}:
+    first = next((word for word in words if word != "--json"), "--help")
+    if first in {"-h", "--help", "help"}:
+        terminal.answer([{"command": one.name, "summary": one.summary} for one in COMMANDS])
         terminal.say(_overview())
         return 0
-    if words[0] in {"-V", "--version"}:
+    if first in {"-V", "--version"}:
+        terminal.answer({"version": bucle.__version__})
         terminal.say(f"bucle {bucle.__version__}")
         return 0
     command, rest = _find(words)
@@ -101,6 +104,7 @@ def _dispatch(words: list[str], terminal: Terminal) -> int:
 
 
 def _find(words: list[str]) -> tuple[Command, list[str]]:
+    """Return the command that words begin with, and the words that are left for it."""
     by_name = {command.name: command for command in COMMANDS}
     flags = [word for word in words[:2] if word == "--json"]
     named = [word for word in words if word != "--json"] if flags else words
@@ -120,8 +124,8 @@ def _find(words: list[str]) -> tuple[Command, list[str]]:
             attempt=f"bucle {group[0].name} --help",
         )
     raise UsageError(
-        f"There is no command {named[0] if named else ''!r}",
-        did_you_mean=nearest(named[0] if named else "", list(by_name)),
+        f"There is no command {named[0]!r}",
+        did_you_mean=nearest(named[0], list(by_name)),
         attempt="bucle --help",
     )
 

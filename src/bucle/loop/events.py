@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from bucle.clock import to_iso
+from bucle.errors import LogError
 from bucle.types import Clock, Coercion, Draft, Event, Verdict
 
 __all__ = [
@@ -190,9 +191,17 @@ def read_fact(event: Event) -> Fact | None:
     Fields that this version does not know are ignored, those that are missing take their default.
 
     Raises:
-        msgspec.ValidationError: The body does not fit the kind it names.
+        LogError: The body does not fit the kind it names.
     """
     fact = KINDS.get(event.kind)
     if fact is None or event.version > fact.version:
         return None
-    return msgspec.convert(event.body, fact)
+    try:
+        return msgspec.convert(event.body, fact)
+    except msgspec.ValidationError as error:
+        raise LogError(
+            f"Cannot understand event {event.position}, which says it is a {event.kind!r}",
+            cause=str(error),
+            attempt="bucle log --json",
+            code="bucle-232",
+        ) from error

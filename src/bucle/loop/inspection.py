@@ -103,7 +103,7 @@ def describe_dataset(
     """
     settings = dataset_settings(workspace, name)
     record = _record(workspace, name)
-    chosen = _version(record, version or record.current.version)
+    chosen = _version(record, record.current.version if version is None else version)
     frame = workspace.tables.read(name, version=chosen.fact.table_version)
     return DescribedDataset(
         dataset=name,

@@ -1,5 +1,6 @@
 """Events in plain words, one line each. Pure."""
 
+from bucle.errors import LogError
 from bucle.loop.events import (
     DataAdded,
     LogRepaired,
@@ -17,7 +18,10 @@ __all__ = ["tell_event"]
 
 def tell_event(event: Event) -> str:
     """Say what an event means; kinds this version does not know are named, not hidden."""
-    fact = read_fact(event)
+    try:
+        fact = read_fact(event)
+    except LogError as error:
+        return f"{event.kind}, not understood: {error.cause}"
     match fact:
         case DataAdded():
             text = (

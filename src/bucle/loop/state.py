@@ -1,7 +1,8 @@
 """What is true now: a fold of events into one frozen value.
 
 The fold calls no clock, randomness or disk, keeps no order but that of the log, and gives the same
-bytes in every process, time zone and locale (`state_bytes`).
+bytes in every process, time zone and locale (`state_bytes`). An event that is delivered again
+changes nothing, and neither does a fact that says again what is so already.
 """
 
 from collections.abc import Iterable
@@ -123,13 +124,15 @@ class _Builder:
         self.unknown: dict[str, int] = {}
 
     def apply(self, event: Event) -> None:
+        if event.position <= self.position:
+            return
         self.position, self.head = event.position, event.hash
         fact = read_fact(event)
         if isinstance(fact, DataAdded):
             record = VersionRecord(at=event.at, by=event.actor, fact=fact)
             self.additions.setdefault(fact.dataset, []).append(record)
         elif isinstance(fact, RunStarted):
-            self.runs[fact.run] = RunRecord(at=event.at, by=event.actor, started=fact)
+            self.runs.setdefault(fact.run, RunRecord(at=event.at, by=event.actor, started=fact))
         elif isinstance(fact, RunFinished):
             self._finish_run(event, fact)
         elif isinstance(fact, VerdictGiven):
@@ -141,6 +144,9 @@ class _Builder:
 
     def _finish_run(self, event: Event, fact: RunFinished) -> None:
         run = self.runs.get(fact.run)
+        if run is not None and run.finished is not None:
+            # A run ends once: Ctrl-C after its decision was kept does not undo the decision.
+            return
         if run is not None:
             self.runs[fact.run] = msgspec.structs.replace(run, finished_at=event.at, finished=fact)
         for model in dict.fromkeys(name for name in (fact.tested, fact.model) if name):
@@ -158,13 +164,15 @@ class _Builder:
 
     def _judge(self, event: Event, fact: VerdictGiven) -> None:
         known = self.models.get(fact.verdict.challenger)
-        if known is not None:
+        if known is not None and all(earlier.fact != fact for earlier in known.verdicts):
             record = VerdictRecord(at=event.at, event=event.hash, fact=fact)
             self.models[known.model] = msgspec.structs.replace(
                 known, verdicts=(*known.verdicts, record)
             )
 
     def _enthrone(self, event: Event, fact: Promoted | RolledBack) -> None:
+        if self.tenures and self.tenures[-1].model == fact.model:
+            return
         if self.tenures:
             self.tenures[-1] = msgspec.structs.replace(self.tenures[-1], until=event.at)
         self.tenures.append(

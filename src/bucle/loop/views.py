@@ -4,7 +4,7 @@ They run in a worker; each returns one artifact. Frames come from a table at the
 log names, never from its latest one.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import polars as pl
 from bucle.charter.settings import DatasetSettings
 from bucle.clock import from_iso, to_iso
 from bucle.data.views import as_of, view_pair
+from bucle.errors import PipelineError
 from bucle.store.delta_tables import DeltaTables
 
 __all__ = ["find_cut", "keep_newer", "take_view"]
@@ -86,20 +87,34 @@ def take_view(
 
 
 def keep_newer(value: Any, *, event_time: str | None, cut: str | None) -> Any:
-    """Keep the rows that training has not seen; what has no event times stays whole."""
+    """Keep the rows that training has not seen; what has no event times stays whole.
+
+    Raises:
+        PipelineError: A step has made something else than moments of the event time.
+    """
     if not isinstance(value, pl.DataFrame) or event_time not in value.columns or cut is None:
         return value
     frame = value
-    moment = from_iso(cut)
-    dtype = frame.schema[event_time]
-    naive = dtype == pl.Date or (isinstance(dtype, pl.Datetime) and dtype.time_zone is None)
-    column = pl.col(event_time).cast(pl.Datetime("us")) if naive else pl.col(event_time)
-    return frame.filter(column >= (moment.replace(tzinfo=None) if naive else moment))
+    return frame.filter(_moments(frame, event_time) >= from_iso(cut))
+
+
+def _moments(frame: pl.DataFrame, name: str) -> pl.Expr:
+    """Return a column of dates or times as moments in UTC."""
+    dtype = frame.schema[name]
+    if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
+        return pl.col(name).dt.convert_time_zone("UTC").dt.cast_time_unit("us")
+    if isinstance(dtype, pl.Date | pl.Datetime | pl.Null):
+        return pl.col(name).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    raise PipelineError(
+        f"Cannot tell which rows training has seen: column {name!r} holds {dtype}",
+        cause="it is the event time, and a step has made something else of it",
+        attempt="another name for the new column",
+        code="bucle-231",
+    )
 
 
 def _latest_time(frame: pl.DataFrame, settings: DatasetSettings) -> datetime | None:
     """Return the last moment that the data itself knows of: the present of a run without one."""
     names = [name for name in (settings.event_time, settings.label_time) if name]
-    found = [frame[name].cast(pl.Datetime("us")).max() for name in names]
-    times = [moment.replace(tzinfo=UTC) for moment in found if isinstance(moment, datetime)]
-    return max(times, default=None)
+    found = [frame.select(_moments(frame, name).max()).item() for name in names]
+    return max((moment for moment in found if isinstance(moment, datetime)), default=None)
