@@ -1,6 +1,6 @@
 """What a command prints through: one JSON document or words, never both on one stream.
 
-Imports nothing of Bucle, and `rich` only where a live display is really shown.
+Imports nothing of Bucle.
 """
 
 import json
