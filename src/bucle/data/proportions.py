@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 __all__ = ["Relation", "find_products", "find_ratios", "numeric_columns"]
 
-Floats = NDArray[np.float64]
+_Floats = NDArray[np.float64]
 
 _MIN_ROWS = 30
 _PROBES = 64
@@ -112,13 +112,13 @@ def find_products(
     return tuple(found)
 
 
-def _floats(column: pl.Series) -> Floats:
+def _floats(column: pl.Series) -> _Floats:
     values = column.cast(pl.Float64).to_numpy().astype(np.float64, copy=True)
     values[~np.isfinite(values)] = np.nan
     return values
 
 
-def _logs(values: Floats) -> Floats:
+def _logs(values: _Floats) -> _Floats:
     """Return log |x|, with NaN for nothing and zero."""
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = np.log(np.abs(values))
@@ -126,13 +126,13 @@ def _logs(values: Floats) -> Floats:
     return logs
 
 
-def _spread(logs: Floats) -> float:
+def _spread(logs: _Floats) -> float:
     """Return the half-width around the median that holds 9 values of 10."""
     known = logs[np.isfinite(logs)]
     return float(np.quantile(np.abs(known - np.median(known)), 0.9)) if known.size else 0.0
 
 
-def _resolution(values: Floats) -> float:
+def _resolution(values: _Floats) -> float:
     """Return the step values are rounded to; 0 for whole numbers and for full precision."""
     known = values[np.isfinite(values)]
     known = known[:: max(1, known.size // 2000)]
@@ -143,7 +143,7 @@ def _resolution(values: Floats) -> float:
     return 0.0
 
 
-def _informative(values: Floats, *, truth: Floats) -> Floats:
+def _informative(values: _Floats, *, truth: _Floats) -> _Floats:
     """Leave out values so small that rounding alone moves them by more than 1 %."""
     coarse = np.abs(values) * _COARSE < _resolution(values) / 2
     fine = np.where(coarse, np.nan, values)
@@ -153,7 +153,7 @@ def _informative(values: Floats, *, truth: Floats) -> Floats:
 
 
 def _ratio_spread(
-    truth: Floats, values: Floats, *, group: pl.Series | None
+    truth: _Floats, values: _Floats, *, group: pl.Series | None
 ) -> tuple[float, float, float, int] | None:
     """Return (spread, typical deviation, target's spread, rows) when the ratio is near-constant."""
     labelled = np.isfinite(truth) & (truth != 0)
@@ -195,7 +195,7 @@ def _ratio_evidence(
     )
 
 
-def _paired(values: dict[str, Floats], *, truth: Floats) -> list[str]:
+def _paired(values: dict[str, _Floats], *, truth: _Floats) -> list[str]:
     """Return the columns worth pairing, in their order."""
     level = _logs(truth)
     worth: dict[str, float] = {}
@@ -214,7 +214,7 @@ def _paired(values: dict[str, Floats], *, truth: Floats) -> list[str]:
 
 
 def _candidates(
-    truth: Floats, values: dict[str, Floats]
+    truth: _Floats, values: dict[str, _Floats]
 ) -> Iterator[tuple[str, str, Literal["product", "ratio"]]]:
     """Yield the pairs that fit the probe rows, by their sum or difference of logarithms."""
     names = list(values)
@@ -232,7 +232,7 @@ def _candidates(
                     yield left, names[j], "product" if kind == "product" else "ratio"
 
 
-def _row_medians(rows: Floats) -> Floats:
+def _row_medians(rows: _Floats) -> _Floats:
     """Return the median of what is known in each row, NaN where nothing is."""
     ordered = np.sort(rows, axis=1)
     counts = np.isfinite(ordered).sum(axis=1)
@@ -243,8 +243,8 @@ def _row_medians(rows: Floats) -> Floats:
 
 
 def _confirm(
-    truth: Floats,
-    values: dict[str, Floats],
+    truth: _Floats,
+    values: dict[str, _Floats],
     *,
     left: str,
     right: str,

@@ -150,12 +150,17 @@ class RolledBack(Fact, frozen=True, kw_only=True):
 
 
 class LogRepaired(Fact, frozen=True, kw_only=True):
-    """The end of the log was damaged and cut off; the evidence is kept beside it."""
+    """The end of the log was damaged and cut off; the evidence is kept beside it.
+
+    `after` is the last good event, `removed` counts the damaged ones, `lost_until` is the last
+    position that is known to have been written.
+    """
 
     kind: ClassVar[str] = "log_repaired"
 
     removed: int = 0
     after: int = 0
+    lost_until: int = 0
     reason: str = ""
 
 
