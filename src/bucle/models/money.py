@@ -59,7 +59,7 @@ def cost_function(money: Money, *, root: Path | None = None, threshold: float = 
             where="[charter.money] error",
             did_you_mean=nearest(money.error, BUILT_IN_COSTS),
             attempt='error = "absolute", or "file.py:function" for one of your own',
-            code="bucle-168",
+            code="bucle-162",
         )
     return built_in[money.error]
 
@@ -69,7 +69,7 @@ def _project_cost(reference: str, root: Path | None) -> Cost:
         raise CharterError(
             f"Cannot load the cost {reference!r} without a project",
             where="[charter.money] error",
-            code="bucle-168",
+            code="bucle-162",
         )
     function = load_name(root, reference)
     if not callable(function):
@@ -77,7 +77,7 @@ def _project_cost(reference: str, root: Path | None) -> Cost:
             f"Cannot use {reference!r} as a cost: it is a {type(function).__name__}",
             where="[charter.money] error",
             attempt="def cost(truth, prediction): return abs(truth - prediction)",
-            code="bucle-168",
+            code="bucle-162",
         )
 
     def cost(truth: Floats, prediction: Floats) -> Floats:
