@@ -28,6 +28,7 @@ def find_late_columns(
     event_time: str | None,
     label_time: str | None,
     without: Sequence[str] = (),
+    late: Sequence[str] = (),
 ) -> dict[str, str]:
     """Return suspicious columns, each with what shows it.
 
@@ -37,6 +38,8 @@ def find_late_columns(
         event_time: When the prediction is made.
         label_time: When the truth became known.
         without: Columns that have another part, such as the key.
+        late: Columns known to come late; others are suspicious together with them too, as a
+            total is beside its parts.
     """
     asked = [name for name in frame.columns if name not in {*without, target}]
     found: dict[str, str] = {}
@@ -57,7 +60,7 @@ def find_late_columns(
         if abs(same) >= _TWIN:
             found[name] = f"its rank correlation with the target is {same:.2f}"
     rest = [name for name in numbers if name not in found]
-    for name in _summands(known, rest, target):
+    for name in _summands(known, rest, target, late=late):
         found[name] = "with other columns it adds up to the target"
     return found
 
@@ -70,8 +73,12 @@ def _rank_correlation(known: pl.DataFrame, name: str, target: str) -> float:
     return float(same) if same is not None and np.isfinite(same) else 0.0
 
 
-def _summands(known: pl.DataFrame, names: Sequence[str], target: str) -> list[str]:
+def _summands(
+    known: pl.DataFrame, names: Sequence[str], target: str, *, late: Sequence[str] = ()
+) -> list[str]:
     """Return the columns to take away until the rest no longer adds up to the target.
+
+    Late columns are taken away already, and count among the rest unless they add up by themselves.
 
     Least squares on at most 20,000 rows drawn with a fixed seed; a missing value counts as the
     mean of its column.
@@ -90,14 +97,20 @@ def _summands(known: pl.DataFrame, names: Sequence[str], target: str) -> list[st
     order = varied[np.argsort(-near, kind="stable")]
     left = [int(column) for column in order[:_MOST_COLUMNS]]
     goal = matrix[:, -1]
-    while left and len(matrix) >= _SPAN * len(left):
+    fixed = [column for column in left if usable[column] in late]
+    if fixed and _explained(matrix[:, fixed], goal) >= _SUM:
+        left, fixed = [column for column in left if column not in fixed], []
+    while len(left) > len(fixed) and len(matrix) >= _SPAN * len(left):
         if _explained(matrix[:, left], goal) < _SUM:
             break
+        free = [column for column in left if column not in fixed]
         without = [
             _explained(matrix[:, [other for other in left if other != column]], goal)
-            for column in left
+            for column in free
         ]
-        taken.append(usable[left.pop(int(np.argmin(without)))])
+        worst = free[int(np.argmin(without))]
+        left.remove(worst)
+        taken.append(usable[worst])
     return taken
 
 

@@ -264,13 +264,14 @@ def _kind_of_target(
 def _late_columns(frame: pl.DataFrame, roles: Roles) -> dict[str, str]:
     """Return the columns said or suspected to be known only with the label, with the reason."""
     said = dict.fromkeys(roles.late, "as was said")
-    without = [name for name in (*roles.key, *roles.late) if name in frame.columns]
+    without = [name for name in roles.key if name in frame.columns]
     found = find_late_columns(
         frame,
         target=roles.target,
         event_time=roles.event_time,
         label_time=roles.label_time,
         without=without,
+        late=roles.late,
     )
     return found | said
 

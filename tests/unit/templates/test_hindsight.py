@@ -51,3 +51,17 @@ def test_missing_and_constant_columns_do_no_harm():
 
 def test_says_nothing_on_a_handful_of_rows():
     assert _late(pl.DataFrame({"a": [1.0, 2.0], "y": [2.0, 4.0]})) == {}
+
+
+def test_finds_a_total_whose_other_parts_were_said_to_come_late():
+    rng = np.random.default_rng(2)
+    fare, tip, tax, age = rng.gamma(2, 5, size=(4, 500))
+    frame = pl.DataFrame({"tip": tip, "tax": tax, "total": fare + tip + tax, "age": age, "y": fare})
+    assert list(_late(frame, late=("tip", "tax"))) == ["total"]
+
+
+def test_spares_the_rest_where_late_columns_add_up_by_themselves():
+    rng = np.random.default_rng(4)
+    net, tax, age = rng.gamma(2, 5, size=(3, 500))
+    frame = pl.DataFrame({"net": net, "tax": tax, "age": age, "y": net + tax})
+    assert "age" not in _late(frame, late=("net", "tax"))
