@@ -4,14 +4,13 @@ Another process may change the champion meanwhile; then the challenger is judged
 the champion that is there now.
 """
 
-from collections.abc import Mapping
-
 import msgspec
 from msgspec import Struct
 
 from bucle.errors import BucleError, OutsideError, StalePositionError
 from bucle.loop.events import Fact, Promoted, RunFinished, VerdictGiven
 from bucle.loop.judging import (
+    Fitted,
     Packaged,
     evidence_id,
     judge_task,
@@ -20,12 +19,11 @@ from bucle.loop.judging import (
     read_verdict,
     refit_tasks,
 )
-from bucle.loop.plan import Cut, RunPlan, plan_tasks
+from bucle.loop.plan import Cut, plan_tasks
 from bucle.loop.state import State, VerdictRecord
 from bucle.loop.workspace import Workspace
 from bucle.models.registry import champion
 from bucle.pipeline.engine import Engine
-from bucle.pipeline.tasks import TaskResult
 from bucle.types import Check, Verdict
 
 __all__ = ["Decision", "decide_champion"]
@@ -51,17 +49,12 @@ class _Referee:
         self,
         workspace: Workspace,
         engine: Engine,
-        plan: RunPlan,
-        *,
-        cut: Cut,
-        results: Mapping[str, TaskResult],
+        fitted: Fitted,
         packaged: Packaged,
     ) -> None:
         self.workspace = workspace
         self.engine = engine
-        self.plan = plan
-        self.cut = cut
-        self.results = results
+        self.fitted = fitted
         self.packaged = packaged
 
     def judge(self, state: State, reigning: str | None) -> tuple[Verdict, str, bool]:
@@ -72,13 +65,11 @@ class _Referee:
         """
         task = judge_task(
             self.workspace,
-            self.plan,
-            self.cut,
-            self.results,
+            self.fitted,
             self.packaged,
             champion=state.models.get(reigning) if reigning else None,
             looks=_earlier_looks(state, self.packaged.model, reigning),
-            others=_earlier_challengers(state, self.packaged.model, self.cut),
+            others=_earlier_challengers(state, self.packaged.model, self.fitted.cut),
         )
         evidence = evidence_id(task)
         for known in _verdicts(state, self.packaged.model):
@@ -92,19 +83,20 @@ class _Referee:
 
         The tested twin's intervals go with it: its own rows can no longer calibrate any.
         """
-        workspace, engine = self.workspace, self.engine
+        workspace, engine, fitted = self.workspace, self.engine, self.fitted
         steps = engine.execute(
             plan_tasks(
-                self.plan,
+                fitted.plan,
                 workspace.charter,
-                self.cut,
+                fitted.cut,
                 tables=workspace.home / "tables",
                 reader=engine.reader,
                 refit=True,
             )
         )
         try:
-            tasks = refit_tasks(workspace, self.plan, self.cut, steps, self.packaged)
+            again = msgspec.structs.replace(fitted, results=steps)
+            tasks = refit_tasks(workspace, again, self.packaged)
             made = engine.execute(tasks)
             package = read_packaged(engine, made[tasks[0].name])
             check = msgspec.convert(engine.read(read_artifact(made[tasks[1].name])), Check)
@@ -118,19 +110,25 @@ class _Referee:
 def decide_champion(
     workspace: Workspace,
     engine: Engine,
-    plan: RunPlan,
-    cut: Cut,
-    results: Mapping[str, TaskResult],
+    fitted: Fitted,
     packaged: Packaged,
+    *,
     finished: RunFinished,
 ) -> Decision:
     """Judge a challenger, append what was decided, and return it.
+
+    Args:
+        workspace: The project.
+        engine: Executes the judging.
+        fitted: The run whose model is the challenger.
+        packaged: The challenger as it would ship.
+        finished: The end of the run, which enters the log together with the decision.
 
     Raises:
         OutsideError: Other processes kept changing the champion.
         PackageError: The package that would ship does not load.
     """
-    referee = _Referee(workspace, engine, plan, cut=cut, results=results, packaged=packaged)
+    referee = _Referee(workspace, engine, fitted, packaged)
     for _ in range(_ATTEMPTS):
         state = workspace.state()
         tenure = champion(state.tenures)

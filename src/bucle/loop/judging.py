@@ -4,7 +4,6 @@ Builds values only; the work itself is in `evidence.py` and runs in a worker. Im
 heavy.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -20,6 +19,7 @@ from bucle.pipeline.tasks import Artifact, Task, TaskResult, failure_of
 from bucle.types import Verdict
 
 __all__ = [
+    "Fitted",
     "Packaged",
     "evidence_id",
     "judge_task",
@@ -35,6 +35,24 @@ _LIBRARIES = ("polars", "sklearn", "skops", "numpy", "scipy")
 _LOOKS = ("looks", "others")
 
 
+class Fitted(Struct, frozen=True, kw_only=True):
+    """A run whose steps are done: its plan, where training ended, and how each task went."""
+
+    plan: RunPlan
+    cut: Cut
+    results: dict[str, TaskResult]
+
+    def artifact(self, name: str | None, part: str) -> Artifact:
+        """Return what a step, or a dataset's view, gave on a part of the data.
+
+        Raises:
+            BucleError: The task failed.
+        """
+        label = task_name(str(name), part, model=self.plan.model)
+        found = self.results.get(label) or self.results[f"data {name}{part}"]
+        return read_artifact(found)
+
+
 class Packaged(Struct, frozen=True, kw_only=True):
     """A model package that was written, and what was measured of it on newer rows."""
 
@@ -44,21 +62,12 @@ class Packaged(Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
 
 
-def package_task(
-    workspace: Workspace,
-    plan: RunPlan,
-    cut: Cut,
-    results: Mapping[str, TaskResult],
-    *,
-    again: str = "",
-) -> Task:
+def package_task(workspace: Workspace, fitted: Fitted, *, again: str = "") -> Task:
     """Return the task that writes the model package.
 
     Args:
         workspace: The project.
-        plan: The run.
-        cut: Where training ends.
-        results: Of the steps; none has failed.
+        fitted: The run; none of its tasks has failed.
         again: Anything, when a package that was made before has gone from the disk.
     """
     return Task(
@@ -66,15 +75,15 @@ def package_task(
         call=f"{_WORK}:make_package",
         code=workspace.code_reader.of_builtin(f"{_WORK}:make_package", libraries=_LIBRARIES),
         artifacts={
-            "model": _artifact(plan, results, plan.model, TRAIN),
-            "train": _artifact(plan, results, plan.examples, TRAIN),
-            "newer": _artifact(plan, results, plan.examples, NEWER),
+            "model": fitted.artifact(fitted.plan.model, TRAIN),
+            "train": fitted.artifact(fitted.plan.examples, TRAIN),
+            "newer": fitted.artifact(fitted.plan.examples, NEWER),
         },
         parameters={
-            "question": _question(workspace, plan, cut),
+            "question": _question(workspace, fitted),
             "charter": msgspec.to_builtins(workspace.charter.charter),
             "gates": _baseline_settings(workspace),
-            "lineage": _lineage(workspace, plan, cut),
+            "lineage": _lineage(workspace, fitted),
         },
         stamps=_money_code(workspace) | ({"again": again} if again else {}),
         context=_folders(workspace),
@@ -83,9 +92,7 @@ def package_task(
 
 def judge_task(
     workspace: Workspace,
-    plan: RunPlan,
-    cut: Cut,
-    results: Mapping[str, TaskResult],
+    fitted: Fitted,
     packaged: Packaged,
     *,
     champion: ModelRecord | None,
@@ -99,11 +106,11 @@ def judge_task(
         code=workspace.code_reader.of_builtin(f"{_WORK}:judge_package", libraries=_LIBRARIES),
         artifacts={
             "package": packaged.artifact,
-            "train": _artifact(plan, results, plan.examples, TRAIN),
-            "newer": _artifact(plan, results, plan.examples, NEWER),
+            "train": fitted.artifact(fitted.plan.examples, TRAIN),
+            "newer": fitted.artifact(fitted.plan.examples, NEWER),
         },
         parameters={
-            "question": _question(workspace, plan, cut),
+            "question": _question(workspace, fitted),
             "gates": msgspec.to_builtins(workspace.charter.gates),
             "kpis": msgspec.to_builtins(workspace.charter.charter.kpis),
             "champion": champion.model if champion else None,
@@ -116,37 +123,29 @@ def judge_task(
     )
 
 
-def refit_tasks(
-    workspace: Workspace,
-    plan: RunPlan,
-    cut: Cut,
-    results: Mapping[str, TaskResult],
-    packaged: Packaged,
-) -> tuple[Task, Task]:
+def refit_tasks(workspace: Workspace, fitted: Fitted, packaged: Packaged) -> tuple[Task, Task]:
     """Return the tasks that package a refit and compare it with its tested twin.
 
     Args:
         workspace: The project.
-        plan: The run.
-        cut: Where the twin's training ends, and the refit's.
-        results: Of the steps, those of the refit included.
+        fitted: The run, with the refit's step.
         packaged: The tested twin.
     """
-    newer = _artifact(plan, results, plan.examples, NEWER)
+    newer = fitted.artifact(fitted.plan.examples, NEWER)
     reader = workspace.code_reader
     package = Task(
         name="package refit",
         call=f"{_WORK}:make_refit_package",
         code=reader.of_builtin(f"{_WORK}:make_refit_package", libraries=_LIBRARIES),
         artifacts={
-            "model": _artifact(plan, results, plan.model, NEWER),
+            "model": fitted.artifact(fitted.plan.model, NEWER),
             "newer": newer,
             "package": packaged.artifact,
         },
         parameters={
-            "question": _question(workspace, plan, cut),
+            "question": _question(workspace, fitted),
             "charter": msgspec.to_builtins(workspace.charter.charter),
-            "lineage": _lineage(workspace, plan, cut) | {"trained_until": cut.end},
+            "lineage": _lineage(workspace, fitted) | {"trained_until": fitted.cut.end},
         },
         context=_folders(workspace),
     )
@@ -157,7 +156,7 @@ def refit_tasks(
         inputs={"refit": package.name},
         artifacts={"newer": newer, "package": packaged.artifact},
         parameters={
-            "question": _question(workspace, plan, cut),
+            "question": _question(workspace, fitted),
             "gates": msgspec.to_builtins(workspace.charter.gates),
             "kpis": msgspec.to_builtins(workspace.charter.charter.kpis),
         },
@@ -198,15 +197,9 @@ def read_artifact(result: TaskResult) -> Artifact:
     return result.artifact
 
 
-def _artifact(
-    plan: RunPlan, results: Mapping[str, TaskResult], name: str | None, part: str
-) -> Artifact:
-    label = task_name(str(name), part, model=plan.model)
-    return read_artifact(results[label] if label in results else results[f"data {name}{part}"])
-
-
-def _question(workspace: Workspace, plan: RunPlan, cut: Cut) -> dict[str, Any]:
+def _question(workspace: Workspace, fitted: Fitted) -> dict[str, Any]:
     """Return what is predicted from what, as `evidence.Question` reads it."""
+    plan = fitted.plan
     settings = plan.settings[plan.primary] if plan.primary else DatasetSettings()
     others = [plan.settings[name] for name in plan.datasets]
     key = (settings.key,) if isinstance(settings.key, str) else settings.key
@@ -223,15 +216,16 @@ def _question(workspace: Workspace, plan: RunPlan, cut: Cut) -> dict[str, Any]:
         "hidden": sorted({*key, *labels}),
         "event_time": settings.event_time,
         "label_time": settings.label_time,
-        "cut": cut.cut,
+        "cut": fitted.cut.cut,
         "threshold": workspace.charter.gates.threshold,
         "money": msgspec.to_builtins(workspace.charter.charter.money),
         "seed": pipeline.seed,
     }
 
 
-def _lineage(workspace: Workspace, plan: RunPlan, cut: Cut) -> dict[str, Any]:
+def _lineage(workspace: Workspace, fitted: Fitted) -> dict[str, Any]:
     """Return what a model came from; nothing in it differs between equal runs."""
+    plan = fitted.plan
     reader, pipeline = workspace.code_reader, workspace.charter.pipeline
     code = {
         step.name: reader.of_project(step.call, parameters=plan.parameters.get(step.name, {}))
@@ -246,7 +240,7 @@ def _lineage(workspace: Workspace, plan: RunPlan, cut: Cut) -> dict[str, Any]:
         "parameters": plan.parameters,
         "seed": pipeline.seed,
         "libraries": libraries,
-        "trained_until": cut.cut,
+        "trained_until": fitted.cut.cut,
     }
 
 

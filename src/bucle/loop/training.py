@@ -16,7 +16,7 @@ from bucle.ids import new_run_id
 from bucle.loop.datasets import Addition, sync_sources
 from bucle.loop.decision import Decision, decide_champion
 from bucle.loop.events import RunFinished, RunStarted, StepRecord
-from bucle.loop.judging import Packaged, package_task, read_artifact, read_packaged
+from bucle.loop.judging import Fitted, Packaged, package_task, read_artifact, read_packaged
 from bucle.loop.plan import NEWER, TRAIN, Cut, RunPlan, cut_task, plan_run, plan_tasks, task_name
 from bucle.loop.workspace import Workspace
 from bucle.pipeline.engine import Engine
@@ -84,6 +84,11 @@ class _Run:
         self.results = self.engine.execute(tasks)
 
     @property
+    def fitted(self) -> Fitted:
+        """The run as it stands when its steps are done."""
+        return Fitted(plan=self.plan, cut=self.cut, results=self.results)
+
+    @property
     def failure(self) -> BucleError | None:
         """The error of the first task that failed."""
         failed = [result for result in self.results.values() if result.state == "failed"]
@@ -99,7 +104,7 @@ class _Run:
         return found
 
     def _package(self, *, again: str = "") -> Packaged:
-        task = package_task(self.workspace, self.plan, self.cut, self.results, again=again)
+        task = package_task(self.workspace, self.fitted, again=again)
         return read_packaged(self.engine, self.engine.execute([task])[task.name])
 
     def steps(self) -> tuple[StepRecord, ...]:
@@ -190,9 +195,7 @@ def _carry_out(run: _Run, additions: tuple[Addition, ...]) -> RunOutcome:
     if packaged is None:
         run.workspace.record(finished)
         return RunOutcome(run=run.id, state="done", data=data, steps=run.steps(), metrics=metrics)
-    decision = decide_champion(
-        run.workspace, run.engine, run.plan, run.cut, run.results, packaged, finished
-    )
+    decision = decide_champion(run.workspace, run.engine, run.fitted, packaged, finished=finished)
     return _outcome(run, data, finished, decision)
 
 
