@@ -61,10 +61,11 @@ def measure(
     true, predicted = _pair(kind, truth, prediction)
     if true.size == 0:
         return {}
-    if kind == "regression":
-        found = _regression(true, predicted)
-    else:
-        found = _classification(true, predicted, threshold)
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is left out below
+        if kind == "regression":
+            found = _regression(true, predicted)
+        else:
+            found = _classification(true, predicted, threshold)
     if cost is not None:
         found["money"] = float(np.mean(_costs(cost, true, predicted)))
     return {name: value for name, value in found.items() if np.isfinite(value)}
@@ -106,7 +107,15 @@ def losses(
         return _costs(cost, true, predicted)
     if metric in _REGRESSION_LOSSES:
         true, predicted = _pair("regression", truth, prediction)
-        return _REGRESSION_LOSSES[metric](true, predicted)
+        with np.errstate(over="ignore"):
+            found = _REGRESSION_LOSSES[metric](true, predicted)
+        if not np.isfinite(found).all():
+            raise EvidenceError(
+                f"Cannot measure {metric}: errors are too large to be squared",
+                cause=f"the largest is {float(np.abs(predicted - true).max()):g}",
+                code="bucle-161",
+            )
+        return found
     if metric == "accuracy":
         true, predicted = _pair("classification", truth, prediction)
         return np.asarray((predicted >= threshold) != (true > 0), dtype=np.float64)
@@ -133,7 +142,8 @@ def find_warnings(kind: Kind, truth: ArrayLike, prediction: ArrayLike) -> tuple[
         if true.size and np.unique(true).size == 1:
             found.append("only one class among the labels: AUC has no value")
         return tuple(found)
-    squared = np.sort((true - predicted) ** 2)[::-1]
+    error = np.abs(true - predicted)
+    squared = np.sort((error / (error.max(initial=0.0) or 1.0)) ** 2)[::-1]
     top = int(np.ceil(_TOP_SHARE * squared.size))
     total = float(squared.sum())
     if squared.size >= _WARN_FROM_ROWS and total > 0:
@@ -169,11 +179,13 @@ def _regression(true: Floats, predicted: Floats) -> dict[str, float]:
 
 
 def _r_squared(true: Floats, predicted: Floats) -> float:
-    spread = float(np.sum((true - true.mean()) ** 2))
+    unit = float(np.abs(true).max()) or 1.0  # squares of huge values would overflow
+    scaled = true / unit
+    spread = float(np.sum((scaled - scaled.mean()) ** 2))
     # A constant column leaves rounding dust in the sum, which must not pass for spread.
-    if spread <= true.size * (_TINY * float(np.abs(true).max())) ** 2:
+    if spread <= true.size * _TINY**2:
         return np.nan
-    return 1.0 - float(np.sum((true - predicted) ** 2)) / spread
+    return 1.0 - float(np.sum((scaled - predicted / unit) ** 2)) / spread
 
 
 def _safe_log(true: Floats, predicted: Floats) -> Floats:

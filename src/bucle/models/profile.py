@@ -19,6 +19,7 @@ _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 _TRIM = (0.05, 0.95)
 _TOP = 20
 _SAMPLE = 2
+_LARGEST = 1e300
 
 
 def profile_of(frame: pl.DataFrame) -> dict[str, Any]:
@@ -108,14 +109,17 @@ def _describe_numbers(values: Floats) -> dict[str, Any]:
     found: dict[str, Any] = {"not_finite": int(values.size - finite.size)}
     if not finite.size:
         return found
+    finite = np.clip(finite, -_LARGEST, _LARGEST)
     low, high = np.quantile(finite, _TRIM)
-    trimmed = np.clip(finite, low, high)
+    # Scaled to 1 first: squares of huge values would overflow.
+    unit = max(abs(float(low)), abs(float(high))) or 1.0
+    trimmed = np.clip(finite, low, high) / unit
     found["low"], found["high"] = float(finite.min()), float(finite.max())
     found["quantiles"] = {
         f"{share:g}": float(value)
         for share, value in zip(_QUANTILES, np.quantile(finite, _QUANTILES), strict=True)
     }
-    found["mean"], found["deviation"] = float(trimmed.mean()), float(trimmed.std())
+    found["mean"], found["deviation"] = float(trimmed.mean()) * unit, float(trimmed.std()) * unit
     return found
 
 

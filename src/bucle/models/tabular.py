@@ -188,9 +188,10 @@ def _is_skewed(target: NDArray[np.float64]) -> bool:
 
 
 def _skewness(values: NDArray[np.float64]) -> float:
-    centred = values - values.mean()
+    largest = float(np.abs(values).max()) or 1.0
+    centred = values / largest - float((values / largest).mean())
     spread = float(np.sqrt(np.mean(centred**2)))
-    if spread <= np.finfo(np.float64).eps * float(np.abs(values).max()):
+    if spread <= np.finfo(np.float64).eps:
         return 0.0
     return float(np.mean((centred / spread) ** 3))
 

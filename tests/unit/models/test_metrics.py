@@ -150,3 +150,12 @@ def test_warns_of_few_rows_and_of_a_single_class():
         "few rows: metrics of 5 rows are uncertain",
         "only one class among the labels: AUC has no value",
     )
+
+
+def test_leaves_out_what_overflows_and_refuses_it_row_by_row():
+    found = measure("regression", [1e200, 1.0], [-1e200, 1.0])
+    assert found["mae"] == 1e200
+    assert "rmse" not in found
+    assert find_warnings("regression", [1e200] * 100, [-1e200] * 100) == ()
+    with pytest.raises(EvidenceError, match="too large"):
+        losses("rmse", [1e200, 1.0], [-1e200, 1.0])
