@@ -7,6 +7,7 @@ import msgspec
 
 from bucle.cli.handler import Handler, project_arguments, project_folder
 from bucle.cli.terminal import Terminal, plural
+from bucle.cli.wording import tell_coercion
 from bucle.loop.datasets import add_rows
 from bucle.loop.inspection import (
     check_dataset,
@@ -60,12 +61,7 @@ def _add(options: Namespace, terminal: Terminal) -> int:
         f"{fact.quarantined:,} quarantined"
     )
     for coercion in fact.coerced:
-        shown = ", ".join(repr(example) for example in coercion.examples[:3])
-        terminal.paragraph(
-            f"{coercion.column}: {plural(coercion.count, 'value')} became {coercion.became},"
-            f" such as {shown}",
-            indent="  ",
-        )
+        terminal.paragraph(tell_coercion(coercion), indent="  ")
     for note in added.notes:
         terminal.paragraph(note, indent="  ")
     terminal.say(

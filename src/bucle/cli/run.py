@@ -6,6 +6,7 @@ import msgspec
 
 from bucle.cli.handler import Handler, project_arguments, project_folder
 from bucle.cli.terminal import Terminal, plural
+from bucle.cli.wording import tell_coercion
 from bucle.clock import from_iso, to_iso
 from bucle.errors import UsageError
 from bucle.gates.report import describe
@@ -65,6 +66,7 @@ def _document(outcome: RunOutcome) -> dict[str, object]:
                 "fingerprint": data.fingerprint,
                 "added": data.added,
                 "quarantined": data.quarantined,
+                "coerced": msgspec.to_builtins(data.coerced),
             }
             for data in outcome.data
         ],
@@ -110,6 +112,11 @@ def _tell_data(outcome: RunOutcome, terminal: Terminal) -> None:
             for data in outcome.data
         ]
     )
+    for data in outcome.data:
+        for coercion in data.coerced:
+            terminal.paragraph(f"{data.dataset}.{tell_coercion(coercion)}", indent="    ")
+        if data.quarantined:
+            terminal.say(f"    try: bucle data quarantine {data.dataset}")
 
 
 def _tell_steps(outcome: RunOutcome, terminal: Terminal, *, explain: bool) -> None:

@@ -24,7 +24,7 @@ from bucle.pipeline.environment import record_environment, snapshot_sources
 from bucle.pipeline.graph import read_graph
 from bucle.pipeline.progress import Progress
 from bucle.pipeline.tasks import TaskResult, failure_of
-from bucle.types import Verdict
+from bucle.types import Coercion, Verdict
 
 __all__ = ["RunData", "RunOutcome", "run_project"]
 
@@ -41,6 +41,7 @@ class RunData(Struct, frozen=True, kw_only=True):
     read: int = 0
     added: int = 0
     quarantined: int = 0
+    coerced: tuple[Coercion, ...] = ()
 
 
 class RunOutcome(Struct, frozen=True, kw_only=True):
@@ -265,6 +266,7 @@ def _run_data(plan: RunPlan, additions: tuple[Addition, ...]) -> list[RunData]:
             read=facts[name].read if name in facts else 0,
             added=facts[name].added if name in facts else 0,
             quarantined=facts[name].quarantined if name in facts else 0,
+            coerced=facts[name].coerced if name in facts else (),
         )
         for name, version in plan.datasets.items()
     ]
