@@ -19,6 +19,7 @@ from bucle.charter.project_code import load_name
 from bucle.errors import BucleError, PackageError
 from bucle.ids import digest_bytes
 from bucle.pipeline.estimator_types import ALLOWED, LOADERS, definition, module_file, named_types
+from bucle.pipeline.skops_import import import_skops
 
 __all__ = ["MAGIC", "estimator_from_bytes", "estimator_to_bytes"]
 
@@ -60,7 +61,7 @@ def estimator_to_bytes(estimator: object, *, project: Path | None = None) -> byt
     Raises:
         PackageError: The estimator holds something the format cannot keep.
     """
-    from skops import io as skops_io  # noqa: PLC0415  (3 s: imports all of scikit-learn)
+    skops_io = import_skops()
 
     try:
         raw = skops_io.dumps(estimator)
@@ -99,7 +100,7 @@ def estimator_from_bytes(content: bytes, *, project: Path | None = None) -> Any:
         PackageError: The bytes are not this format, are damaged, or name something not allowed.
     """
     _check_form(content)
-    from skops import io as skops_io  # noqa: PLC0415  (3 s: imports all of scikit-learn)
+    skops_io = import_skops()
 
     from bucle.pipeline.estimator_trees import check_trees  # noqa: PLC0415  (imports numpy)
 
@@ -228,27 +229,31 @@ def _check_form(content: bytes) -> None:
         raise _damaged("the file does not end as a stored estimator does")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = archive.infolist()
-            names = [member.filename for member in members]
-            if len(set(names)) != len(names):
-                raise _damaged("a part is there twice")
-            if any(member.compress_type != zipfile.ZIP_STORED for member in members):
-                raise _damaged("a part is compressed")
-            if sum(member.file_size for member in members) > len(content):
-                raise _damaged("the parts are larger than the whole")
-            if (broken := archive.testzip()) is not None:
-                raise _damaged(f"part {broken!r} has a wrong checksum")
-            if _SCHEMA not in names:
-                raise _damaged(f"{_SCHEMA} is missing")
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError) as error:
-        if isinstance(error, BucleError):
-            raise
-        raise _damaged(str(error)) from error
+            reason = _odd_form(archive, len(content))
+    except Exception as error:  # a damaged archive makes zipfile raise nearly anything
+        raise _damaged(f"{type(error).__name__}: {error}") from error
+    if reason:
+        raise _damaged(reason)
+
+
+def _odd_form(archive: zipfile.ZipFile, size: int) -> str:
+    """Return why an archive is not of our form, empty when it is."""
+    members = archive.infolist()
+    names = [member.filename for member in members]
+    if len(set(names)) != len(names):
+        return "a part is there twice"
+    if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+        return "a part is compressed"
+    if sum(member.file_size for member in members) > size:
+        return "the parts are larger than the whole"
+    if (broken := archive.testzip()) is not None:
+        return f"part {broken!r} has a wrong checksum"
+    return "" if _SCHEMA in names else f"{_SCHEMA} is missing"
 
 
 def _beyond_skops(content: bytes) -> list[tuple[str, str]]:
     """Return role and name of everything in a file that skops does not trust by itself."""
-    from skops import io as skops_io  # noqa: PLC0415  (as above)
+    skops_io = import_skops()
 
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         schema = json.loads(archive.read(_SCHEMA))

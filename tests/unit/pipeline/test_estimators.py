@@ -204,6 +204,27 @@ def test_refuses_a_truncated_file(boosted, cut):
         estimator_from_bytes(boosted[:-cut])
 
 
+def _code_of(content):
+    """Return the code with which bytes are refused, empty when they are read."""
+    try:
+        estimator_from_bytes(content)
+    except PackageError as error:
+        return error.code
+    return ""
+
+
+@pytest.mark.parametrize("value", [0x00, 0x41, 0xFF])
+def test_damage_anywhere_in_the_archives_own_records_is_a_refusal(value):
+    content = estimator_to_bytes(StandardScaler())
+    codes = set()
+    for at in [*range(60), *range(len(content) - 80, len(content))]:
+        damaged = bytearray(content)
+        damaged[at] = value
+        codes.add(_code_of(bytes(damaged)))
+    assert codes <= {"", "bucle-164"}
+    assert "bucle-164" in codes
+
+
 def test_refuses_a_compressed_a_doubled_and_a_missing_part(boosted):
     with zipfile.ZipFile(io.BytesIO(boosted)) as source:
         schema = source.read("schema.json")
