@@ -1,0 +1,23 @@
+"""Run benchmarks: `python -m bench [NAME …] [--repeats N]`; one line of JSON for each figure."""
+
+import argparse
+import importlib
+
+NAMES = ("start", "steps", "pipeline")
+
+
+def main() -> None:
+    """Measure what was asked for, everything by default."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
+    parser.add_argument("--repeats", type=int, default=9, help="turns of each contender")
+    options = parser.parse_args()
+    unknown = set(options.names) - set(NAMES)
+    if unknown:
+        parser.error(f"no benchmark is called {', '.join(sorted(unknown))}")
+    for name in options.names or NAMES:
+        importlib.import_module(f"bench.{name}").measure(repeats=options.repeats)
+
+
+if __name__ == "__main__":
+    main()
