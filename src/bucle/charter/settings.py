@@ -108,8 +108,8 @@ class GateSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """`[gates]`: how a challenger is judged.
 
     `holdout` is the share of labelled rows, the newest ones, that training never sees. `looks` is
-    `once` (paired t interval, widened for skewed losses) or `many` (confidence sequence). `margin` is the relative loss
-    that still counts as equal: 0 demands that the challenger is better.
+    `once` (paired t interval, widened for skewed losses) or `many` (confidence sequence).
+    `margin` is the relative loss that still counts as equal: 0 demands a better challenger.
     """
 
     holdout: float = 0.2
