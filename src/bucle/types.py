@@ -99,7 +99,11 @@ class Log(Protocol):
         ...
 
     def read(self, *, after: int = 0) -> Iterator[Event]:
-        """Yield events in order, each checked against its chain; raise LogDamagedError at a bad one."""
+        """Yield events in order, each checked against its chain.
+
+        Raises:
+            LogDamagedError: An event in the middle does not fit.
+        """
         ...
 
     def head(self) -> Head:
@@ -235,7 +239,7 @@ class Check(Struct, frozen=True, kw_only=True):
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
-    """What the referee says of a challenger: `fail` if any check fails, else undecided if any is."""
+    """What the referee says: `fail` if any check fails, else `undecided` if any is, else `pass`."""
 
     outcome: Outcome
     checks: tuple[Check, ...]
