@@ -68,7 +68,8 @@ def columns(
         >>> columns([["a", "1"], ["bcd", "20"]], header=["name", "n"])
         ['name   n', 'a      1', 'bcd   20']
     """
-    cells = [[str(cell) for cell in row] for row in ([header, *rows] if header else rows)]
+    whole = [header, *rows] if header else rows
+    cells = [[str(cell).replace("\n", " ") for cell in row] for row in whole]
     if not cells:
         return []
     count = max(len(row) for row in cells)
