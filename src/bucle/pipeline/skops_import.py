@@ -7,9 +7,13 @@ other version skops makes its tour. A test compares the list with the tour.
 
 import importlib
 import sys
+import threading
 from types import ModuleType
 
 __all__ = ["ESTIMATORS", "VERSION", "import_skops"]
+
+# A worker fetches skops ahead in a thread of its own; a half imported module is of no use.
+_ONE_AT_A_TIME = threading.Lock()
 
 VERSION = "1.9."
 """The versions of scikit-learn that the list is true of."""
@@ -220,10 +224,16 @@ ESTIMATORS: dict[str, tuple[str, ...]] = {
 """Module → names of the estimators of scikit-learn that it defines."""
 
 
+_ONE_AT_A_TIME = threading.Lock()
+
+
 def import_skops() -> ModuleType:
-    """Return `skops.io`, imported with the list of names in place of the tour."""
-    if "skops.io" in sys.modules:
-        return sys.modules["skops.io"]
+    """Return `skops.io`, imported with the list of names in place of the tour; thread-safe."""
+    with _ONE_AT_A_TIME:
+        return importlib.import_module("skops.io") if "skops.io" in sys.modules else _import()
+
+
+def _import() -> ModuleType:
     import sklearn  # noqa: PLC0415  (heavy)
     from sklearn import utils  # noqa: PLC0415  (the same)
 
