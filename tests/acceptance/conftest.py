@@ -1,0 +1,63 @@
+"""Projects that many tests start from; each is made once, whatever the number of workers."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from calls import bucle
+from shop import write_shop, write_steps
+
+from bucle.store.locks import exclusive
+
+
+def _made_once(
+    factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]
+) -> Path:
+    """Make a folder once for all workers of this session."""
+    shared = factory.getbasetemp().parent / "projects"
+    place = shared / name
+    # Making may take a while on a busy machine; whoever comes second waits for it.
+    with exclusive(shared / f"{name}.lock", wait_s=240):
+        if not place.is_dir():
+            draft = shared / f"{name}.draft"
+            shutil.rmtree(draft, ignore_errors=True)
+            make(draft)
+            draft.rename(place)
+    return place
+
+
+@pytest.fixture(scope="session")
+def champions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a shop with two champions, one after the other; look, do not touch."""
+
+    def make(folder: Path) -> None:
+        write_shop(folder)
+        bucle("run", at=folder)
+        bucle("run", "--set", "model.bend=1.0", at=folder)
+
+    return _made_once(tmp_path_factory, "champions", make)
+
+
+@pytest.fixture
+def shop(champions: Path, tmp_path: Path) -> Path:
+    """Return a shop of this test's own, with two champions behind it."""
+    return Path(shutil.copytree(champions, tmp_path / "shop", symlinks=True))
+
+
+@pytest.fixture
+def steps(tmp_path: Path) -> Path:
+    """Return a project with rows and steps, without a model and not yet run."""
+    return write_steps(tmp_path / "steps")
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the demo after its first run, with what it answered in run.json."""
+
+    def make(folder: Path) -> None:
+        bucle("new", folder, "--template", "consignment", at=folder.parent)
+        answer = bucle("run", "--json", at=folder)
+        (folder / "run.json").write_text(answer.out)
+
+    return _made_once(tmp_path_factory, "demo", make)
