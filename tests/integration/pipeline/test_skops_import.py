@@ -45,3 +45,16 @@ def test_another_version_of_scikit_learn_gets_the_tour(monkeypatch):
     monkeypatch.setattr(skops_import, "_listed", lambda: called.append(1) or [])
     assert skops_import.import_skops().dumps
     assert called == []
+
+
+def test_skops_is_whole_for_whoever_asks_while_it_is_imported(tmp_path):
+    program = (
+        "import threading, sys\n"
+        "from bucle.pipeline.skops_import import import_skops\n"
+        "thread = threading.Thread(target=import_skops)\n"
+        "thread.start()\n"
+        "while 'skops.io' not in sys.modules: pass\n"
+        "assert import_skops().dumps\n"
+        "thread.join()\n"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
