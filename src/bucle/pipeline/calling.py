@@ -38,11 +38,16 @@ def import_calls(wanted: Preparation) -> None:
                 continue
 
 
-def run_job(job: Job, *, blobs: Blobs) -> Done:
+def run_job(job: Job, *, blobs: Blobs, loaded: Callable[[], None] = lambda: None) -> Done:
     """Run one job.
 
     Each input is read from its artifact for this call alone, so that no step sees what another
     one changed in place. Random numbers start from the job's seed.
+
+    Args:
+        job: What to call and with what.
+        blobs: Where artifacts are kept.
+        loaded: Called when the function is loaded and has not been called yet.
     """
     root = Path(job.root)
     began = time.perf_counter()
@@ -52,6 +57,7 @@ def run_job(job: Job, *, blobs: Blobs) -> Done:
         try:
             damaged, inputs = [], {}
             function = _function(job)
+            loaded()
             for name, given in job.inputs.items():
                 try:
                     inputs[name] = read_value(given, blobs=blobs, root=root)

@@ -3,13 +3,15 @@
 A text that is missing or damaged counts as not kept. Must not import anything heavy.
 """
 
-import os
-import threading
+import sqlite3
+import weakref
 from pathlib import Path
 from typing import Protocol
 
-from bucle.ids import digest_bytes, is_digest
-from bucle.store.files import TEMPORARY_SUFFIX, write_whole
+from bucle.errors import OutsideError
+from bucle.ids import digest_bytes
+from bucle.store.files import translated_errors
+from bucle.store.queries import load_queries
 
 __all__ = ["FileKept", "Kept", "MemoryKept"]
 
@@ -31,51 +33,80 @@ class Kept(Protocol):
 
 
 class FileKept:
-    """Texts in files of a folder, each with its digest in the first line.
+    """Texts in one SQLite file of a folder, each with its digest before it.
+
+    One file, because making a file for each text takes longer than a small step. Nothing waits
+    for the disk. A file that SQLite cannot read is removed and begun anew.
 
     Args:
-        folder: Where they are kept; made at the first write.
+        folder: Where the file is kept; made at the first write.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._prefix = f"{folder}/"
+        self.path = folder / "kept.db"
+        self._queries = load_queries("kept")
+        self._connection: sqlite3.Connection | None = None
 
     def get(self, kind: str, key: str) -> bytes | None:
         """Return what is kept under a key, None if nothing or nothing whole is."""
-        try:
-            with open(self._path(kind, key), "rb") as stream:  # noqa: PTH123  (speed, see put)
-                digest, _, content = stream.read().partition(b"\n")
-        except OSError:
+        if self._connection is None and not self.path.exists():
             return None
+        try:
+            row = self._connected().execute(self._queries["look"], (kind, key)).fetchone()
+        except sqlite3.OperationalError:
+            return None
+        except sqlite3.DatabaseError:
+            self._begin_anew()
+            return None
+        if row is None or not isinstance(row[0], bytes):
+            return None
+        digest, _, content = row[0].partition(b"\n")
         return content if digest == digest_bytes(content).encode() else None
 
     def put(self, kind: str, key: str, content: bytes) -> None:
         """Keep a text.
 
         Raises:
-            OutsideError: The folder cannot be written.
+            OutsideError: The folder cannot be written, or its disk is full.
         """
-        path = self._path(kind, key)
         whole = digest_bytes(content).encode() + b"\n" + content
-        temporary = f"{path}.{os.getpid()}.{threading.get_ident()}{TEMPORARY_SUFFIX}"
-        # Twice a step: plain calls of the system take a third of the time of `write_whole`.
         try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
             try:
-                written = os.write(descriptor, whole)
-            finally:
-                os.close(descriptor)
-            if written == len(whole):
-                os.replace(temporary, path)  # noqa: PTH105  (as above)
-                return
-        except OSError:
-            pass  # the folder is missing, or there is something to say about the disk
-        write_whole(Path(path), whole)
+                self._connected().execute(self._queries["keep"], (kind, key, whole))
+            except sqlite3.OperationalError:
+                raise
+            except sqlite3.DatabaseError:
+                self._begin_anew()
+                self._connected().execute(self._queries["keep"], (kind, key, whole))
+        except sqlite3.Error as error:
+            raise OutsideError(
+                f"Cannot write {str(self.path)!r}",
+                cause=str(error),
+                where=str(self.path.parent),
+                attempt="free some space or make the folder writable, then the same command again",
+                code="bucle-156",
+            ) from error
 
-    def _path(self, kind: str, key: str) -> str:
-        name = key if is_digest(key) else digest_bytes(key.encode("utf-8", "surrogatepass"))
-        return f"{self._prefix}{kind}/{name[:2]}/{name[2:]}"
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is None:
+            with translated_errors("write", self.path):
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(
+                self.path, timeout=30, isolation_level=None, check_same_thread=False
+            )
+            weakref.finalize(self, connection.close)
+            for name in ("journal", "relaxed", "create"):
+                connection.execute(self._queries[name])
+            self._connection = connection
+        return self._connection
+
+    def _begin_anew(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        # The journal goes first: one that is left would be played into the new file.
+        for suffix in ("-wal", "-shm", ""):
+            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
 
 
 class MemoryKept:

@@ -1,7 +1,9 @@
 """The engine with real processes and files: caching, failures, damage, kills."""
 
+import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -343,16 +345,50 @@ def test_lost_artifact_from_elsewhere_is_an_error_and_no_loop(shop, options):
     assert failed.problem["code"] == "bucle-155"
 
 
-def test_every_damaged_entry_means_no_more_than_running_again(shop, options):
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\n", b"{}", b"0" * 64 + b"\n{}", None],
+    ids=["no", "line", "json", "x", "half"],
+)
+def test_every_damaged_entry_means_no_more_than_running_again(shop, options, content):
     shop.run(**options)
-    entries = [path for path in (shop.root / ".bucle" / "cache").rglob("*") if path.is_file()]
-    assert len(entries) >= 8
-    for place, path in enumerate(entries):
-        content = path.read_bytes()
-        path.write_bytes([b"", content[: len(content) // 2], b"\xff" + content[1:]][place % 3])
+    with contextlib.closing(sqlite3.connect(shop.root / ".bucle" / "cache" / "kept.db")) as base:
+        if content is None:
+            changed = base.execute("UPDATE kept SET content = substr(content, 1, 90)").rowcount
+        else:
+            changed = base.execute("UPDATE kept SET content = ?", (content,)).rowcount
+        base.commit()
+    assert changed == 10
     results = shop.run(**options)
     assert {item.state for item in results.values()} == {"ran"}
     assert shop.value(results["total"]) == 6
+
+
+@pytest.mark.parametrize("content", [b"", b"no database", b"SQLite format 3\x00" + b"\xff" * 5000])
+def test_cache_that_is_no_database_is_begun_anew(shop, options, content):
+    shop.run(**options)
+    path = shop.root / ".bucle" / "cache" / "kept.db"
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    path.write_bytes(content)
+    assert set(shop.states(**options).values()) == {"ran"}
+    assert set(shop.states(**options).values()) == {"cached"}
+
+
+def test_cache_damaged_anywhere_gives_right_results(shop, options):
+    first = shop.run(**options)
+    path = shop.root / ".bucle" / "cache" / "kept.db"
+    with contextlib.closing(sqlite3.connect(path)) as base:
+        base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    whole = path.read_bytes()
+    for place in range(0, len(whole), max(1, len(whole) // 40)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        for suffix in ("-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        again = shop.run(executor=lambda *_args, **_options: SerialExecutor())
+        assert {name: item.artifact for name, item in again.items()} == {
+            name: item.artifact for name, item in first.items()
+        }
 
 
 def test_equal_calls_run_once(shop, options, monkeypatch):
