@@ -17,6 +17,7 @@ from bucle.loop.inspection import (
     list_datasets,
     list_quarantine,
 )
+from bucle.loop.narration import tell_addition
 from bucle.loop.workspace import Workspace, open_workspace
 
 __all__ = ["ADD", "CHECK", "DIFF", "LIST", "QUARANTINE", "SHOW"]
@@ -48,6 +49,8 @@ def _add(options: Namespace, terminal: Terminal) -> int:
             "added": fact.added,
             "changed": fact.changed,
             "unchanged": fact.unchanged,
+            "removed": fact.removed,
+            "corrected": fact.corrected,
             "quarantined": fact.quarantined,
             "fingerprint": fact.fingerprint,
             "coerced": msgspec.to_builtins(fact.coerced),
@@ -56,9 +59,8 @@ def _add(options: Namespace, terminal: Terminal) -> int:
     if terminal.json:
         return 0
     terminal.say(
-        f"{fact.dataset}: {plural(fact.read, 'row')} read, {fact.added:,} added, "
-        f"{fact.changed:,} changed, {fact.unchanged:,} there already, "
-        f"{fact.quarantined:,} quarantined"
+        f"{fact.dataset}: {plural(fact.read, 'row')} read, {tell_addition(fact)}, "
+        f"{fact.unchanged:,} there already"
     )
     for coercion in fact.coerced:
         terminal.paragraph(tell_coercion(coercion), indent="  ")

@@ -10,6 +10,7 @@ from bucle.cli.wording import tell_coercion
 from bucle.clock import from_iso, to_iso
 from bucle.errors import UsageError
 from bucle.gates.report import describe
+from bucle.loop.narration import tell_addition
 from bucle.loop.training import RunOutcome, run_project
 from bucle.loop.workspace import open_workspace
 from bucle.pipeline.progress import choose_progress
@@ -64,9 +65,9 @@ def _document(outcome: RunOutcome) -> dict[str, object]:
                 "version": data.version,
                 "rows": data.rows,
                 "fingerprint": data.fingerprint,
-                "added": data.added,
-                "quarantined": data.quarantined,
-                "coerced": msgspec.to_builtins(data.coerced),
+                "added": data.addition.added if data.addition else 0,
+                "quarantined": data.addition.quarantined if data.addition else 0,
+                "coerced": msgspec.to_builtins(data.addition.coerced if data.addition else ()),
             }
             for data in outcome.data
         ],
@@ -106,16 +107,15 @@ def _tell_data(outcome: RunOutcome, terminal: Terminal) -> None:
                 f"  {data.dataset}",
                 f"version {data.version}",
                 plural(data.rows, "row"),
-                f"{data.added:,} added" if data.read else "unchanged",
-                f"{plural(data.quarantined, 'row')} in quarantine" if data.quarantined else "",
+                tell_addition(data.addition) if data.addition else "unchanged",
             ]
             for data in outcome.data
         ]
     )
     for data in outcome.data:
-        for coercion in data.coerced:
+        for coercion in data.addition.coerced if data.addition else ():
             terminal.paragraph(f"{data.dataset}.{tell_coercion(coercion)}", indent="    ")
-        if data.quarantined:
+        if data.addition and data.addition.quarantined:
             terminal.say(f"    try: bucle data quarantine {data.dataset}")
 
 
@@ -128,7 +128,7 @@ def _tell_steps(outcome: RunOutcome, terminal: Terminal, *, explain: bool) -> No
                 step.state,
                 f"{step.seconds:.2f} s" if step.state == "ran" else "",
                 f"{step.rows:,} rows" if step.rows is not None else "",
-                step.why if explain or step.state in {"failed", "skipped"} else "",
+                step.why if explain or step.state == "skipped" else "",
             ]
             for step in outcome.steps
         ]

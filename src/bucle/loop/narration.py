@@ -13,7 +13,7 @@ from bucle.loop.events import (
 )
 from bucle.types import Event
 
-__all__ = ["tell_event"]
+__all__ = ["tell_addition", "tell_event"]
 
 
 def tell_event(event: Event) -> str:
@@ -25,8 +25,7 @@ def tell_event(event: Event) -> str:
     match fact:
         case DataAdded():
             text = (
-                f"{fact.dataset}: {fact.read:,} rows offered, {fact.added:,} added, "
-                f"{fact.changed:,} changed, {fact.quarantined:,} quarantined; "
+                f"{fact.dataset}: {fact.read:,} rows offered, {tell_addition(fact)}; "
                 f"version {fact.data_version} has {fact.rows:,} rows"
             )
         case RunStarted():
@@ -47,3 +46,16 @@ def tell_event(event: Event) -> str:
         case _:
             text = f"{event.kind} (version {event.version}, not known to this Bucle)"
     return text
+
+
+def tell_addition(fact: DataAdded) -> str:
+    """Say what became of the rows that were offered, leaving out what happened to none."""
+    counts = {
+        "added": fact.added,
+        "changed": fact.changed,
+        "removed": fact.removed,
+        "quarantined": fact.quarantined,
+        "out of quarantine": fact.corrected,
+    }
+    told = [f"{count:,} {what}" for what, count in counts.items() if count]
+    return ", ".join(told) or "nothing new"

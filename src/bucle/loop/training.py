@@ -15,7 +15,7 @@ from bucle.errors import BucleError
 from bucle.ids import new_run_id
 from bucle.loop.datasets import Addition, sync_sources
 from bucle.loop.decision import Decision, decide_champion
-from bucle.loop.events import RunFinished, RunStarted, StepRecord
+from bucle.loop.events import DataAdded, RunFinished, RunStarted, StepRecord
 from bucle.loop.judging import Fitted, Packaged, package_task, read_artifact, read_packaged
 from bucle.loop.plan import NEWER, TRAIN, Cut, RunPlan, cut_task, plan_run, plan_tasks, task_name
 from bucle.loop.workspace import Workspace
@@ -24,7 +24,7 @@ from bucle.pipeline.environment import record_environment, snapshot_sources
 from bucle.pipeline.graph import read_graph
 from bucle.pipeline.progress import Progress
 from bucle.pipeline.tasks import TaskResult, failure_of
-from bucle.types import Coercion, Verdict
+from bucle.types import Verdict
 
 __all__ = ["RunData", "RunOutcome", "run_project"]
 
@@ -32,16 +32,13 @@ _RANK = ("cached", "ran", "skipped", "failed")
 
 
 class RunData(Struct, frozen=True, kw_only=True):
-    """A dataset as a run found it, with what was added on the way."""
+    """A dataset as a run found it; `addition` is what its source had that was new."""
 
     dataset: str
     version: int
     rows: int
     fingerprint: str
-    read: int = 0
-    added: int = 0
-    quarantined: int = 0
-    coerced: tuple[Coercion, ...] = ()
+    addition: DataAdded | None = None
 
 
 class RunOutcome(Struct, frozen=True, kw_only=True):
@@ -263,10 +260,7 @@ def _run_data(plan: RunPlan, additions: tuple[Addition, ...]) -> list[RunData]:
             version=version.version,
             rows=version.rows,
             fingerprint=version.fingerprint,
-            read=facts[name].read if name in facts else 0,
-            added=facts[name].added if name in facts else 0,
-            quarantined=facts[name].quarantined if name in facts else 0,
-            coerced=facts[name].coerced if name in facts else (),
+            addition=facts.get(name),
         )
         for name, version in plan.datasets.items()
     ]

@@ -173,9 +173,17 @@ def _values(noun: str, now: Mapping[str, Any], before: Mapping[str, Any]) -> Ite
 
 
 def _changed(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
-    missing = object()
     names = [*now, *(name for name in before if name not in now)]
-    return [name for name in names if now.get(name, missing) != before.get(name, missing)]
+    return [
+        name
+        for name in names
+        if name not in now or name not in before or _differ(now[name], before[name])
+    ]
+
+
+def _differ(one: Any, other: Any) -> bool:
+    """Tell whether two values are different in a key, where a tuple is a list."""
+    return bool(one != other) and canonical_json(one) != canonical_json(other)
 
 
 def _shown(value: Any) -> str:

@@ -1,5 +1,6 @@
 """Every event in words that say who, what and how many."""
 
+import msgspec
 import pytest
 
 from bucle.loop.events import (
@@ -11,7 +12,7 @@ from bucle.loop.events import (
     RunStarted,
     VerdictGiven,
 )
-from bucle.loop.narration import tell_event
+from bucle.loop.narration import tell_addition, tell_event
 from bucle.types import Draft, Verdict
 
 ADDED = DataAdded(
@@ -69,6 +70,13 @@ def test_each_kind_is_told(shop, fact, text):
     made.record(fact)
     (event,) = made.workspace.log.read()
     assert tell_event(event) == text
+
+
+def test_what_happened_to_no_row_is_left_out():
+    quiet = msgspec.structs.replace(ADDED, added=0, changed=0, quarantined=0)
+    assert tell_addition(quiet) == "nothing new"
+    more = msgspec.structs.replace(quiet, removed=2, corrected=1200)
+    assert tell_addition(more) == "2 removed, 1,200 out of quarantine"
 
 
 @pytest.mark.parametrize(

@@ -97,3 +97,10 @@ def test_seeds_of_steps_differ_and_stay():
     assert len(seeds) == 4
     assert all(0 <= seed < 2**32 for seed in seeds)
     assert derive_seed(0, "p.py:a") == 3068301106
+
+
+def test_tuple_that_came_back_as_a_list_is_no_change():
+    given = changed(settings={"rules": {"names": ("a", "b")}})
+    kept = changed(settings={"rules": {"names": ["a", "b"]}})
+    assert key_of(given) == key_of(kept)
+    assert explain(given, kept) == "nothing changed"
