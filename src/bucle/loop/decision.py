@@ -151,7 +151,7 @@ def _decide(
     record = state.models.get(reigning) if reigning else None
     if reigning is not None and record is not None and model in {reigning, record.twin}:
         earlier = _verdicts(state, model)
-        workspace.record(finished, expected=state.position)
+        workspace.record(finished, expected=state.position, cause=finished.run)
         return Decision(
             model=reigning,
             verdict=earlier[-1].fact.verdict if earlier else _unjudged(model),
@@ -179,7 +179,7 @@ def _decide(
             )
         )
     # One commit: nobody ever sees a verdict without its run, or a champion without its verdict.
-    workspace.record(finished, *facts, expected=state.position)
+    workspace.record(finished, *facts, expected=state.position, cause=finished.run)
     return Decision(
         model=shipped,
         verdict=verdict,

@@ -173,7 +173,8 @@ def run_project(
             return _carry_out(run, additions)
         except BaseException as error:
             stopped = not isinstance(error, Exception)
-            workspace.record(_finished(run, "stopped" if stopped else "failed", error=str(error)))
+            ended = _finished(run, "stopped" if stopped else "failed", error=str(error))
+            workspace.record(ended, cause=run.id)
             raise
 
 
@@ -183,7 +184,7 @@ def _carry_out(run: _Run, additions: tuple[Addition, ...]) -> RunOutcome:
     failure = run.failure
     if failure is not None:
         finished = _finished(run, "failed", error=failure.render())
-        run.workspace.record(finished)
+        run.workspace.record(finished, cause=run.id)
         return RunOutcome(
             run=run.id, state="failed", data=data, steps=finished.steps, error=failure.render()
         )
@@ -191,7 +192,7 @@ def _carry_out(run: _Run, additions: tuple[Addition, ...]) -> RunOutcome:
     metrics = (packaged.metrics if packaged else {}) | run.step_metrics()
     finished = _finished(run, "done", packaged=packaged, metrics=metrics)
     if packaged is None:
-        run.workspace.record(finished)
+        run.workspace.record(finished, cause=run.id)
         return RunOutcome(run=run.id, state="done", data=data, steps=run.steps(), metrics=metrics)
     decision = decide_champion(run.workspace, run.engine, run.fitted, packaged, finished=finished)
     return _outcome(run, data, finished, decision)

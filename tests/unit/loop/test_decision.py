@@ -72,6 +72,18 @@ def test_first_model_that_passes_becomes_champion(shop):
     assert champion(made.workspace.state().tenures).because == "the gate passed on 1,234 newer rows"
 
 
+def test_run_is_the_cause_of_what_it_ends_in(shop):
+    made = shop()
+    decide(made, "m-a", "pass")
+    causes = {event.kind: event.cause for event in made.workspace.log.read()}
+    assert causes == {
+        "run_started": "",
+        "run_finished": "r-1",
+        "verdict_given": "r-1",
+        "promoted": "r-1",
+    }
+
+
 @pytest.mark.parametrize("outcome", ["fail", "undecided"])
 def test_without_a_pass_the_champion_stays(shop, outcome):
     made = shop()
