@@ -4,10 +4,11 @@ Knows nothing of processes; it drives any executor of `concurrent.futures`. Must
 anything heavy.
 """
 
+import contextlib
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
 from bucle.errors import PipelineError, StepError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Execution", "Host"]
 
 _ATTEMPTS = 3
+_LOOK_S = 0.2
 
 
 class Host(Protocol):
@@ -96,7 +98,7 @@ class Execution:
                 while self._ready:
                     self._offer(self._tasks[self._ready.popleft()])
                 if self._running:
-                    self._take(*self._ended.get())
+                    self._take(*self._next_ended())
         finally:
             self._host.progress.end()
         missing = [name for name in self._tasks if name not in self._results]
@@ -105,6 +107,15 @@ class Execution:
                 f"Tasks need each other in a circle: {', '.join(missing)}", code="bucle-149"
             )
         return {name: self._results[name] for name in self._tasks}
+
+    def _next_ended(self) -> "tuple[str, Future[Done]]":
+        """Wait for the next task to end, in short stretches.
+
+        Polars makes waiting calls start anew after a signal: Ctrl-C would not end a long one.
+        """
+        while True:
+            with contextlib.suppress(Empty):
+                return self._ended.get(timeout=_LOOK_S)
 
     # ---- before -----------------------------------------------------------------
 
