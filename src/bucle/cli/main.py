@@ -8,6 +8,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stdout
 from importlib import import_module
 from typing import NoReturn
 
@@ -37,13 +38,18 @@ class _Parser(argparse.ArgumentParser):
 
 def entry_point() -> NoReturn:
     """Run the command line of this process and leave with its exit code."""
+    _open_streams()
     try:
         code = main(sys.argv[1:])
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read our output has gone (`| head`): not a failure, and nothing left to say.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         code = 0
+    except OSError as error:
+        _drop_output()
+        print(f"Cannot write the answer: {error.strerror or error}.", file=sys.stderr)  # noqa: T201
+        code = _OUTSIDE_FAILED
     sys.exit(code)
 
 
@@ -51,6 +57,12 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; prints, never raises for a user's mistake."""
     words = list(arguments)
     terminal = Terminal(json="--json" in words[: words.index("--") if "--" in words else None])
+    # What a project's own code prints must not get into the one document.
+    with redirect_stdout(sys.stderr) if terminal.json else nullcontext():
+        return _answer(words, terminal)
+
+
+def _answer(words: list[str], terminal: Terminal) -> int:
     try:
         return _dispatch(words, terminal)
     except BucleError as error:
@@ -60,6 +72,7 @@ def main(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         raise
     except KeyboardInterrupt:
+        terminal.answer({"error": "stopped by Ctrl-C; what had finished is kept"})
         terminal.warn("Stopped. What had finished is kept.")
         return _STOPPED
     except OSError as error:
@@ -72,6 +85,18 @@ def main(arguments: Sequence[str]) -> int:
         terminal.answer(failed.as_json())
         terminal.warn(failed.render())
         return _OUTSIDE_FAILED
+
+
+def _open_streams() -> None:
+    """Give a process that was started without standard streams somewhere to write."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+
+
+def _drop_output() -> None:
+    """Send what is still buffered nowhere, so that leaving does not fail on it once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _dispatch(words: list[str], terminal: Terminal) -> int:

@@ -27,6 +27,7 @@ class Terminal:
 
     def __init__(self, *, json: bool = False) -> None:
         self.json = json
+        self._answers = sys.stdout
 
     @property
     def width(self) -> int:
@@ -56,7 +57,7 @@ class Terminal:
         """Print the machine-readable answer when it was asked for."""
         if self.json:
             text = json.dumps(document, ensure_ascii=True, indent=2)
-            print(text, flush=True)  # noqa: T201
+            print(text, file=self._answers, flush=True)
 
 
 def columns(
