@@ -33,6 +33,7 @@ __all__ = [
 _WORK = "bucle.loop.evidence"
 _LIBRARIES = ("polars", "sklearn", "skops", "numpy", "scipy")
 _LOOKS = ("looks", "others")
+_AFTER_VERDICT = ("promote", "refit")
 
 
 class Fitted(Struct, frozen=True, kw_only=True):
@@ -111,7 +112,7 @@ def judge_task(
         },
         parameters={
             "question": _question(workspace, fitted),
-            "gates": msgspec.to_builtins(workspace.charter.gates),
+            "gates": _judging_settings(workspace),
             "kpis": msgspec.to_builtins(workspace.charter.charter.kpis),
             "champion": champion.model if champion else None,
             "champion_cut": champion.cut if champion else None,
@@ -157,7 +158,7 @@ def refit_tasks(workspace: Workspace, fitted: Fitted, packaged: Packaged) -> tup
         artifacts={"newer": newer, "package": packaged.artifact},
         parameters={
             "question": _question(workspace, fitted),
-            "gates": msgspec.to_builtins(workspace.charter.gates),
+            "gates": _judging_settings(workspace),
             "kpis": msgspec.to_builtins(workspace.charter.charter.kpis),
         },
         stamps=_money_code(workspace),
@@ -242,6 +243,12 @@ def _lineage(workspace: Workspace, fitted: Fitted) -> dict[str, Any]:
         "libraries": libraries,
         "trained_until": fitted.cut.cut,
     }
+
+
+def _judging_settings(workspace: Workspace) -> dict[str, Any]:
+    """Return the gates without what comes after a verdict: that makes no new evidence."""
+    gates: dict[str, Any] = msgspec.to_builtins(workspace.charter.gates)
+    return {name: value for name, value in gates.items() if name not in _AFTER_VERDICT}
 
 
 def _baseline_settings(workspace: Workspace) -> dict[str, Any]:
