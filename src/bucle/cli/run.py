@@ -94,7 +94,7 @@ def _tell(outcome: RunOutcome, terminal: Terminal, *, explain: bool) -> None:
     if outcome.verdict:
         terminal.say("\ngate")
         for line in describe(outcome.verdict):
-            terminal.say(f"  {line}")
+            terminal.say(line)
     if outcome.model:
         _tell_champion(outcome, terminal)
 
