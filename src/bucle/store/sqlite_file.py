@@ -29,6 +29,7 @@ FORMAT = 1
 
 _APPLICATION = 0x4255434C  # "BUCL"
 _BUSY_TIMEOUT_S = 30.0
+_ROOM = 65_536
 # Only SQLite's primary codes; the rest of the word says more about the same.
 _PRIMARY = 0xFF
 _READ_ONLY = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
@@ -66,7 +67,7 @@ def open_database(path: Path) -> sqlite3.Connection | None:
 
 
 def open_snapshot(path: Path) -> sqlite3.Connection | None:
-    """Open a log in a place that cannot be written, for reading what it holds now.
+    """Open a log in a place that cannot be written or is full, for reading what it holds now.
 
     SQLite needs to write beside a database to read its write-ahead file, so where one stands both
     are read from a copy.
@@ -195,11 +196,19 @@ def _refuse_stranger(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
+def _is_full(folder: Path) -> bool:
+    """Tell whether a disk lacks the room that SQLite needs beside a log even to open it."""
+    try:
+        return shutil.disk_usage(folder).free < _ROOM
+    except OSError:
+        return False
+
+
 def _meaning(error: sqlite3.Error, path: Path, position: int) -> BucleError:
     """Say what an error of SQLite means for the log."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & _PRIMARY
     what = f"Cannot use the log {str(path)!r}"
-    if code == sqlite3.SQLITE_FULL:
+    if code == sqlite3.SQLITE_FULL or (code in _READ_ONLY | _OUTSIDE and _is_full(path.parent)):
         return OutsideError(
             what,
             cause=f"the disk is full ({error})",

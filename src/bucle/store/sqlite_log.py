@@ -235,6 +235,8 @@ class SqliteLog:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF not in {
                 sqlite3.SQLITE_CANTOPEN,
+                sqlite3.SQLITE_FULL,
+                sqlite3.SQLITE_IOERR,
                 sqlite3.SQLITE_READONLY,
             }:
                 raise
