@@ -66,12 +66,16 @@ def test_the_lock_holds_every_dependency() -> None:
 
 def test_every_runtime_dependency_is_used() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
-    imported = {"scikit-learn": "sklearn"}
+    imported = {"arro3-core": "arro3", "scikit-learn": "sklearn"}
     source = "\n".join(path.read_text() for path in (REPOSITORY / "src" / "bucle").rglob("*.py"))
     names = [re.split(r"[\[<>=~! ]", one)[0] for one in project["project"]["dependencies"]]
     unused = [
         name
         for name in names
-        if not re.search(rf"^\s*(?:import|from) {imported.get(name, name)}\b", source, re.MULTILINE)
+        if not re.search(
+            r"^\s*(?:(?:import|from) |.*import_module\(\")" + imported.get(name, name) + r"\b",
+            source,
+            re.MULTILINE,
+        )
     ]
     assert unused == []
