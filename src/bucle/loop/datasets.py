@@ -6,6 +6,7 @@ the log does not name, and the next addition starts again from the one that it d
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
@@ -19,6 +20,9 @@ from bucle.loop.state import DatasetRecord
 from bucle.loop.workspace import Workspace
 from bucle.store.locks import exclusive
 from bucle.types import DataVersion
+
+if TYPE_CHECKING:
+    from bucle.data.ingest import Ingested
 
 __all__ = ["Addition", "add_rows", "dataset_settings", "sync_sources"]
 
@@ -127,32 +131,35 @@ def _add(
             current=current,
             mirror=origin == "source" and _mirrors(record, settings, names),
         )
-        version = done.version or DataVersion(
-            dataset=name, version=0, table_version=-1, rows=0, fingerprint=""
-        )
-        fact = DataAdded(
-            dataset=name,
-            data_version=version.version,
-            table_version=version.table_version,
-            rows=version.rows,
-            fingerprint=version.fingerprint,
-            read=done.read,
-            added=done.added,
-            changed=done.changed,
-            unchanged=done.unchanged + done.repeated,
-            removed=done.removed,
-            quarantined=done.quarantined,
-            corrected=done.corrected,
-            coerced=done.coerced,
-            files=tuple(
-                SourceFile(name=file.name, digest=file.digest, bytes=file.bytes)
-                for file in done.files
-            ),
-            origin=origin,
-            rules=_rules(workspace, settings),
-        )
+        fact = _fact(name, done, origin=origin, rules=_rules(workspace, settings))
         workspace.record(fact)
     return Addition(fact=fact, is_new=done.is_new, notes=done.notes)
+
+
+def _fact(name: str, done: "Ingested", *, origin: Origin, rules: str) -> DataAdded:
+    version = done.version or DataVersion(
+        dataset=name, version=0, table_version=-1, rows=0, fingerprint=""
+    )
+    return DataAdded(
+        dataset=name,
+        data_version=version.version,
+        table_version=version.table_version,
+        rows=version.rows,
+        fingerprint=version.fingerprint,
+        read=done.read,
+        added=done.added,
+        changed=done.changed,
+        unchanged=done.unchanged + done.repeated,
+        removed=done.removed,
+        quarantined=done.quarantined,
+        corrected=done.corrected,
+        coerced=done.coerced,
+        files=tuple(
+            SourceFile(name=file.name, digest=file.digest, bytes=file.bytes) for file in done.files
+        ),
+        origin=origin,
+        rules=rules,
+    )
 
 
 def _mirrors(record: DatasetRecord | None, settings: DatasetSettings, names: set[str]) -> bool:

@@ -150,14 +150,8 @@ def _decide(
     workspace, model = referee.workspace, referee.packaged.model
     record = state.models.get(reigning) if reigning else None
     if reigning is not None and record is not None and model in {reigning, record.twin}:
-        earlier = _verdicts(state, model)
         workspace.record(finished, expected=state.position, cause=finished.run)
-        return Decision(
-            model=reigning,
-            verdict=earlier[-1].fact.verdict if earlier else _unjudged(model),
-            champion=reigning,
-            notes=("the same model as before: there is nothing to judge",),
-        )
+        return _unchanged(state, model, reigning)
     verdict, evidence, is_new = referee.judge(state, reigning)
     facts: list[Fact] = []
     if is_new:
@@ -187,6 +181,16 @@ def _decide(
         previous=reigning if promoted else None,
         promoted=promoted,
         notes=notes + _waiting(verdict, model, promoted=promoted),
+    )
+
+
+def _unchanged(state: State, model: str, reigning: str) -> Decision:
+    earlier = _verdicts(state, model)
+    return Decision(
+        model=reigning,
+        verdict=earlier[-1].fact.verdict if earlier else _unjudged(model),
+        champion=reigning,
+        notes=("the same model as before: there is nothing to judge",),
     )
 
 
