@@ -80,6 +80,7 @@ def _document(outcome: RunOutcome) -> dict[str, object]:
         "promoted": outcome.promoted,
         "warnings": list(outcome.warnings),
         "error": outcome.error,
+        "traceback": outcome.traceback,
     }
 
 
@@ -88,6 +89,8 @@ def _tell(outcome: RunOutcome, terminal: Terminal, *, explain: bool) -> None:
     _tell_steps(outcome, terminal, explain=explain)
     if outcome.error:
         terminal.say()
+        if outcome.traceback:
+            terminal.warn(outcome.traceback + "\n")
         terminal.warn(outcome.error)
         return
     _tell_model(outcome, terminal)

@@ -11,7 +11,6 @@ import msgspec
 from msgspec import Struct
 
 from bucle.clock import to_iso
-from bucle.errors import BucleError
 from bucle.ids import new_run_id
 from bucle.loop.datasets import Addition, sync_sources
 from bucle.loop.decision import Decision, decide_champion
@@ -42,7 +41,10 @@ class RunData(Struct, frozen=True, kw_only=True):
 
 
 class RunOutcome(Struct, frozen=True, kw_only=True):
-    """Everything a run did; `state` is `done` or `failed`."""
+    """Everything a run did; `state` is `done` or `failed`.
+
+    `traceback` is that of the step that failed, with the project's own lines.
+    """
 
     run: str
     state: str
@@ -58,6 +60,7 @@ class RunOutcome(Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     error: str = ""
+    traceback: str = ""
 
 
 class _Run:
@@ -87,10 +90,9 @@ class _Run:
         return Fitted(plan=self.plan, cut=self.cut, results=self.results)
 
     @property
-    def failure(self) -> BucleError | None:
-        """The error of the first task that failed."""
-        failed = [result for result in self.results.values() if result.state == "failed"]
-        return failure_of(failed[0]) if failed else None
+    def failed(self) -> TaskResult | None:
+        """The first task that failed."""
+        return next((one for one in self.results.values() if one.state == "failed"), None)
 
     def package(self) -> Packaged | None:
         """Make the model package of a pipeline that has a model."""
@@ -181,12 +183,17 @@ def run_project(
 def _carry_out(run: _Run, additions: tuple[Addition, ...]) -> RunOutcome:
     run.execute()
     data = tuple(_run_data(run.plan, additions))
-    failure = run.failure
-    if failure is not None:
-        finished = _finished(run, "failed", error=failure.render())
+    failed = run.failed
+    if failed is not None:
+        finished = _finished(run, "failed", error=failure_of(failed).render())
         run.workspace.record(finished, cause=run.id)
         return RunOutcome(
-            run=run.id, state="failed", data=data, steps=finished.steps, error=failure.render()
+            run=run.id,
+            state="failed",
+            data=data,
+            steps=finished.steps,
+            error=finished.error,
+            traceback=failed.traceback,
         )
     packaged = run.package()
     metrics = (packaged.metrics if packaged else {}) | run.step_metrics()
