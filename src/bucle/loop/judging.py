@@ -111,9 +111,7 @@ def judge_task(
             "newer": fitted.artifact(fitted.plan.examples, NEWER),
         },
         parameters={
-            "question": _question(workspace, fitted),
-            "gates": _judging_settings(workspace),
-            "kpis": msgspec.to_builtins(workspace.charter.charter.kpis),
+            **_rules(workspace, fitted),
             "champion": champion.model if champion else None,
             "champion_cut": champion.cut if champion else None,
             "looks": looks,
@@ -156,11 +154,7 @@ def refit_tasks(workspace: Workspace, fitted: Fitted, packaged: Packaged) -> tup
         code=reader.of_builtin(f"{_WORK}:compare_packages", libraries=_LIBRARIES),
         inputs={"refit": package.name},
         artifacts={"newer": newer, "package": packaged.artifact},
-        parameters={
-            "question": _question(workspace, fitted),
-            "gates": _judging_settings(workspace),
-            "kpis": msgspec.to_builtins(workspace.charter.charter.kpis),
-        },
+        parameters=_rules(workspace, fitted),
         stamps=_money_code(workspace),
         context=_folders(workspace),
     )
@@ -196,6 +190,15 @@ def read_artifact(result: TaskResult) -> Artifact:
     if result.artifact is None:
         raise failure_of(result)
     return result.artifact
+
+
+def _rules(workspace: Workspace, fitted: Fitted) -> dict[str, Any]:
+    """Return what is asked of a model and what the charter demands of the answer."""
+    return {
+        "question": _question(workspace, fitted),
+        "gates": _judging_settings(workspace),
+        "kpis": msgspec.to_builtins(workspace.charter.charter.kpis),
+    }
 
 
 def _question(workspace: Workspace, fitted: Fitted) -> dict[str, Any]:

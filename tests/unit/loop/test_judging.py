@@ -10,6 +10,19 @@ from bucle.loop.state import ModelRecord
 from bucle.pipeline.tasks import Artifact, TaskResult
 
 CUT = Cut(cut="2025-06-01T00:00:00.000000Z", end="2026-01-01T00:00:00.000000Z")
+CHARTER = """
+[project]
+name = "shop"
+
+[data.sales]
+key = "id"
+event_time = "day"
+label = "price"
+label_time = "sold"
+
+[data.brands]
+
+"""
 NAMES = ("model", "features", "features@newer", "model@newer")
 
 
@@ -57,9 +70,7 @@ def test_looks_are_told_to_the_referee(judging):
     assert judging(looks=7, others=3).parameters["others"] == 3
 
 
-def test_evidence_changes_with_what_it_rests_on(shop, judging):
-    text = '[project]\nname = "shop"\n\n[data.sales]\nkey = "id"\nevent_time = "day"\n'
-    text += 'label = "price"\nlabel_time = "sold"\n\n[data.brands]\n\n'
+def test_evidence_changes_with_what_it_rests_on(judging):
     judged = {
         "as it is": judging(),
         "first champion": judging(champion=None),
@@ -69,9 +80,9 @@ def test_evidence_changes_with_what_it_rests_on(shop, judging):
             **{"features@newer": result("features@newer", artifact=artifact("x"))}
         ),
         "cut": judging(cut=msgspec.structs.replace(CUT, cut="2025-07-01T00:00:00.000000Z")),
-        "confidence": judging(text + "[gates]\nconfidence = 0.9\n"),
-        "limit": judging(text + '[[charter.kpis]]\nmetric = "mae"\nmust = 3.0\n'),
-        "money": judging(text + '[charter.money]\nerror = "squared"\n'),
+        "confidence": judging(CHARTER + "[gates]\nconfidence = 0.9\n"),
+        "limit": judging(CHARTER + '[[charter.kpis]]\nmetric = "mae"\nmust = 3.0\n'),
+        "money": judging(CHARTER + '[charter.money]\nerror = "squared"\n'),
     }
     assert len({evidence_id(task) for task in judged.values()}) == len(judged)
 
@@ -81,6 +92,12 @@ def test_evidence_does_not_rest_on_the_folder(shop, fitted):
     elsewhere = msgspec.structs.replace(task, context={"packages": "/x", "root": "/y"})
     assert evidence_id(elsewhere) == evidence_id(task)
     assert task.context.keys() == {"packages", "root"}
+
+
+@pytest.mark.parametrize("setting", ['promote = "ask"', "refit = true"])
+def test_what_only_follows_a_verdict_is_no_evidence(judging, setting):
+    text = CHARTER + f"\n[gates]\n{setting}\n"
+    assert evidence_id(judging(text)) == evidence_id(judging(CHARTER))
 
 
 def test_package_rests_on_its_charter_and_lineage(shop, fitted):
@@ -114,11 +131,7 @@ def test_refit_is_packaged_from_what_is_known_now(shop, fitted):
 
 
 def test_own_cost_function_counts_with_its_code(shop, fitted):
-    text = (
-        '[project]\nname = "shop"\n\n[data.sales]\nkey = "id"\nevent_time = "day"\n'
-        'label = "price"\nlabel_time = "sold"\n\n[data.brands]\n\n'
-        '[charter.money]\nerror = "costs.py:loss"\n'
-    )
+    text = CHARTER + '[charter.money]\nerror = "costs.py:loss"\n'
     stamps = []
     for body in ("truth - guess", "2 * (truth - guess)"):
         made = shop(text, costs=f"def loss(truth, guess): return {body}")
