@@ -11,9 +11,7 @@ from shop import write_shop, write_steps
 from bucle.store.locks import exclusive
 
 
-def _made_once(
-    factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]
-) -> Path:
+def _made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
     """Make a folder once for all workers of this session."""
     shared = factory.getbasetemp().parent / "projects"
     place = shared / name
