@@ -1,16 +1,28 @@
 """One figure: several commands timed in turns, the median of each, and the ratio to a reference."""
 
+import contextlib
 import json
 import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Contender", "compare", "report", "run"]
+__all__ = ["Contender", "compare", "report", "run", "workplace"]
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+@contextlib.contextmanager
+def workplace() -> Iterator[Path]:
+    """Give a folder beside the benchmarks, on the disk where projects live, not that of /tmp."""
+    RESULTS.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=RESULTS) as folder:
+        yield Path(folder)
 
 
 @dataclass(frozen=True, kw_only=True)

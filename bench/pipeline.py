@@ -6,10 +6,9 @@ Six steps on the consignment file under `bucle run`, as a plain script and under
 import json
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
-from bench.figures import Contender, compare, report, run
+from bench.figures import Contender, compare, report, run, workplace
 
 __all__ = ["measure"]
 
@@ -25,8 +24,8 @@ def measure(*, repeats: int) -> None:
     if not DATA.exists():
         print(json.dumps({"figure": "pipeline", "skipped": f"{DATA.name} is absent"}))
         return
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        ours, script, dvc = (_project(Path(folder) / name) for name in ("ours", "script", "dvc"))
+    with workplace() as folder:
+        ours, script, dvc = (_project(folder / name) for name in ("ours", "script", "dvc"))
         has_dvc = shutil.which("dvc") is not None
         if has_dvc:
             run(["dvc", "init", "--no-scm", "--quiet"], dvc)

@@ -2,13 +2,12 @@
 
 import json
 import os
-import shutil
 import statistics
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from bench.figures import workplace
 from bucle.pipeline.cache import Cache
 from bucle.pipeline.code import CodeReader
 from bucle.pipeline.engine import Engine
@@ -29,13 +28,10 @@ def measure(*, repeats: int) -> None:
     for shape in ("chain", "fan-out"):
         taken: dict[str, list[float]] = {"run": [], "cached": []}
         for _ in range(max(repeats // 3, 3)):
-            folder = Path(tempfile.mkdtemp(prefix="bench-"))
-            try:
+            with workplace() as folder:
                 (folder / "pipeline.py").write_text("\n".join(_lines(shape)))
                 taken["run"].append(_execute(folder, "ran"))
                 taken["cached"].append(_execute(folder, "cached"))
-            finally:
-                shutil.rmtree(folder)
         for kind, turns in taken.items():
             median = statistics.median(turns)
             line = {

@@ -55,8 +55,8 @@ def process_executor(workers: int, *, folder: Path, preparation: tuple[_Work, by
 class Engine:
     """Executes tasks of one project.
 
-    Use it in a `with` block: leaving it ends the workers, at once after an error or Ctrl-C. What
-    was finished stays in the cache either way.
+    Use it in a `with` block: leaving it ends the workers at once, whatever they are at. What was
+    finished stays in the cache.
 
     Args:
         reader: Reads the code of the project.
@@ -100,7 +100,7 @@ class Engine:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close(at_once=error is not None)
+        self.close()
 
     @property
     def is_started(self) -> bool:
@@ -120,7 +120,7 @@ class Engine:
         try:
             return Execution(self, tasks).run()
         except BaseException:
-            self.close(at_once=True)
+            self.close()
             raise
 
     def read(self, artifact: Artifact) -> Any:
@@ -134,11 +134,12 @@ class Engine:
 
         return read_value(artifact, blobs=self.blobs, root=self.reader.modules.root)
 
-    def close(self, *, at_once: bool = False) -> None:
-        """End the workers; a later `execute` starts new ones."""
+    def close(self) -> None:
+        """End the workers at once; a later `execute` starts new ones."""
         executor, self._executor = self._executor, None
         if executor is not None:
-            executor.shutdown(wait=not at_once, cancel_futures=at_once)
+            # Nothing they do is waited for: `execute` returns when every call is answered.
+            executor.shutdown(wait=False, cancel_futures=True)
 
     def submit(
         self, task: Task, inputs: Mapping[str, Artifact], *, waiting: Iterable[Task]

@@ -7,11 +7,11 @@ library only, so that a worker is there before anything heavy is loaded.
 import contextlib
 import importlib
 import os
+import select
 import signal
 import sys
 import threading
 import traceback
-from queue import SimpleQueue
 from typing import BinaryIO
 
 __all__ = ["HEADER", "main"]
@@ -28,13 +28,15 @@ def main() -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(2, 1)
-    pending: SimpleQueue[tuple[str, bytes]] = SimpleQueue()
-    # The reader is a thread of its own so that the end of the parent is seen during a step.
-    threading.Thread(target=_read, args=(calls, pending), daemon=True).start()
+    # A thread of its own sees the end of the parent during a step as well.
+    threading.Thread(target=_watch, args=(calls.fileno(),), daemon=True).start()
     while True:
-        name, content = pending.get()
+        name, content = _part(calls), _part(calls)
+        if name is None or content is None:
+            _leave()
+            return
         try:
-            module, _, function = name.rpartition(":")
+            module, _, function = name.decode().rpartition(":")
             answer = getattr(importlib.import_module(module), function)(content)
             state = b"+"
         except BaseException:  # noqa: BLE001  (whatever it is, the parent must hear of it)
@@ -43,14 +45,13 @@ def main() -> None:
         answers.flush()
 
 
-def _read(stream: BinaryIO, pending: "SimpleQueue[tuple[str, bytes]]") -> None:
-    while True:
-        name = _part(stream)
-        content = _part(stream)
-        if name is None or content is None:
-            _leave()
-        else:
-            pending.put((name.decode(), content))
+def _watch(descriptor: int) -> None:
+    """Wait until the other end of a pipe is closed."""
+    waiter = select.poll()
+    waiter.register(descriptor, 0)  # asks for nothing but the news that it hung up
+    while not waiter.poll():
+        pass
+    _leave()
 
 
 def _part(stream: BinaryIO) -> bytes | None:

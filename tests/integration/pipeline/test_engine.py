@@ -364,6 +364,8 @@ def test_every_damaged_entry_means_no_more_than_running_again(shop, options, con
     assert shop.value(results["total"]) == 6
 
 
+# In place alone: threads that end their workers may still hold the file that is replaced.
+@pytest.mark.parametrize("options", ["serial"], indirect=True)
 @pytest.mark.parametrize("content", [b"", b"no database", b"SQLite format 3\x00" + b"\xff" * 5000])
 def test_cache_that_is_no_database_is_begun_anew(shop, options, content):
     shop.run(**options)
@@ -375,6 +377,7 @@ def test_cache_that_is_no_database_is_begun_anew(shop, options, content):
     assert set(shop.states(**options).values()) == {"cached"}
 
 
+@pytest.mark.parametrize("options", ["serial"], indirect=True)
 def test_cache_damaged_anywhere_gives_right_results(shop, options):
     first = shop.run(**options)
     path = shop.root / ".bucle" / "cache" / "kept.db"
@@ -385,7 +388,7 @@ def test_cache_damaged_anywhere_gives_right_results(shop, options):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
         for suffix in ("-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
-        again = shop.run(executor=lambda *_args, **_options: SerialExecutor())
+        again = shop.run(**options)
         assert {name: item.artifact for name, item in again.items()} == {
             name: item.artifact for name, item in first.items()
         }
