@@ -48,7 +48,7 @@ def test_rows_with_a_key_never_go_by_themselves(mirrors):
 
 
 def test_rows_that_a_person_added_are_kept(mirrors):
-    assert not mirrors(added("sales.csv"), added("late.csv", origin="files"))
+    assert not mirrors(added("sales.csv"), added("sales.csv", origin="files"))
 
 
 def test_file_that_has_gone_takes_no_rows_with_it(mirrors):

@@ -1,11 +1,13 @@
 """Looking at datasets: what is listed, described, compared and suspected."""
 
+import msgspec
 import polars as pl
 import pytest
 
 from bucle.errors import RequestError, UnknownNameError
 from bucle.loop.events import DataAdded, SourceFile
 from bucle.loop.inspection import (
+    _role,
     check_dataset,
     describe_dataset,
     diff_dataset,
@@ -65,6 +67,19 @@ def test_current_version_is_described_unless_another_is_named(project):
     ]
     assert [version.files for version in now.versions] == [("0.csv",), ("1.csv",)]
     assert now.columns[1].examples == "10.0, 20.0, 31.0"
+
+
+def test_column_may_have_several_parts(shop):
+    settings = shop().charter.data["sales"]
+    assert [_role(name, settings) for name in ("id", "day", "price", "sold", "miles")] == [
+        "key",
+        "event time",
+        "label",
+        "label time",
+        "",
+    ]
+    both = msgspec.structs.replace(settings, label=("price", "sold"))
+    assert _role("sold", both) == "label, label time"
 
 
 @pytest.mark.parametrize("version", [0, 3, -1])

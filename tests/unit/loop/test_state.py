@@ -3,6 +3,7 @@
 import pytest
 
 from bucle.loop.events import DataAdded, Promoted, RolledBack, RunFinished, RunStarted, VerdictGiven
+from bucle.loop.state import State, state_bytes
 from bucle.models.registry import champion
 from bucle.types import DataVersion, Verdict
 
@@ -105,6 +106,16 @@ def test_verdicts_are_kept_with_their_model_in_order(shop):
         started(), finished(), judged(outcome="undecided"), started("r-2"), finished("r-2")
     )
     assert [known.fact.verdict.outcome for known in state.models["m-a"].verdicts] == ["undecided"]
+
+
+def test_verdict_that_is_said_again_is_one_verdict(shop):
+    state = shop().record(started(), finished(), judged(), judged(), judged(run="r-2"))
+    assert [known.fact.run for known in state.models["m-a"].verdicts] == ["r-1", "r-2"]
+
+
+def test_bytes_do_not_depend_on_the_order_in_which_names_came():
+    one, other = State(unknown={"a": 1, "b": 2}), State(unknown={"b": 2, "a": 1})
+    assert state_bytes(one) == state_bytes(other)
 
 
 def test_verdict_on_a_model_nobody_made_is_left_alone(shop):
