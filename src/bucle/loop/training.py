@@ -6,6 +6,7 @@ nothing changed starts none. What a run decides stands in the log in one commit 
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -212,10 +213,17 @@ def _started(run: _Run) -> RunStarted:
         source=snapshot_sources(workspace.code_reader.modules, blobs=workspace.blobs),
         environment=record_environment(workspace.code_reader.libraries, blobs=workspace.blobs),
         seed=workspace.charter.pipeline.seed,
-        parameters=plan.parameters,
+        parameters=_effective(plan),
         datasets={name: version.fingerprint for name, version in plan.datasets.items()},
         as_of=plan.moment,
     )
+
+
+def _effective(plan: RunPlan) -> dict[str, dict[str, Any]]:
+    """Return every parameter with the value it has in a run, defaults included."""
+    given = plan.parameters
+    values = {step.name: step.defaults | given.get(step.name, {}) for step in plan.graph.steps}
+    return {name: known for name, known in values.items() if known}
 
 
 def _finished(
