@@ -1,5 +1,6 @@
 """Projects that many tests start from; each is made once, whatever the number of workers."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,8 @@ from bucle.store.locks import exclusive
 
 def _made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
     """Make a folder once for all workers of this session."""
-    shared = factory.getbasetemp().parent / "projects"
+    own = factory.getbasetemp()
+    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "projects"
     place = shared / name
     # Making may take a while on a busy machine; whoever comes second waits for it.
     with exclusive(shared / f"{name}.lock", wait_s=240):
