@@ -119,7 +119,7 @@ def _check(text: bytes, codec: str, *, name: str, start: int, named: bool) -> st
             f"Cannot read {name} as {codec.upper()}: line {_line(text, position)} holds byte"
             f" 0x{text[position]:02x} (position {position + start})",
             cause=f"as Latin-1 it would read: {shown}" if not named else error.reason,
-            attempt='encoding = "latin-1" (or "cp1252") in the dataset\'s section of bucle.toml',
+            attempt='encoding = "latin-1" (or "cp1252") in bucle.toml; --encoding of bucle new',
             code="bucle-126",
         ) from error
 

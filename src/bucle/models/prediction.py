@@ -61,7 +61,10 @@ def class_names(labels: "pl.Series") -> tuple[str, ...]:
     """
     import polars as pl  # noqa: PLC0415  (the frame brought it)
 
-    return tuple(labels.drop_nulls().unique().sort().cast(pl.String).to_list())
+    known = labels.drop_nulls()
+    if known.dtype.is_float():
+        known = known.filter(known.is_finite())
+    return tuple(known.unique().sort().cast(pl.String).to_list())
 
 
 def encode_labels(labels: "pl.Series", classes: tuple[str, ...]) -> Floats:

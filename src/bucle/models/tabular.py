@@ -155,6 +155,11 @@ class TabularClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         series = labels if isinstance(labels, pl.Series) else pl.Series(values=labels)
         _check_labels(series, rows=features.height)
         classes = series.unique().sort().to_list()
+        if len(classes) == 1:
+            raise _unfit(
+                f"all {len(series):,} labels are {classes[0]!r}",
+                attempt="older rows with the other answer, or a smaller holdout in [gates]",
+            )
         if len(classes) != _CLASSES:
             raise _unfit(
                 f"the labels hold {len(classes)} different values instead of two",

@@ -49,7 +49,9 @@ def write_draft(
         UnknownNameError: A named column is not in the table.
         UsageError: The target has nothing to learn.
     """
-    raw = read_source([draft / "data" / file for file in copied], options.reading, root=draft)
+    # Errors and notes name the files alone: the draft's folder goes away.
+    folder = draft.absolute() / "data"
+    raw = read_source([folder / file for file in copied], options.reading, root=folder)
     inferred, coercions = infer_types(raw.frame, settings=options.reading)
     roles = Roles(
         target=options.target or "",
@@ -70,10 +72,13 @@ def write_draft(
     (draft / "bucle.toml").write_text(charter, encoding="utf-8")
     notes = [*table.notes, *raw.notes]
     notes += [
-        f"{told.column}: kept as text because of {told.count:,} values such as "
+        f"{told.column}: "
+        + ("kept as text because of " if frame.schema[told.column] == pl.String else "no label in ")
+        + f"{told.count:,} values such as "
         + ", ".join(map(repr, told.examples[:3]))
         for told in coercions
-        if told.became.startswith("text") and frame.schema[told.column] == pl.String
+        if told.became.startswith("text")
+        and (frame.schema[told.column] == pl.String or told.column == roles.target)
     ]
     (draft / "README.md").write_text(_readme_text(table, name, notes), encoding="utf-8")
     if len(notes) > _NOTES:
@@ -308,6 +313,8 @@ def _kpis(table: Table, labels: pl.Series) -> tuple[str, str]:
     """Return KPIs whose `must` is what a naive guess reaches, and the money to begin with."""
     if table.kind == "classification":
         known = labels.drop_nulls()
+        if known.dtype.is_float():
+            known = known.filter(known.is_finite())
         positive = known if table.yes is None else known == table.yes
         share = float(positive.cast(pl.Float64).mean() or 0.0)  # type: ignore[arg-type]
         entropy = -share * math.log(share) - (1 - share) * math.log(1 - share)

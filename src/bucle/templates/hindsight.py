@@ -19,6 +19,7 @@ _FEWEST = 100
 _MOST_ROWS = 20_000
 _MOST_COLUMNS = 60
 _SPAN = 10  # rows a column, so that a fit says something
+_LARGEST = 1e100  # what is beyond cannot be squared, and no fit says anything of it
 
 
 def find_late_columns(
@@ -87,8 +88,7 @@ def _summands(
     usable = [name for name in names if rows[name].null_count() < rows.height]
     taken: list[str] = []
     matrix = rows.select(pl.col(*usable, target).fill_null(strategy="mean")).to_numpy()
-    finite = np.isfinite(matrix).all(axis=1)
-    matrix = matrix[finite]
+    matrix = matrix[(np.abs(matrix) < _LARGEST).all(axis=1)]
     spread = matrix.std(axis=0)
     varied = np.flatnonzero(spread[:-1] > 0)
     if len(matrix) < _FEWEST or spread[-1] == 0 or not len(varied):

@@ -13,6 +13,7 @@ from bucle.charter.settings import DatasetSettings
 from bucle.data.casting import cast_column
 from bucle.errors import SourceError, UnknownNameError, UsageError, nearest
 from bucle.templates.hindsight import find_late_columns
+from bucle.templates.target import has_decimal_commas, kind_of_target, read_target
 from bucle.types import Coercion
 
 __all__ = ["Column", "Roles", "Table", "survey_table"]
@@ -25,8 +26,6 @@ _CODES = 255
 _CODE_WORDS = ("id", "code", "type", "zone")
 _SPOILT = 0.05
 _EPOCH = 10**8
-_YES = ("yes", "y", "true", "t", "1", "si", "sí", "s", "ja", "oui", "positive", "won", "paid")
-_MOSTLY = 0.5
 
 
 class Roles(Struct, frozen=True, kw_only=True):
@@ -92,14 +91,19 @@ def survey_table(
     """
     _check_roles(frame, roles)
     kept, dropped = _keep_plain(frame, roles)
-    typed = _type_target(kept, roles, reading)
+    typed = kept.with_columns(read_target(kept[roles.target], reading=reading))
     for name in (roles.event_time, roles.label_time):
         if name is not None:
             typed = typed.with_columns(_as_times(typed[name], reading, coercions))
-    kind, yes = _kind_of_target(typed[roles.target])
+    kind, yes = kind_of_target(typed[roles.target])
     late = _late_columns(typed, roles)
     columns = tuple(_column(typed[name], roles, late) for name in typed.columns)
     notes = [*dropped, *_notes(typed, roles, columns)]
+    notes += [
+        f"{values.name}: text; if its commas are decimal signs, --decimal ,"
+        for values in typed.iter_columns()
+        if reading.decimal != "," and has_decimal_commas(values)
+    ]
     table = Table(
         rows=frame.height, roles=roles, kind=kind, columns=columns, yes=yes, notes=tuple(notes)
     )
@@ -177,19 +181,7 @@ def _keep_plain(frame: pl.DataFrame, roles: Roles) -> tuple[pl.DataFrame, list[s
     ]
 
 
-# ---- target and times -------------------------------------------------------
-
-
-def _type_target(frame: pl.DataFrame, roles: Roles, reading: DatasetSettings) -> pl.DataFrame:
-    """Read a text target as numbers where most values are, so that odd labels become missing."""
-    target = frame[roles.target]
-    if target.dtype != pl.String or target.drop_nulls().n_unique() <= 2:  # noqa: PLR2004
-        return frame
-    cast = cast_column(target, pl.Float64(), settings=reading)
-    numbers = len(target) - cast.values.null_count()
-    if numbers <= _MOSTLY * (len(target) - target.null_count()):
-        return frame
-    return frame.with_columns(cast.values)
+# ---- times ------------------------------------------------------------------
 
 
 def _as_times(
@@ -219,42 +211,6 @@ def _as_times(
         else "it is empty",
         attempt="a column of dates, or of dates and times",
         code="bucle-193",
-    )
-
-
-def _kind_of_target(
-    target: pl.Series,
-) -> tuple[Literal["regression", "classification"], str | None]:
-    """Tell a number to be predicted from a yes or no; refuse what is neither."""
-    known = target.drop_nulls()
-    if known.dtype.is_float():
-        known = known.filter(known.is_finite())
-    different = known.unique().sort()
-    if len(different) < 2:  # noqa: PLR2004  (one value teaches nothing)
-        what = f"its only value is {different[0]!r}" if len(different) else "it is empty"
-        raise UsageError(
-            f"Cannot learn to predict {target.name!r}: {what}",
-            cause=f"{len(known):,} of {len(target):,} rows have a label, and all are the same",
-            attempt="a table in which the target differs from row to row",
-            code="bucle-192",
-        )
-    if target.dtype == pl.Boolean:
-        return "classification", None
-    if target.dtype.is_numeric():
-        yes_no = target.dtype.is_integer() and different.to_list() == [0, 1]
-        return ("classification" if yes_no else "regression"), None
-    if target.dtype == pl.String and len(different) == 2:  # noqa: PLR2004
-        first, second = different.to_list()
-        if (second.casefold() in _YES) != (first.casefold() in _YES):
-            return "classification", second if second.casefold() in _YES else first
-        rarer = first if (known == first).sum() < (known == second).sum() else second
-        return "classification", rarer
-    shown = ", ".join(str(value)[:30] for value in different[:5])
-    raise UsageError(
-        f"Cannot predict {target.name!r}: it is neither a number nor a yes or no",
-        cause=f"it holds {len(different):,} different values of type {target.dtype}: {shown}",
-        attempt="make a yes/no column of the value that matters most",
-        code="bucle-192",
     )
 
 
@@ -357,18 +313,23 @@ def _notes(frame: pl.DataFrame, roles: Roles, columns: Sequence[Column]) -> list
         for column in columns
         if column.part == "left out"
     ]
+    notes += [
+        f"{column.name}: empty in {column.nulls:,} rows, which will go to quarantine"
+        for column in columns
+        if column.nulls and column.part in {"key", "event_time"}
+    ]
     missing = frame[roles.target].null_count()
     if missing:
         notes.append(f"{missing:,} of {frame.height:,} rows have no label yet")
     if frame.height - missing < 100:  # noqa: PLR2004  (a holdout of 20 rows decides nothing)
         notes.append(f"{frame.height - missing:,} labelled rows are few: expect no decision")
     if roles.key:
-        content = frame.unique()
-        double = content.height - content.select(roles.key).unique().height
+        named = frame.unique().drop_nulls(roles.key)
+        double = int(named.select(roles.key).is_duplicated().sum())
         if double:
             notes.append(
-                f"the key is not unique: {double:,} rows repeat one with other content and will "
-                "go to quarantine"
+                f"the key is not unique: {double:,} of {frame.height:,} rows share theirs with "
+                "other content and will go to quarantine"
             )
     if roles.event_time is None:
         notes.append(

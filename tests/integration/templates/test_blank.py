@@ -215,3 +215,36 @@ def test_drafted_code_is_plain_python(tmp_path):
     for name in ("contract", "pipeline"):
         spec = importlib.util.spec_from_file_location(name, tmp_path / "churn" / f"{name}.py")
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
+def test_words_about_a_file_do_not_name_the_folder_it_was_drafted_in(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = "".join(f"{row};{row % 7},5;{row % 5}\n" for row in range(60))
+    Path("plain.csv").write_text("row;size;y\n" + rows, encoding="utf-8")
+    created = _create(Path("plain"), Path("plain.csv"), target="y")
+    assert any(note.startswith("plain.csv: values are separated") for note in created.notes)
+    Path("latin.csv").write_bytes("row,größe,y\n1,2,3\n".encode("latin-1"))
+    with pytest.raises(SourceError) as raised:
+        _create(Path("latin"), Path("latin.csv"), target="y")
+    assert raised.value.what.startswith("Cannot read latin.csv as UTF-8")
+    assert "--encoding" in raised.value.attempt
+
+
+def test_labels_that_are_words_among_numbers_are_told(tmp_path):
+    file = tmp_path / "rows.csv"
+    rows = "".join(f"{row % 9},{'see note' if row % 20 == 0 else row % 7}\n" for row in range(100))
+    file.write_text("size,y\n" + rows, encoding="utf-8")
+    created = _create(tmp_path / "told", file, target="y")
+    assert "y: no label in 5 values such as 'see note'" in created.notes
+
+
+def test_a_yes_or_no_kept_as_decimal_numbers_with_gaps_can_be_learned(tmp_path):
+    numbers = [float(row % 2) if row % 10 else float("nan") for row in range(200)]
+    pl.DataFrame({"size": [row % 2 + row % 3 for row in range(200)], "y": numbers}).write_parquet(
+        tmp_path / "rows.parquet"
+    )
+    _create(tmp_path / "gaps", tmp_path / "rows.parquet", target="y")
+    charter, fitted, _, features = _judge(tmp_path / "gaps")
+    assert charter.pipeline.kind == "classification"
+    assert 0 < charter.charter.kpis[0].must < 1
+    assert fitted.predict_proba(features).shape == (features.height, 2)

@@ -69,3 +69,8 @@ def test_the_greater_label_is_yes(labels, classes):
 def test_refuses_labels_that_are_no_answer(labels):
     with pytest.raises(PackageError, match="'paid'"):
         encode_labels(pl.Series("paid", labels), ("no", "yes"))
+
+
+def test_classes_of_numbers_leave_out_what_is_no_label():
+    labels = pl.Series([1.0, 0.0, float("nan"), float("inf"), None])
+    assert class_names(labels) == ("0.0", "1.0")

@@ -115,7 +115,7 @@ def test_takes_a_constant_label():
         (["a", "b", "c"], {}, "not numbers"),
         ([1.0, 2.0], {}, "3 rows and 2 labels"),
         ([0.0, -1.0, 3.0], {"log_target": True}, "2 labels are not positive"),
-        ([1, 1, 1], {"kind": "classification"}, "1 different values"),
+        ([1, 1, 1], {"kind": "classification"}, "all 3 labels are 1"),
         ([1, 2, 3], {"kind": "classification"}, "3 different values"),
         ([True, None, False], {"kind": "classification"}, "labels are missing"),
     ],

@@ -54,6 +54,7 @@ def test_gives_each_column_of_a_subscription_table_its_part():
     [
         ([True, False], "classification", None),
         ([0, 1], "classification", None),
+        ([0.0, 1.0], "classification", None),
         (["no", "yes"], "classification", "yes"),
         (["Sí", "No"], "classification", "Sí"),
         ([1, 2], "regression", None),
@@ -198,12 +199,27 @@ def test_says_what_cannot_be_promised_without_times():
     assert any("no label time" in note for note in notes)
 
 
-def test_a_key_that_repeats_is_noted_with_its_number():
-    table = _survey(_frame(id=pl.Series([n // 2 for n in range(60)])), key=("id",))
-    assert any("30 rows repeat one" in note for note in table.notes)
-
-
 def test_two_rows_are_enough_to_draft_and_too_few_to_decide():
     table = _survey(pl.DataFrame({"size": [1.0, 2.0], "y": [3.0, 5.0]}))
     assert table.kind == "regression"
     assert any("few" in note for note in table.notes)
+
+
+def test_names_the_decimal_sign_when_numbers_have_commas():
+    prices = pl.Series([f"{number},5" for number in range(60)])
+    with pytest.raises(UsageError) as raised:
+        _survey(_frame().with_columns(y=prices))
+    assert raised.value.attempt == "--decimal ,"
+    notes = _survey(_frame(price=prices)).notes
+    assert any(note.startswith("price: text") and "--decimal ," in note for note in notes)
+    assert not any("--decimal" in note for note in _survey(_frame(price=pl.lit("a, b"))).notes)
+
+
+def test_counts_every_row_that_will_go_to_quarantine():
+    twice = _frame(customer=pl.int_range(pl.len()) // 2)
+    told = " ".join(_survey(twice, key=("customer",)).notes)
+    assert "60 of 60 rows share theirs" in told
+    empty = _frame(customer=pl.when(pl.int_range(pl.len()) >= 20).then(pl.int_range(pl.len())))
+    told = " ".join(_survey(empty, key=("customer",)).notes)
+    assert "customer: empty in 20 rows" in told
+    assert "not unique" not in told
