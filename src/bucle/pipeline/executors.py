@@ -28,6 +28,7 @@ _PROGRAM = (
     "from bucle.pipeline.worker_process import main; main()"
 )
 _LOOK_S = 1.0
+_WORTH_S = 1.0
 _Call = tuple[str, bytes]
 
 
@@ -59,10 +60,10 @@ class SerialExecutor(Executor):
 class ProcessExecutor(Executor):
     """Runs calls in worker processes that start when they are needed and not before.
 
-    The first worker starts with the first call. A further one starts only when a call has waited
-    for `patience_s`, and takes calls once it is prepared, so that it never delays one by its own
-    imports. A worker that dies fails the one call it was at. Workers end when this process does,
-    however it ends.
+    The first worker starts with the first call. A further one starts only when calls have waited
+    for `patience_s` and would wait a second more, and takes calls once it is prepared, so that it
+    never delays one by its own imports. A worker that dies fails the one call it was at. Workers
+    end when this process does, however it ends.
 
     Args:
         workers: How many processes at most.
@@ -88,6 +89,7 @@ class ProcessExecutor(Executor):
         self._threads: list[threading.Thread] = []
         self._processes: set[subprocess.Popen[bytes]] = set()
         self._idle = 0
+        self._answered = 0
         self._closed = False
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
@@ -152,7 +154,9 @@ class ProcessExecutor(Executor):
                     continue
                 try:
                     process = process or self._start()
-                    future.set_result(_ask(process, call))
+                    answer = _ask(process, call)
+                    self._answered += 1
+                    future.set_result(answer)
                 except Exception as error:  # noqa: BLE001  (for whoever asks for the result)
                     if isinstance(error, WorkerLostError) and process is not None:
                         # At once: its number may soon be that of another process.
@@ -166,10 +170,17 @@ class ProcessExecutor(Executor):
                 self._end(process)
 
     def _is_wanted(self) -> bool:
-        """Wait a moment and tell whether a call is waiting still."""
+        """Tell, after a while, whether calls are waiting that another worker could save time on."""
         with self._lock:
-            self._lock.wait_for(lambda: self._closed, timeout=self._patience_s)
-            return bool(self._waiting) and not self._closed
+            while True:
+                answered = self._answered
+                self._lock.wait_for(lambda: self._closed, timeout=self._patience_s)
+                if self._closed or not self._waiting:
+                    return False
+                quick = self._answered - answered
+                # Many small calls that are nearly through need no help; a long one does.
+                if quick * _WORTH_S < len(self._waiting) * self._patience_s:
+                    return True
 
     def _take(self) -> tuple["Future[bytes]", _Call] | None:
         with self._lock:
