@@ -16,7 +16,7 @@ STEP = {"name", "state", "seconds", "why"}
 def story(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Return the demo after its first run, for the tests of this module, which change little."""
     folder = tmp_path_factory.mktemp("story") / "consignment"
-    yield Path(shutil.copytree(demo, folder))
+    return Path(shutil.copytree(demo, folder))
 
 
 @pytest.fixture(scope="module")
@@ -27,11 +27,11 @@ def first(demo: Path) -> dict[str, object]:
 
 def test_the_first_run_answers_in_the_promised_form(first) -> None:
     assert {"run", "steps", "metrics", "model", "verdict", "champion"} <= first.keys()
-    assert all(STEP <= step.keys() for step in first["steps"])
+    assert all(step.keys() >= STEP for step in first["steps"])
     assert {step["state"] for step in first["steps"]} == {"ran"}
-    assert [step["name"] for step in first["steps"]][0] == "clean"
+    assert next(step["name"] for step in first["steps"]) == "clean"
     assert first["verdict"]["outcome"] == "pass"
-    assert all(CHECK <= check.keys() for check in first["verdict"]["checks"])
+    assert all(check.keys() >= CHECK for check in first["verdict"]["checks"])
     assert first["champion"] == first["model"]
     assert first["promoted"]
 
@@ -66,9 +66,7 @@ def test_running_again_runs_nothing_and_finds_the_same_model(story: Path, first)
     assert (again["model"], again["champion"]) == (first["model"], first["model"])
     assert not again["promoted"]
     assert again["run"] != first["run"]
-    assert [event["kind"] for event in bucle("log", "--json", at=story).json].count(
-        "promoted"
-    ) == 1
+    assert [event["kind"] for event in bucle("log", "--json", at=story).json].count("promoted") == 1
 
 
 def test_a_comment_runs_nothing_again(story: Path) -> None:
@@ -151,9 +149,10 @@ def test_the_log_is_intact_and_says_who_and_why(story: Path) -> None:
     assert [event["previous"] for event in events[1:]] == before
     words = bucle("log", "verify", "--head", events[1]["hash"], at=story).out
     assert "intact" in words
-    assert bucle("log", "verify", "--head", "0" * 63 + "1", "--json", at=story, code=1).json[
-        "intact"
-    ] is False
+    assert (
+        bucle("log", "verify", "--head", "0" * 63 + "1", "--json", at=story, code=1).json["intact"]
+        is False
+    )
 
 
 def test_the_words_of_a_run_name_each_stage(story: Path, first) -> None:
@@ -173,9 +172,7 @@ def test_data_list_show_and_diff_answer(story: Path) -> None:
     lines = source.read_text().splitlines()
     header = lines[0].split(",")
     photo = header.index("photo_score")
-    held = {
-        row["origin"] for row in bucle("data", "quarantine", "items", "--json", at=story).json
-    }
+    held = {row["origin"] for row in bucle("data", "quarantine", "items", "--json", at=story).json}
     number = next(at for at in range(2, len(lines)) if f"data/items.csv:{at + 1}" not in held)
     cells = lines[number].split(",")
     cells[photo] = "5" if cells[photo] != "5" else "4"

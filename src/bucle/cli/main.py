@@ -150,7 +150,7 @@ def _find(words: list[str]) -> tuple[Command, list[str]]:
         )
     raise UsageError(
         f"There is no command {named[0]!r}",
-        did_you_mean=nearest(named[0], list(by_name)),
+        did_you_mean=nearest(named[0], sorted({*by_name, *(name.split()[0] for name in by_name)})),
         attempt="bucle --help",
     )
 

@@ -20,6 +20,7 @@ from bucle.gates.baselines import BaselineColumns, predict_baselines
 from bucle.gates.evidence import Evidence
 from bucle.gates.referee import deciding_metric, judge
 from bucle.gates.refit import compare_refit
+from bucle.loop.columns import require_columns
 from bucle.loop.views import keep_newer
 from bucle.models.card import render_card
 from bucle.models.intervals import fit_intervals
@@ -114,6 +115,7 @@ def make_package(
         `model` (the package's id), `metrics`, `warnings` and `bytes`.
     """
     asked = msgspec.convert(question, Question)
+    require_columns(train, {"pipeline.target": [asked.target], "pipeline.features": asked.features})
     features = asked.feature_names(train)
     rows = asked.unseen(newer)
     classes = class_names(train[asked.target]) if asked.kind == "classification" else ()
@@ -175,6 +177,7 @@ def judge_package(
     """
     asked = msgspec.convert(question, Question)
     settings = msgspec.convert(gates, GateSettings)
+    require_columns(newer, _named(settings))
     challenger = open_package(Path(packages), package["model"], project=Path(root))
     reigning = (
         open_package(Path(packages), champion, project=Path(root)) if champion is not None else None
@@ -193,7 +196,7 @@ def judge_package(
         champion_model=champion,
         event_time=_times(rows, asked.event_time),
         clusters=_clusters(rows, settings),
-        slices={name: rows[name].cast(pl.String).to_numpy() for name in _columns(rows, settings)},
+        slices={name: rows[name].cast(pl.String).to_numpy() for name in settings.slices},
         suspects=_suspects(asked, train, challenger),
         package_bytes=challenger.size_bytes,
         latency_ms=_latency(challenger, rows),
@@ -350,8 +353,10 @@ def _clusters(rows: pl.DataFrame, settings: GateSettings) -> Any:
     return rows[name].cast(pl.String).to_numpy() if name in rows.columns else None
 
 
-def _columns(rows: pl.DataFrame, settings: GateSettings) -> Sequence[str]:
-    return [name for name in settings.slices if name in rows.columns]
+def _named(settings: GateSettings) -> dict[str, Sequence[str]]:
+    """Return the columns that gates name, by their keys."""
+    one = {"gates.cluster": settings.cluster, "gates.baseline_key": settings.baseline_key}
+    return {key: [name] for key, name in one.items() if name} | {"gates.slices": settings.slices}
 
 
 def _times(rows: pl.DataFrame, name: str | None) -> Any:

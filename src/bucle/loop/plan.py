@@ -27,6 +27,7 @@ __all__ = [
     "UNSEEN",
     "Cut",
     "RunPlan",
+    "check_plan",
     "cut_task",
     "plan_run",
     "plan_tasks",
@@ -107,6 +108,24 @@ def plan_run(
         settings={name: charter.data[name] for name in used},
         parameters=graph.check_parameters(charter.pipeline.parameters),
     )
+
+
+def check_plan(graph: Graph, charter: Charter) -> None:
+    """See that the charter asks nothing of the pipeline that it does not have.
+
+    Reads no data, so that a wrong request is refused before anything is added to a dataset.
+
+    Raises:
+        PipelineError: Model, examples or target do not fit, or a parameter's value.
+        UnknownNameError: A parameter is set for a step that does not exist.
+    """
+    names = [step.name for step in graph.steps]
+    model = charter.pipeline.model if charter.pipeline.model in names else None
+    _check_model(graph, charter, model)
+    _examples(graph, charter, model)
+    if model:
+        _target(charter, _primary(charter, graph.datasets))
+    graph.check_parameters(charter.pipeline.parameters)
 
 
 def cut_task(plan: RunPlan, charter: Charter, *, tables: Path, reader: CodeReader) -> Task | None:

@@ -145,6 +145,12 @@ def _check_options(template: Template, options: TemplateOptions) -> None:
             attempt="bucle new NAME --template blank --data FILE --target COLUMN",
             code="bucle-187",
         )
+    if options.seed < 0:
+        raise UsageError(
+            f"Cannot simulate a store with seed {options.seed}: seeds count from 0",
+            attempt="bucle new NAME --template consignment --seed 1",
+            code="bucle-187",
+        )
     columns = {
         "--target": options.target,
         "--event-time": options.event_time,
