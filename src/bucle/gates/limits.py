@@ -72,7 +72,7 @@ def check_limit(
     return Check(
         name=name,
         outcome=outcome,
-        estimate=measured[kpi.metric],
+        estimate=measured.get(kpi.metric),
         low=finite_or_none(interval.low),
         high=finite_or_none(interval.high),
         limit=must,

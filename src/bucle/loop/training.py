@@ -17,8 +17,19 @@ from bucle.loop.datasets import Addition, sync_sources
 from bucle.loop.decision import Decision, decide_champion
 from bucle.loop.events import DataAdded, RunFinished, RunStarted, StepRecord
 from bucle.loop.judging import Fitted, Packaged, package_task, read_artifact, read_packaged
-from bucle.loop.plan import NEWER, TRAIN, Cut, RunPlan, cut_task, plan_run, plan_tasks, task_name
+from bucle.loop.plan import (
+    NEWER,
+    TRAIN,
+    Cut,
+    RunPlan,
+    check_plan,
+    cut_task,
+    plan_run,
+    plan_tasks,
+    task_name,
+)
 from bucle.loop.workspace import Workspace
+from bucle.models.package_files import is_whole
 from bucle.pipeline.engine import Engine
 from bucle.pipeline.environment import record_environment, snapshot_sources
 from bucle.pipeline.graph import read_graph
@@ -100,7 +111,7 @@ class _Run:
         if self.plan.model is None:
             return None
         found = self._package()
-        if not (self.workspace.packages / found.model).is_dir():
+        if not is_whole(self.workspace.packages, found.model):
             found = self._package(again=self.id)
         return found
 
@@ -159,10 +170,11 @@ def run_project(
     Raises:
         BucleError: The charter, the data or the pipeline cannot be used.
     """
-    additions = sync_sources(workspace)
     charter = workspace.charter
     module = workspace.code_reader.modules.of_file(charter.pipeline.file)
     graph = read_graph(module, datasets=tuple(charter.data))
+    check_plan(graph, charter)
+    additions = sync_sources(workspace)
     versions = {
         name: record.current
         for name, record in workspace.state().datasets.items()

@@ -8,15 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from bucle.charter.checks import MONEY_ERRORS
 from bucle.charter.project_code import load_name
 from bucle.charter.settings import Money
 from bucle.errors import BucleError, CharterError, EvidenceError, nearest
 from bucle.models.metrics import Cost, Floats
 
-__all__ = ["BUILT_IN_COSTS", "cost_function"]
-
-BUILT_IN_COSTS = ("absolute", "asymmetric", "squared", "zero-one")
-"""Names that `[charter.money] error` knows; anything else is `file.py:function`."""
+__all__ = ["cost_function"]
 
 
 def cost_function(money: Money, *, root: Path | None = None, threshold: float = 0.5) -> Cost:
@@ -57,7 +55,7 @@ def cost_function(money: Money, *, root: Path | None = None, threshold: float = 
         raise CharterError(
             f"There is no cost {money.error!r}",
             where="[charter.money] error",
-            did_you_mean=nearest(money.error, BUILT_IN_COSTS),
+            did_you_mean=nearest(money.error, MONEY_ERRORS),
             attempt='error = "absolute", or "file.py:function" for one of your own',
             code="bucle-162",
         )

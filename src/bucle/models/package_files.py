@@ -3,6 +3,7 @@
 Knows names, sizes and digests of files and nothing of what is in them. Imports nothing heavy.
 """
 
+import errno
 import os
 import re
 import secrets
@@ -18,7 +19,7 @@ from msgspec import Meta, Struct
 from bucle.errors import BucleError, OutsideError, PackageError, UnknownNameError, nearest
 from bucle.ids import canonical_json, digest_bytes, digest_json, short_id
 
-__all__ = ["manifest_of", "read_files", "write_files"]
+__all__ = ["is_whole", "read_files", "write_files"]
 
 _MANIFEST = "manifest.json"
 _ALWAYS = frozenset(
@@ -45,7 +46,7 @@ class _Manifest(Struct, frozen=True, forbid_unknown_fields=True):
 # ---- writing -------------------------------------------------------------------
 
 
-def manifest_of(files: Mapping[str, bytes]) -> bytes:
+def _manifest_of(files: Mapping[str, bytes]) -> bytes:
     """Return the manifest: size and digest of each file, and the digest of all that.
 
     The package's id is the beginning of that last digest, so it stands for every byte.
@@ -69,10 +70,9 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> str:
     Raises:
         OutsideError: The disk is full or cannot be written; nothing is left behind.
     """
-    manifest = manifest_of(files)
+    manifest = _manifest_of(files)
     model = short_id("m", msgspec.json.decode(manifest)["digest"])
-    target = folder / model
-    if target.is_dir() and _is_whole(folder, model):
+    if is_whole(folder, model):
         return model
     temporary = folder / f".new-{os.getpid()}-{secrets.token_hex(4)}"
     try:
@@ -103,14 +103,15 @@ def _move_into_place(temporary: Path, folder: Path, model: str) -> None:
     except OSError:
         if not (target.is_symlink() or target.exists()):
             raise
-        if target.is_dir() and _is_whole(folder, model):
+        if is_whole(folder, model):
             shutil.rmtree(temporary)
             return
         target.rename(folder / f".damaged-{model}-{secrets.token_hex(4)}")
         temporary.rename(target)
 
 
-def _is_whole(folder: Path, model: str) -> bool:
+def is_whole(folder: Path, model: str) -> bool:
+    """Tell whether a package is there and every byte of it is what its id stands for."""
     try:
         read_files(folder, model)
     except BucleError:
@@ -224,7 +225,8 @@ def _read_file(model: str, path: Path, *, most: int) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
-        raise _refused(model, f"{path.name}: {error.strerror}") from error
+        why = "it is a link" if error.errno == errno.ELOOP else error.strerror
+        raise _refused(model, f"{path.name}: {why}") from error
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):

@@ -7,7 +7,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import ArrayLike
 
-__all__ = ["ReliabilityBin", "calibration_error", "reliability"]
+__all__ = ["ReliabilityBin", "reliability"]
 
 
 class ReliabilityBin(Struct, frozen=True, kw_only=True):
@@ -44,16 +44,3 @@ def reliability(
         )
         for part in parts
     )
-
-
-def calibration_error(bins: tuple[ReliabilityBin, ...]) -> float:
-    """Return the mean distance between what was said and what was, weighted by rows.
-
-    Example:
-        >>> calibration_error((ReliabilityBin(rows=5, probability=0.5, share_yes=0.25),))
-        0.25
-    """
-    rows = sum(part.rows for part in bins)
-    if not rows:
-        return 0.0
-    return sum(part.rows * abs(part.probability - part.share_yes) for part in bins) / rows

@@ -14,7 +14,7 @@ from bucle.errors import PackageError, nearest
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Feature", "Signature", "conform", "dtypes_of", "find_mismatches", "signature_of"]
+__all__ = ["Feature", "Signature", "conform", "dtypes_of", "signature_of"]
 
 _PLAIN = frozenset(
     {
@@ -70,20 +70,6 @@ def dtypes_of(signature: Signature) -> "dict[str, pl.DataType]":
     return {feature.name: _dtype(feature.dtype) for feature in signature.features}
 
 
-def find_mismatches(signature: Signature, frame: "pl.DataFrame") -> tuple[str, ...]:
-    """Say how a frame differs from a signature: missing, extra and wrongly typed columns."""
-    found = []
-    for feature in signature.features:
-        if feature.name not in frame.columns:
-            found.append(f"column {feature.name!r} is missing")
-        elif not _fits(frame.schema[feature.name], feature.dtype):
-            actual = frame.schema[feature.name]
-            found.append(f"column {feature.name!r} holds {actual} instead of {feature.dtype}")
-    names = {feature.name for feature in signature.features}
-    found += [f"column {name!r} is extra" for name in frame.columns if name not in names]
-    return tuple(found)
-
-
 def conform(signature: Signature, frame: "pl.DataFrame") -> "pl.DataFrame":
     """Return exactly the columns a model takes, in its order and of its types.
 
@@ -93,7 +79,7 @@ def conform(signature: Signature, frame: "pl.DataFrame") -> "pl.DataFrame":
     Raises:
         PackageError: A column is missing or of another type; all of them are named.
     """
-    wrong = [text for text in find_mismatches(signature, frame) if not text.endswith("is extra")]
+    wrong = _mismatches(signature, frame)
     if wrong:
         raise _misfit(signature, frame, wrong)
     columns = []
@@ -105,6 +91,17 @@ def conform(signature: Signature, frame: "pl.DataFrame") -> "pl.DataFrame":
     import polars as pl  # noqa: PLC0415  (the frame brought it)
 
     return pl.DataFrame(columns)
+
+
+def _mismatches(signature: Signature, frame: "pl.DataFrame") -> list[str]:
+    found = []
+    for feature in signature.features:
+        if feature.name not in frame.columns:
+            found.append(f"column {feature.name!r} is missing")
+        elif not _fits(frame.schema[feature.name], feature.dtype):
+            actual = frame.schema[feature.name]
+            found.append(f"column {feature.name!r} holds {actual} instead of {feature.dtype}")
+    return found
 
 
 def _misfit(signature: Signature, frame: "pl.DataFrame", wrong: list[str]) -> PackageError:

@@ -86,22 +86,14 @@ def try_package(
         return TrialReport(ok=False, reason=_why_no_answer(code, said, seconds))
 
 
-def require_package(
-    folder: Path,
-    model: str,
-    *,
-    project: Path | None = None,
-    rows: bytes | None = None,
-    memory: int = _MEMORY,
-    seconds: float = _SECONDS,
-) -> TrialReport:
+def require_package(folder: Path, model: str, *, project: Path | None = None) -> TrialReport:
     """Try a package as `try_package` does and insist that it is fit for use.
 
     Raises:
         PackageError: It is not, with the reason.
         OutsideError: The child process could not be started.
     """
-    report = try_package(folder, model, project=project, rows=rows, memory=memory, seconds=seconds)
+    report = try_package(folder, model, project=project)
     if not report.ok:
         raise PackageError(
             f"Cannot use package {model}: it failed its trial",

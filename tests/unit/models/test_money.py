@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from bucle.charter.checks import MONEY_ERRORS
 from bucle.charter.settings import Money
 from bucle.errors import CharterError
-from bucle.models.money import BUILT_IN_COSTS, cost_function
+from bucle.models.money import cost_function
 
 TRUTH = np.array([10.0, 10.0, 10.0])
 PREDICTION = np.array([8.0, 10.0, 13.0])
@@ -32,7 +33,7 @@ def test_wrong_answers_have_the_price_of_their_kind():
 
 
 def test_every_built_in_gives_one_finite_cost_a_row():
-    for name in BUILT_IN_COSTS:
+    for name in MONEY_ERRORS:
         found = cost_function(Money(error=name))(np.array([0.0, 1.0]), np.array([0.2, 0.8]))
         assert found.shape == (2,)
         assert np.isfinite(found).all()

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from bucle.errors import PackageError
-from bucle.models.signature import conform, dtypes_of, find_mismatches, signature_of
+from bucle.models.signature import conform, dtypes_of, signature_of
 
 FRAME = pl.DataFrame(
     {
@@ -36,7 +36,6 @@ def test_names_types_as_people_write_them():
 def test_returns_exactly_the_columns_of_the_signature():
     mixed = FRAME.select(reversed(FRAME.columns)).with_columns(extra=pl.lit(1))
     assert conform(SIGNATURE, mixed).equals(FRAME)
-    assert find_mismatches(SIGNATURE, mixed) == ("column 'extra' is extra",)
 
 
 @pytest.mark.parametrize(
