@@ -1,0 +1,132 @@
+"""A corrupt or swapped package never becomes champion, and the champion stays."""
+
+import os
+import pickle
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from calls import bucle
+
+
+def _flip(package: Path, _other: Path) -> None:
+    _change(package / "model.skops", lambda content: content[:100] + _xor(content[100:]))
+
+
+def _xor(content: bytes) -> bytes:
+    return bytes([content[0] ^ 1]) + content[1:]
+
+
+def _change(path: Path, how: Callable[[bytes], bytes]) -> None:
+    path.write_bytes(how(path.read_bytes()))
+
+
+def _truncate(package: Path, _other: Path) -> None:
+    _change(package / "model.skops", lambda content: content[: len(content) // 2])
+
+
+def _zero_a_block(package: Path, _other: Path) -> None:
+    _change(package / "model.skops", lambda content: b"\0" * 512 + content[512:])
+
+
+def _empty(package: Path, _other: Path) -> None:
+    _change(package / "model.skops", lambda _: b"")
+
+
+def _remove(package: Path, _other: Path) -> None:
+    (package / "model.skops").unlink()
+
+
+def _link_to_the_same(package: Path, _other: Path) -> None:
+    target = package.parent / "elsewhere.skops"
+    (package / "model.skops").rename(target)
+    (package / "model.skops").symlink_to(target)
+
+
+def _link_to_the_other(package: Path, other: Path) -> None:
+    (package / "model.skops").unlink()
+    (package / "model.skops").symlink_to(other / "model.skops")
+
+
+def _other_model(package: Path, other: Path) -> None:
+    shutil.copyfile(other / "model.skops", package / "model.skops")
+
+
+def _other_package(package: Path, other: Path) -> None:
+    shutil.rmtree(package)
+    shutil.copytree(other, package)
+
+
+def _link_to_the_other_package(package: Path, other: Path) -> None:
+    shutil.rmtree(package)
+    package.symlink_to(other)
+
+
+class _Bomb:
+    def __reduce__(self):
+        return os.system, ("touch exploded",)
+
+
+def _pickle(package: Path, _other: Path) -> None:
+    (package / "model.skops").write_bytes(pickle.dumps(_Bomb()))
+
+
+def _fifo(package: Path, _other: Path) -> None:
+    (package / "model.skops").unlink()
+    os.mkfifo(package / "model.skops")
+
+
+def _device(package: Path, _other: Path) -> None:
+    (package / "model.skops").unlink()
+    (package / "model.skops").symlink_to("/dev/zero")
+
+
+def _other_signature(package: Path, _other: Path) -> None:
+    _change(package / "signature.json", lambda content: content.replace(b'"size"', b'"sise"'))
+
+
+def _manifest_of_nonsense(package: Path, _other: Path) -> None:
+    _change(package / "manifest.json", lambda _: b"[" * 100_000)
+
+
+DAMAGES = [
+    _flip,
+    _truncate,
+    _zero_a_block,
+    _empty,
+    _remove,
+    _link_to_the_same,
+    _link_to_the_other,
+    _other_model,
+    _other_package,
+    _link_to_the_other_package,
+    _pickle,
+    _fifo,
+    _device,
+    _other_signature,
+    _manifest_of_nonsense,
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__.strip("_"))
+def test_a_damaged_package_is_refused_and_the_champion_stays(shop: Path, damage) -> None:
+    first, second = (one["model"] for one in bucle("models", "--json", at=shop).json)
+    before = bucle("log", "verify", "--json", at=shop).json
+    packages = shop / ".bucle" / "packages"
+    damage(packages / first, packages / second)
+    for words in (["promote", first, "--because", "x"], ["rollback"], ["rollback", "--to", first]):
+        answer = bucle(*words, at=shop, code=2)
+        assert "Traceback" not in answer.all
+        assert "Code: bucle-" in answer.err
+        assert first in answer.err
+    assert bucle("log", "verify", "--json", at=shop).json == before
+    assert bucle("models", "--json", at=shop).json[1]["champion"]
+    assert not list(shop.rglob("exploded"))
+
+
+def test_with_json_the_refusal_names_the_package(shop: Path) -> None:
+    first = bucle("models", "--json", at=shop).json[0]["model"]
+    _flip(shop / ".bucle" / "packages" / first, shop)
+    answer = bucle("rollback", "--json", at=shop, code=2).json
+    assert answer["code"].startswith("bucle-16")
