@@ -23,6 +23,7 @@ _TINY = float(np.finfo(np.float64).eps)
 _TOP_SHARE = 0.01
 _HEAVY_SHARE = 0.5
 _WARN_FROM_ROWS = 100
+_LARGEST_SHARE = 1e300  # of a truth so near to 0 that the share overflows
 
 
 def measure(
@@ -205,7 +206,8 @@ def _relative_loss(true: Floats, predicted: Floats) -> Floats:
     if (true > 0).all():
         return np.abs(_log_ratio(true, predicted))
     size = np.abs(true)
-    return np.where(size > 0, np.abs(predicted - true) / np.where(size > 0, size, 1.0), 0.0)
+    share = np.abs(predicted - true) / np.where(size > 0, size, 1.0)
+    return np.where(size > 0, np.minimum(share, _LARGEST_SHARE), 0.0)
 
 
 def _absolute_loss(true: Floats, predicted: Floats) -> Floats:

@@ -75,7 +75,7 @@ def estimator_to_bytes(estimator: object, *, project: Path | None = None) -> byt
             code="bucle-163",
         ) from error
     content = _canonical(raw)
-    for loader, name in _beyond_skops(content):
+    for loader, name in _beyond_skops(content, reading=False):
         if name in ALLOWED.get(loader, frozenset()):
             continue
         if project is None and not _is_installed(name):
@@ -105,7 +105,7 @@ def estimator_from_bytes(content: bytes, *, project: Path | None = None) -> Any:
     from bucle.pipeline.estimator_trees import check_trees  # noqa: PLC0415  (imports numpy)
 
     try:
-        beyond = _beyond_skops(content)
+        beyond = _beyond_skops(content, reading=True)
         for reference in _project_references(beyond, project):
             # Now the names stand in the modules of the project and skops finds those.
             load_name(reference[0], reference[1])
@@ -251,7 +251,7 @@ def _odd_form(archive: zipfile.ZipFile, size: int) -> str:
     return "" if _SCHEMA in names else f"{_SCHEMA} is missing"
 
 
-def _beyond_skops(content: bytes) -> list[tuple[str, str]]:
+def _beyond_skops(content: bytes, *, reading: bool) -> list[tuple[str, str]]:
     """Return role and name of everything in a file that skops does not trust by itself."""
     skops_io = import_skops()
 
@@ -262,11 +262,11 @@ def _beyond_skops(content: bytes) -> list[tuple[str, str]]:
     found = set(named_types(schema))
     for loader, name in sorted(found):
         if loader not in LOADERS:
-            raise _unknown_type(f"{name} ({loader})", reading=False)
+            raise _unknown_type(f"{name} ({loader})", reading=reading)
     untrusted = set(skops_io.get_untrusted_types(data=content))
     left = {(loader, name) for loader, name in found if name in untrusted}
     if untrusted - {name for _, name in left}:
-        raise _unknown_type(min(untrusted - {name for _, name in left}), reading=True)
+        raise _unknown_type(min(untrusted - {name for _, name in left}), reading=reading)
     return sorted(left)
 
 

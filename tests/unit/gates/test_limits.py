@@ -123,3 +123,12 @@ def test_numbers_on_the_record_are_finite() -> None:
 )
 def test_a_ceiling_holds_what_was_measured(measured: float | None, outcome: str) -> None:
     assert check_ceiling("latency", measured, limit=10.0, unit="ms").outcome == outcome
+
+
+def test_a_cost_beyond_all_measure_decides_nothing() -> None:
+    def ruinous(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+        return np.full(truth.shape, 1e308)
+
+    with np.errstate(all="ignore"):
+        check = _judge("money", 10.0, *_prices(100), cost=ruinous)
+    assert (check.outcome, check.estimate) == ("undecided", None)

@@ -159,3 +159,7 @@ def test_leaves_out_what_overflows_and_refuses_it_row_by_row():
     assert find_warnings("regression", [1e200] * 100, [-1e200] * 100) == ()
     with pytest.raises(EvidenceError, match="too large"):
         losses("rmse", [1e200, 1.0], [-1e200, 1.0])
+
+
+def test_a_truth_next_to_nothing_has_a_finite_relative_loss():
+    assert np.isfinite(losses("mdape", [0.0, 1e-308], [0.0, 2.0])).all()
