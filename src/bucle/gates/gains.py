@@ -77,10 +77,13 @@ def bound_gain(
     shifted = margin if relative else 0.0
     interval = bound_mean(units, rule=rule)
     detectable = smallest_detectable(interval, rule=rule)
+    # Where no loss is below zero, nobody saves more than all of it.
+    bounded = relative and mean > 0 and bool((challenger >= 0).all())
+    highest = 1.0 if bounded else math.inf
     return Gain(
         estimate=interval.estimate / scale - shifted,
         low=interval.low / scale - shifted,
-        high=interval.high / scale - shifted,
+        high=min(interval.high / scale - shifted, highest),
         limit=-shifted + 0.0,
         detectable=None if detectable is None else finite_or_none(detectable / scale),
         labels_needed=rows_needed(units, interval, gap=interval.estimate, rule=rule),

@@ -145,3 +145,16 @@ def test_sees_rows_of_one_day_moving_together() -> None:
     assert none < 1.25
     assert measure_day_effect(alone[:100], times[:100]) is None
     assert measure_day_effect(np.zeros(2000), times) is None
+
+
+def test_nobody_saves_more_than_the_whole_loss():
+    # A few rows carry the loss, so that the bound of the mean difference lies beyond it.
+    reference = np.r_[np.full(300, 0.01), np.full(3, 50.0)]
+    gain = bound_gain(reference, reference * 0.2, rule=Rule())
+    assert 0.8 <= gain.high <= 1.0
+
+
+def test_losses_below_zero_may_be_bettered_without_bound():
+    reference = np.r_[np.full(50, 1.0), np.full(50, 0.5)]
+    gain = bound_gain(reference, reference - 2.0, rule=Rule())
+    assert gain.high > 1.0
