@@ -78,7 +78,7 @@ class _Referee:
         result = self.engine.execute([task])[task.name]
         return read_verdict(self.engine, result), evidence, True
 
-    def refit(self) -> tuple[str | None, str]:
+    def refit(self) -> tuple[Packaged | None, str]:
         """Learn once more from everything; return the refit when it may ship, and why or why not.
 
         The tested twin's intervals go with it: its own rows can no longer calibrate any.
@@ -104,7 +104,7 @@ class _Referee:
             return None, f"the refit failed and its tested twin ships: {error.what}"
         if check.outcome != "pass":
             return None, f"the refit is not shown to be as good; its tested twin ships: {check.why}"
-        return package.model, f"refit on all rows, as good as its tested twin: {check.why}"
+        return package, f"refit on all rows, as good as its tested twin: {check.why}"
 
 
 def decide_champion(
@@ -161,8 +161,11 @@ def _decide(
     promoted = verdict.outcome == "pass" and workspace.charter.gates.promote == "auto"
     if promoted and workspace.charter.gates.refit:
         refit, why = referee.refit()
-        shipped, notes = refit or model, (why,)
-    finished = msgspec.structs.replace(finished, model=shipped, tested=model)
+        notes = (why,)
+        if refit is not None:
+            shipped = refit.model
+            digests = {**finished.digests, refit.model: refit.digest}
+            finished = msgspec.structs.replace(finished, model=shipped, digests=digests)
     if promoted:
         facts.append(
             Promoted(

@@ -102,7 +102,11 @@ class StepRecord(Struct, frozen=True, kw_only=True):
 
 
 class RunFinished(Fact, frozen=True, kw_only=True):
-    """A run ended: `done`, `failed` or `stopped`; `cut` is where training ended."""
+    """A run ended: `done`, `failed` or `stopped`; `cut` is where training ended.
+
+    `tested` is the model that was judged and `model` the one that may ship, another one after a
+    refit. `digests` are those of their packages, in full.
+    """
 
     kind: ClassVar[str] = "run_finished"
 
@@ -112,6 +116,7 @@ class RunFinished(Fact, frozen=True, kw_only=True):
     metrics: dict[str, float]
     model: str | None = None
     tested: str | None = None
+    digests: dict[str, str] = {}
     cut: str | None = None
     end: str | None = None
     warnings: tuple[str, ...] = ()

@@ -112,7 +112,7 @@ def make_package(
     """Measure a fitted model on newer rows, beside naive baselines, and write its package.
 
     Returns:
-        `model` (the package's id), `metrics`, `warnings` and `bytes`.
+        `model` (the package's id), `digest` (in full), `metrics` and `warnings`.
     """
     asked = msgspec.convert(question, Question)
     require_columns(train, {"pipeline.target": [asked.target], "pipeline.features": asked.features})
@@ -141,7 +141,7 @@ def make_package(
     if band is not None and band.intervals.coverage is not None:
         metrics["coverage"] = band.intervals.coverage
     contents = PackageContents(
-        estimator=estimator_to_bytes(model),
+        estimator=estimator_to_bytes(model, project=Path(root)),
         signature=signature,
         metrics=metrics,
         measured={"rows": rows.height, "baselines": baselines, "warnings": list(warnings)},
@@ -164,6 +164,7 @@ def judge_package(
     gates: dict[str, Any],
     kpis: list[dict[str, Any]],
     champion: str | None,
+    champion_digest: str | None,
     champion_cut: str | None,
     looks: int,
     others: int,
@@ -178,9 +179,12 @@ def judge_package(
     asked = msgspec.convert(question, Question)
     settings = msgspec.convert(gates, GateSettings)
     require_columns(newer, _named(settings))
-    challenger = open_package(Path(packages), package["model"], project=Path(root))
+    folder, project = Path(packages), Path(root)
+    challenger = open_package(folder, package["model"], project=project, digest=package["digest"])
     reigning = (
-        open_package(Path(packages), champion, project=Path(root)) if champion is not None else None
+        open_package(folder, champion, project=project, digest=champion_digest)
+        if champion is not None
+        else None
     )
     rows = asked.unseen(newer, after=champion_cut)
     if reigning is not None and champion_cut is None and asked.cut is not None:
@@ -234,7 +238,7 @@ def make_refit_package(
     twin = open_package(Path(packages), package["model"], project=Path(root))
     known = asked.labelled(newer)
     contents = PackageContents(
-        estimator=estimator_to_bytes(model),
+        estimator=estimator_to_bytes(model, project=Path(root)),
         signature=twin.signature,
         metrics=twin.metrics,
         measured={**twin.measured, "measured_on": twin.model},
@@ -282,8 +286,10 @@ def compare_packages(
 def _write(contents: PackageContents, charter: dict[str, Any], packages: str) -> dict[str, Any]:
     card = render_card(contents, charter=msgspec.convert(charter, CharterSettings))
     whole = msgspec.structs.replace(contents, card=card)
+    model = write_package(Path(packages), whole)
     return {
-        "model": write_package(Path(packages), whole),
+        "model": model,
+        "digest": open_package(Path(packages), model).digest,
         "metrics": contents.metrics,
         "warnings": list(contents.measured.get("warnings", ())),
     }

@@ -58,6 +58,7 @@ class Packaged(Struct, frozen=True, kw_only=True):
     """A model package that was written, and what was measured of it on newer rows."""
 
     model: str
+    digest: str
     metrics: dict[str, float]
     artifact: Artifact
     warnings: tuple[str, ...] = ()
@@ -113,6 +114,7 @@ def judge_task(
         parameters={
             **_rules(workspace, fitted),
             "champion": champion.model if champion else None,
+            "champion_digest": champion.digest if champion else None,
             "champion_cut": champion.cut if champion else None,
             "looks": looks,
             "others": others,
@@ -174,6 +176,7 @@ def read_packaged(engine: Engine, result: TaskResult) -> Packaged:
     answer = engine.read(artifact)
     return Packaged(
         model=answer["model"],
+        digest=answer["digest"],
         metrics=answer["metrics"],
         warnings=tuple(answer["warnings"]),
         artifact=artifact,

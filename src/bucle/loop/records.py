@@ -85,7 +85,9 @@ def show_model(workspace: Workspace, name: str) -> ShownModel:
     """
     state = workspace.state()
     record = find_model(state, name)
-    package = open_package(workspace.packages, record.model, project=workspace.root)
+    package = open_package(
+        workspace.packages, record.model, project=workspace.root, digest=record.digest
+    )
     tenure = champion(state.tenures)
     return ShownModel(
         model=record.model,

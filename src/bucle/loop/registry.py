@@ -10,6 +10,7 @@ from bucle.errors import RequestError, StalePositionError, UnknownNameError, nea
 from bucle.loop.events import Promoted, RolledBack
 from bucle.loop.state import ModelRecord, State
 from bucle.loop.workspace import Workspace
+from bucle.models.package import open_package
 from bucle.models.registry import Tenure, champion, last_good
 
 __all__ = [
@@ -117,7 +118,7 @@ def promote_model(workspace: Workspace, name: str, *, because: str = "") -> Cham
                 attempt=f'bucle promote {record.model} --because "..."',
                 code="bucle-221",
             )
-        check_loads(workspace, record.model)
+        check_loads(workspace, record.model, digest=record.digest)
         fact = Promoted(
             model=record.model,
             because=because.strip() or "the gate passed",
@@ -148,7 +149,7 @@ def roll_back(workspace: Workspace, *, to: str | None = None, because: str = "")
                 "Cannot roll back: there is no champion", attempt="bucle run", code="bucle-222"
             )
         target = _rollback_target(state, current, to)
-        check_loads(workspace, target)
+        check_loads(workspace, target, digest=find_model(state, target).digest)
         fact = RolledBack(
             model=target, previous=current.model, because=because.strip() or "a person asked for it"
         )
@@ -160,14 +161,21 @@ def roll_back(workspace: Workspace, *, to: str | None = None, because: str = "")
     raise _crowded("roll back to", to or "the last good champion")
 
 
-def check_loads(workspace: Workspace, model: str) -> None:
+def check_loads(workspace: Workspace, model: str, *, digest: str | None) -> None:
     """Load a package in a limited child process; nothing of it runs in this one.
 
+    Args:
+        workspace: The project.
+        model: Which package.
+        digest: What the log says its digest is; the id alone is its beginning.
+
     Raises:
-        PackageError: It is missing, damaged, or does not load within the limits.
+        UnknownNameError: It is missing.
+        PackageError: It is another one, damaged, or does not load within the limits.
     """
     from bucle.models.trial import require_package  # noqa: PLC0415  (heavy, used late)
 
+    open_package(workspace.packages, model, project=workspace.root, digest=digest)
     require_package(workspace.packages, model, project=workspace.root)
 
 

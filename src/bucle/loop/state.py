@@ -89,13 +89,15 @@ class VerdictRecord(Struct, frozen=True, kw_only=True):
 class ModelRecord(Struct, frozen=True, kw_only=True):
     """One model version: the runs that made it and every verdict on it.
 
-    `cut` is where its training ended. `twin` is the tested model that a refit stands for.
+    `digest` is its package's, in full. `cut` is where its training ended. `twin` is the tested
+    model that a refit stands for.
     """
 
     model: str
     at: str
     runs: tuple[str, ...]
     metrics: dict[str, float]
+    digest: str | None = None
     cut: str | None = None
     twin: str | None = None
     verdicts: tuple[VerdictRecord, ...] = ()
@@ -157,6 +159,7 @@ class _Builder:
                 at=known.at if known else event.at,
                 runs=runs if fact.run in runs else (*runs, fact.run),
                 metrics=fact.metrics,
+                digest=fact.digests.get(model),
                 cut=fact.end if _is_refit(fact, model) else fact.cut,
                 twin=fact.tested if _is_refit(fact, model) else None,
                 verdicts=known.verdicts if known else (),

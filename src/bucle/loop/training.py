@@ -253,6 +253,7 @@ def _finished(
         metrics=dict(metrics or {}),
         model=packaged.model if packaged else None,
         tested=packaged.model if packaged else None,
+        digests={packaged.model: packaged.digest} if packaged else {},
         cut=run.cut.cut,
         end=run.cut.end,
         warnings=(*run.cut.warnings, *(packaged.warnings if packaged else ())),

@@ -19,9 +19,7 @@ class ToldReferee:
 
     def __init__(self, workspace, model, outcome, *, is_new=True, refit=(None, "not better")):
         self.workspace = workspace
-        self.packaged = Packaged(
-            model=model, metrics={}, artifact=Artifact(digest="d", format="json", bytes=1)
-        )
+        self.packaged = _packaged(model)
         self.outcome, self.is_new, self.answer = outcome, is_new, refit
         self.asked = []
 
@@ -42,6 +40,11 @@ class ToldReferee:
     def refit(self):
         self.asked.append("refit")
         return self.answer
+
+
+def _packaged(model):
+    artifact = Artifact(digest="d", format="json", bytes=1)
+    return Packaged(model=model, digest="5" * 64, metrics={}, artifact=artifact)
 
 
 def started(run):
@@ -139,12 +142,13 @@ def test_charter_may_leave_promotion_to_a_person(shop):
 
 def test_refit_as_good_as_its_twin_ships(shop):
     made = shop(PLAIN + "[gates]\nrefit = true\n")
-    decision, kinds, _ = decide(made, "m-a", "pass", refit=("m-refit", "as good"))
+    decision, kinds, _ = decide(made, "m-a", "pass", refit=(_packaged("m-refit"), "as good"))
     assert (decision.champion, decision.model) == ("m-refit", "m-refit")
     assert decision.notes == ("as good",)
     assert kinds == ["run_finished", "verdict_given", "promoted"]
     state = made.workspace.state()
     assert state.models["m-refit"].twin == "m-a"
+    assert state.models["m-refit"].digest == "5" * 64
     assert state.models["m-a"].verdicts[-1].fact.verdict.outcome == "pass"
 
 
@@ -163,7 +167,7 @@ def test_nothing_is_refitted_that_did_not_pass(shop):
 
 def test_tested_twin_of_the_champion_is_the_champion(shop):
     made = shop(PLAIN + "[gates]\nrefit = true\n")
-    decide(made, "m-a", "pass", refit=("m-refit", "as good"))
+    decide(made, "m-a", "pass", refit=(_packaged("m-refit"), "as good"))
     decision, kinds, referee = decide(made, "m-a", "pass", run="r-2")
     assert (decision.champion, decision.model, kinds) == ("m-refit", "m-refit", ["run_finished"])
     assert referee.asked == []

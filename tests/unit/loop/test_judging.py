@@ -35,7 +35,7 @@ def result(name, **fields):
     return TaskResult(name=name, state="ran", why="", **fields)
 
 
-PACKAGED = Packaged(model="m-new", metrics={}, artifact=artifact("package"))
+PACKAGED = Packaged(model="m-new", digest="5" * 64, metrics={}, artifact=artifact("package"))
 CHAMPION = ModelRecord(model="m-old", at="", runs=(), metrics={}, cut="2025-01-01")
 
 
