@@ -4,9 +4,12 @@ Imports nothing heavy.
 """
 
 import contextlib
+import os
 import shutil
 import sqlite3
 import tempfile
+import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -32,6 +35,7 @@ _BUSY_TIMEOUT_S = 30.0
 _ROOM = 65_536
 # Only SQLite's primary codes; the rest of the word says more about the same.
 _PRIMARY = 0xFF
+_SOUND_HEADERS = {b"\x01\x01", b"\x02\x02"}
 _READ_ONLY = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _OUTSIDE = {
@@ -146,18 +150,63 @@ def translated_sqlite(path: Path, *, position: int) -> Iterator[None]:
         raise _meaning(error, path, position) from error
 
 
-def _connect(path: Path | str, mode: str) -> sqlite3.Connection:
+class _Connection(sqlite3.Connection):
+    """A connection that this module knows of for as long as it lives."""
+
+    file: tuple[int, int] | None = None
+    is_header_sound = True
+
+    def close(self) -> None:
+        """Let go of the file, and of its name, which another file may get."""
+        super().close()
+        self.file = None
+
+
+_guard = threading.Lock()
+_living: weakref.WeakSet[_Connection] = weakref.WeakSet()
+
+
+def _connect(path: Path | str, mode: str) -> _Connection:
     """Open a file by URI; text comes as bytes, so that damaged text can be looked at."""
     address = f"file:{quote(str(path))}?{mode}" if mode else str(path)
-    connection = sqlite3.connect(
-        address,
-        uri=bool(mode),
-        timeout=_BUSY_TIMEOUT_S,
-        isolation_level=None,
-        check_same_thread=False,
-    )
+    with _guard:
+        file = _identity(path)
+        # POSIX drops every lock of a process on a file when any of its descriptors is closed; a
+        # connection robbed of its lock loses what it writes. So never beside a living one.
+        alone = file is not None and all(other.file != file for other in _living)
+        is_header_sound = _has_sound_header(path) if alone else True
+        connection = sqlite3.connect(
+            address,
+            uri=bool(mode),
+            timeout=_BUSY_TIMEOUT_S,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=_Connection,
+        )
+        # A new file is there from now on.
+        connection.file = file or _identity(path)
+        connection.is_header_sound = is_header_sound
+        _living.add(connection)
     connection.text_factory = bytes
     return connection
+
+
+def _identity(path: Path | str) -> tuple[int, int] | None:
+    """Return which file a path means; None when there is none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116  (a path or the name of a database in memory)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _has_sound_header(path: Path | str) -> bool:
+    """Tell whether SQLite may read and write a file; else it may read only, without a word."""
+    try:
+        with open(path, "rb") as stream:  # noqa: PTH123  (as above)
+            return stream.read(20)[18:] in {b"", *_SOUND_HEADERS}
+    except OSError:
+        return True
 
 
 def _make_durable(connection: sqlite3.Connection) -> None:
@@ -177,15 +226,12 @@ def _is_unborn(connection: sqlite3.Connection) -> bool:
     return not any(_number(connection, mark) for mark in marks)
 
 
-def _refuse_stranger(connection: sqlite3.Connection, path: Path) -> None:
+def _refuse_stranger(connection: _Connection, path: Path) -> None:
     """Refuse a database that this version of Bucle did not make."""
     found = _number(connection, "PRAGMA user_version")
     if _number(connection, "PRAGMA application_id") != _APPLICATION or found < FORMAT:
         raise LogDamagedError(position=1, cause=f"{str(path)!r} does not say that it is a log")
-    with path.open("rb") as stream:
-        versions = stream.read(20)[18:]
-    # Anything else makes SQLite read a file but not write it, with no word of why.
-    if versions not in {b"\x01\x01", b"\x02\x02"}:
+    if not connection.is_header_sound:
         raise LogDamagedError(position=1, cause=f"the header of {str(path)!r} is damaged")
     if found > FORMAT:
         raise LogError(

@@ -214,3 +214,41 @@ def test_opening_the_log_loads_nothing_heavy() -> None:
         check=True,
     )
     assert done.stdout.splitlines() == ["[]", "[]"]
+
+
+# Opens, reads and appends once, then leaves: what every command of Bucle does.
+VISITOR = """
+import sys
+from pathlib import Path
+from bucle.store.sqlite_log import SqliteLog
+from bucle.types import Draft
+log = SqliteLog(Path(sys.argv[1]))
+assert log.verify().intact, log.verify()
+log.append([Draft(kind="noted", body={}, at="", actor="visitor")])
+"""
+
+
+def visit(path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    subprocess.run([sys.executable, "-c", VISITOR, str(path)], env=environment, check=True)
+
+
+def test_an_open_log_loses_nothing_while_others_come_and_go(tmp_path: Path) -> None:
+    # Closing any descriptor of a database drops this process's locks on it; the next process to
+    # leave would then take the write-ahead file along, with what is written after it.
+    path = tmp_path / "log.db"
+    SqliteLog(path).append([draft(0)])
+    staying = SqliteLog(path)
+    beside = SqliteLog(path)
+    assert staying.head().position == beside.head().position == 1
+    for number in range(1, 5):
+        visit(path)
+        assert staying.head().position == 2 * number
+        staying.append([draft(number)], expected=2 * number)
+        assert beside.verify().events == 2 * number + 1
+    beside.close()
+    visit(path)
+    staying.append([draft(9)], expected=10)
+    staying.close()
+    assert [event.position for event in SqliteLog(path).read()] == list(range(1, 12))
+    assert SqliteLog(path).verify().intact
