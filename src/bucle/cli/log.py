@@ -6,7 +6,8 @@ import msgspec
 
 from bucle.cli.handler import Handler, project_arguments, project_folder
 from bucle.cli.terminal import Terminal
-from bucle.errors import UsageError
+from bucle.errors import UnknownNameError, UsageError, nearest
+from bucle.loop.events import KINDS
 from bucle.loop.narration import tell_event
 from bucle.loop.workspace import open_log
 from bucle.types import Log
@@ -30,6 +31,8 @@ def _show(options: Namespace, terminal: Terminal) -> int:
             attempt="bucle log --last 20",
         )
     log = open_log(project_folder(options))
+    if options.kind is not None:
+        _check_kind(log, options.kind)
     events = [
         event
         for event in log.read(after=options.after)
@@ -49,6 +52,19 @@ def _show(options: Namespace, terminal: Terminal) -> int:
         header=["event", "at (UTC)", "by", "what"] if events else [],
     )
     return 0
+
+
+def _check_kind(log: Log, kind: str) -> None:
+    """Refuse a kind that neither this Bucle nor the log knows."""
+    known = {*KINDS, *(event.kind for event in log.read())}
+    if kind not in known:
+        raise UnknownNameError(
+            f"There is no kind of event {kind!r}",
+            cause="kinds are " + ", ".join(sorted(known)),
+            did_you_mean=nearest(kind, sorted(known)),
+            attempt="bucle log",
+            code="bucle-240",
+        )
 
 
 def _verify_arguments(parser: ArgumentParser) -> None:

@@ -26,6 +26,10 @@ _OUTSIDE_FAILED = 3
 class _Parser(argparse.ArgumentParser):
     """An argparse parser whose mistakes are Bucle's errors."""
 
+    def _print_message(self, message: str, file: object = None) -> None:  # noqa: ARG002
+        # Help names files and figures in words that not every terminal can show.
+        Terminal().say(message.rstrip("\n"))
+
     def error(self, message: str) -> NoReturn:
         known = [option for action in self._actions for option in action.option_strings]
         wrong = message.rpartition("unrecognized arguments: ")[2].split(" ")[0].split("=")[0]
@@ -104,6 +108,11 @@ def _dispatch(words: list[str], terminal: Terminal) -> int:
     if first in {"-h", "--help", "help"}:
         terminal.answer([{"command": one.name, "summary": one.summary} for one in COMMANDS])
         terminal.say(_overview())
+        return 0
+    group = [one for one in COMMANDS if one.name.startswith(f"{first} ")]
+    is_command = any(one.name == first for one in COMMANDS)
+    if group and not is_command and words[1:] in (["-h"], ["--help"]):
+        terminal.say("\n".join(columns([[f"bucle {one.name}", one.summary] for one in group])))
         return 0
     if first in {"-V", "--version"}:
         terminal.answer({"version": bucle.__version__})

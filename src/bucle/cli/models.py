@@ -45,7 +45,7 @@ def _list(options: Namespace, terminal: Terminal) -> int:
             ]
             for model in models
         ],
-        header=["", "model", "made (UTC)", "verdict", "metrics on newer rows"],
+        header=["", "model", "made (UTC)", "verdict", "metrics on rows it had not seen"],
     )
     terminal.say("\n* champion")
     return 0
@@ -118,8 +118,8 @@ def _history(options: Namespace, terminal: Terminal) -> int:
         [
             [
                 tenure.model,
-                tenure.since[:19].replace("T", " "),
-                (tenure.until or "now")[:19].replace("T", " "),
+                tenure.since[:16].replace("T", " "),
+                (tenure.until or "now")[:16].replace("T", " "),
                 tenure.by,
                 tenure.because,
             ]

@@ -37,7 +37,13 @@ def _arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--encoding", help="blank: the text encoding of the files")
     parser.add_argument("--separator", help="blank: what stands between two fields")
-    parser.add_argument("--decimal", choices=[".", ","], default=".", help="blank: decimal sign")
+    parser.add_argument(
+        "--decimal",
+        choices=[".", ","],
+        default=".",
+        metavar="SIGN",
+        help="blank: decimal sign, . or ,",
+    )
     parser.add_argument(
         "--dates", choices=["day-first", "month-first"], help="blank: what 3/4/2026 means"
     )

@@ -50,7 +50,7 @@ def _moment(text: str | None) -> str | None:
     except ValueError as error:
         raise UsageError(
             f"Cannot read the moment {text!r}",
-            cause=str(error),
+            cause="a moment is written 2026-01-31 or 2026-01-31T12:00+01:00",
             attempt="bucle run --as-of 2026-01-31",
         ) from error
 

@@ -22,7 +22,8 @@ from bucle.loop.judging import (
 from bucle.loop.plan import Cut, plan_tasks
 from bucle.loop.state import State, VerdictRecord
 from bucle.loop.workspace import Workspace
-from bucle.models.registry import champion
+from bucle.models.package_files import is_whole
+from bucle.models.registry import champion, was_rolled_back
 from bucle.pipeline.engine import Engine
 from bucle.types import Check, Verdict
 
@@ -157,8 +158,9 @@ def _decide(
     if is_new:
         facts.append(VerdictGiven(run=finished.run, verdict=verdict, evidence=evidence))
     shipped = model
-    notes: tuple[str, ...] = ()
-    promoted = verdict.outcome == "pass" and workspace.charter.gates.promote == "auto"
+    held = _held_back(referee, state, verdict)
+    notes = (held,) if held else ()
+    promoted = verdict.outcome == "pass" and not held
     if promoted and workspace.charter.gates.refit:
         refit, why = referee.refit()
         notes = (why,)
@@ -170,7 +172,7 @@ def _decide(
         facts.append(
             Promoted(
                 model=shipped,
-                because=f"the gate passed on {verdict.rows:,} newer rows",
+                because=f"the gate passed on {verdict.rows:,} rows it had not seen",
                 verdict=verdict.outcome,
                 previous=reigning,
             )
@@ -183,7 +185,7 @@ def _decide(
         champion=shipped if promoted else reigning,
         previous=reigning if promoted else None,
         promoted=promoted,
-        notes=notes + _waiting(verdict, model, promoted=promoted),
+        notes=notes + _missing_champion(workspace, None if promoted else reigning),
     )
 
 
@@ -197,10 +199,30 @@ def _unchanged(state: State, model: str, reigning: str) -> Decision:
     )
 
 
-def _waiting(verdict: Verdict, model: str, *, promoted: bool) -> tuple[str, ...]:
-    if promoted or verdict.outcome != "pass":
+def _held_back(referee: _Referee, state: State, verdict: Verdict) -> str:
+    """Say why a model that passed is not promoted by itself; empty when nothing is against it."""
+    workspace, model = referee.workspace, referee.packaged.model
+    if verdict.outcome != "pass":
+        return ""
+    ask = f"bucle promote {model}"
+    if workspace.charter.gates.promote == "ask":
+        return f"it passed and waits for a person: {ask}"
+    if referee.fitted.plan.moment is not None:
+        return f"a look at an earlier moment promotes nothing: {ask} would"
+    twins = {model} | {name for name, known in state.models.items() if known.twin == model}
+    if any(was_rolled_back(state.tenures, twin) for twin in twins):
+        return f'it passed, but was rolled back from before: {ask} --because "..."'
+    return ""
+
+
+def _missing_champion(workspace: Workspace, reigning: str | None) -> tuple[str, ...]:
+    if reigning is None or is_whole(workspace.packages, reigning):
         return ()
-    return (f"it passed and waits for a person: bucle promote {model}",)
+    note = (
+        f"the package of the champion {reigning} is missing or damaged:"
+        " restore .bucle/packages from a backup, or: bucle rollback"
+    )
+    return (note,)
 
 
 def _unjudged(model: str) -> Verdict:

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from bucle.charter.settings import CharterSettings, GateSettings, Kpi, Money
 from bucle.data.leaks import Suspect, find_leaks
+from bucle.errors import PipelineError
 from bucle.gates.baselines import BaselineColumns, predict_baselines
 from bucle.gates.evidence import Evidence
 from bucle.gates.referee import deciding_metric, judge
@@ -115,6 +116,7 @@ def make_package(
         `model` (the package's id), `digest` (in full), `metrics` and `warnings`.
     """
     asked = msgspec.convert(question, Question)
+    _require_estimator(model)
     require_columns(train, {"pipeline.target": [asked.target], "pipeline.features": asked.features})
     features = asked.feature_names(train)
     rows = asked.unseen(newer)
@@ -281,6 +283,16 @@ def compare_packages(
     )
     answer: dict[str, Any] = msgspec.to_builtins(check)
     return answer
+
+
+def _require_estimator(model: Any) -> None:
+    if not callable(getattr(model, "predict", None)):
+        raise PipelineError(
+            f"Cannot judge: the model step returned {type(model).__name__}, which cannot predict",
+            cause="the step that [pipeline] names as model returns a fitted estimator",
+            attempt="return learner.fit(rows, labels)",
+            code="bucle-241",
+        )
 
 
 def _write(contents: PackageContents, charter: dict[str, Any], packages: str) -> dict[str, Any]:

@@ -266,11 +266,19 @@ def _describe_column(column: "pl.Series", settings: "DatasetSettings") -> Descri
     values = column.drop_nulls().unique(maintain_order=True).head(_EXAMPLES)
     return DescribedColumn(
         name=column.name,
-        type=str(column.dtype),
+        type=_say_type(column.dtype),
         nulls=column.null_count(),
         role=_role(column.name, settings),
         examples=", ".join(str(value)[:40] for value in values),
     )
+
+
+def _say_type(dtype: "pl.DataType") -> str:
+    """Write a type as short as it is read: `Datetime[us, UTC]`."""
+    text = str(dtype)
+    for long, short in (("time_unit=", ""), ("time_zone=", ""), (", None", ""), ("'", "")):
+        text = text.replace(long, short)
+    return text.replace("(", "[").replace(")", "]")
 
 
 def _role(name: str, settings: "DatasetSettings") -> str:

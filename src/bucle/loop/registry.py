@@ -11,7 +11,7 @@ from bucle.loop.events import Promoted, RolledBack
 from bucle.loop.state import ModelRecord, State
 from bucle.loop.workspace import Workspace
 from bucle.models.package import open_package
-from bucle.models.registry import Tenure, champion, last_good
+from bucle.models.registry import Tenure, champion, last_good, was_rolled_back
 
 __all__ = [
     "ChampionChange",
@@ -98,7 +98,8 @@ def find_model(state: State, name: str) -> ModelRecord:
 def promote_model(workspace: Workspace, name: str, *, because: str = "") -> ChampionChange:
     """Make a model version the champion.
 
-    A model that the referee has not passed needs a person's reason, which the log keeps.
+    A model that the referee has not passed, or that was rolled back from, needs a person's
+    reason, which the log keeps.
 
     Raises:
         RequestError: It was not passed and no reason is given.
@@ -111,9 +112,13 @@ def promote_model(workspace: Workspace, name: str, *, because: str = "") -> Cham
         if current and current.model == record.model:
             return ChampionChange(model=record.model, previous=None, changed=False)
         outcome = latest_outcome(record)
-        if outcome != "pass" and not because.strip():
+        again = was_rolled_back(state.tenures, record.model)
+        if (outcome != "pass" or again) and not because.strip():
             raise RequestError(
-                f"Cannot promote {record.model}: its verdict is {outcome or 'missing'}",
+                f"Cannot promote {record.model}: "
+                + (
+                    "it was rolled back from" if again else f"its verdict is {outcome or 'missing'}"
+                ),
                 cause="only a passed gate or a person's reason makes a champion",
                 attempt=f'bucle promote {record.model} --because "..."',
                 code="bucle-221",

@@ -14,7 +14,7 @@ import polars as pl
 from bucle.charter.settings import DatasetSettings
 from bucle.clock import from_iso, to_iso
 from bucle.data.views import as_of, view_pair
-from bucle.errors import PipelineError
+from bucle.errors import PipelineError, RequestError
 from bucle.store.delta_tables import DeltaTables
 
 __all__ = ["find_cut", "keep_newer", "take_view"]
@@ -38,6 +38,12 @@ def find_cut(
     frame = DeltaTables(Path(tables)).read(dataset, version=table_version)
     rules = msgspec.convert(settings, DatasetSettings)
     views = view_pair(frame, rules, holdout=holdout, moment=moment, seed=seed)
+    if moment is not None and not views.newer.height:
+        raise RequestError(
+            f"Cannot run as of {moment[:10]}: no row of {dataset} was known then",
+            attempt=f"a later moment; bucle data show {dataset} shows its times",
+            code="bucle-239",
+        )
     end = views.end or _latest_time(views.newer, rules)
     return {
         "cut": to_iso(views.cut) if views.cut else None,

@@ -71,7 +71,7 @@ def _metrics(contents: PackageContents, charter: CharterSettings) -> list[str]:
     rows = contents.measured.get("rows")
     twin = contents.measured.get("measured_on")
     on = f"Measured on {rows} rows" if rows is not None else "Measured on rows"
-    lines = [f"{on} newer than its training, with labels it has not seen."]
+    lines = [f"{on} that it has not learned from."]
     if twin:
         lines.append(f"The figures are those of its tested twin `{_plain(str(twin))}`.")
     baselines: Mapping[str, Mapping[str, float]] = contents.measured.get("baselines") or {}
@@ -115,7 +115,7 @@ def _interval_lines(record: Any) -> list[str]:
     lines = [f"- Intervals meant to hold {record.level:.0%} of the labels, {how}."]
     if record.coverage is not None:
         lines.append(
-            f"- They held {record.coverage:.1%} of {record.measured_rows} newer rows, "
+            f"- They held {record.coverage:.1%} of {record.measured_rows} rows after those, "
             f"with a mean width of {record.width:.4g}."
         )
     if record.group_quantiles:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-__all__ = ["Tenure", "champion", "last_good"]
+__all__ = ["Tenure", "champion", "last_good", "was_rolled_back"]
 
 
 class Tenure(Struct, frozen=True, kw_only=True):
@@ -60,3 +60,14 @@ def last_good(tenures: Sequence[Tenure]) -> Tenure | None:
             return tenure
         settled.add(tenure.model)
     return None
+
+
+def was_rolled_back(tenures: Sequence[Tenure], model: str) -> bool:
+    """Tell whether the latest tenure of a model was ended by rolling back from it.
+
+    Such a model does not become champion again without a person's word.
+    """
+    for at in range(len(tenures) - 1, -1, -1):
+        if tenures[at].model == model:
+            return at + 1 < len(tenures) and tenures[at + 1].how == "rollback"
+    return False

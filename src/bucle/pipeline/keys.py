@@ -169,7 +169,8 @@ def _values(noun: str, now: Mapping[str, Any], before: Mapping[str, Any]) -> Ite
     for name in _changed(now, before):
         old = _shown(before[name]) if name in before else "none"
         new = _shown(now[name]) if name in now else "none"
-        yield f"{noun} {name} {old} → {new}"
+        # Two long values that begin alike would only show what has not changed.
+        yield f"{noun} {name} changed" if old == new else f"{noun} {name} {old} → {new}"
 
 
 def _changed(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:

@@ -342,6 +342,14 @@ def _notes(frame: pl.DataFrame, roles: Roles, columns: Sequence[Column]) -> list
             frame[roles.label_time].cast(pl.Datetime("us"), strict=False)
             < frame[roles.event_time].cast(pl.Datetime("us"), strict=False)
         ).sum()
+        if early > frame.height / 2:
+            raise UsageError(
+                f"Cannot use these times: in {early:,} of {frame.height:,} rows the label is known "
+                "before the event",
+                cause="the event time is when a prediction is made, the label time comes later",
+                did_you_mean=[f"--event-time {roles.label_time} --label-time {roles.event_time}"],
+                code="bucle-194",
+            )
         if early:
             notes.append(f"{early:,} rows have their label before their event time")
     return notes

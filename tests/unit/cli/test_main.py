@@ -135,3 +135,11 @@ def test_folder_without_a_project_is_named(capsys, tmp_path, monkeypatch):
     err = capsys.readouterr().err
     assert f"no bucle.toml in {tmp_path}" in err
     assert "bucle-106" in err
+
+
+def test_help_of_a_group_lists_its_commands(capsys):
+    assert main(["data", "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "bucle data add" in shown
+    assert "bucle data check" in shown
+    assert "bucle run " not in shown

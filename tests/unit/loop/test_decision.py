@@ -1,10 +1,12 @@
 """What is decided on a verdict, and what then stands in the log; the referee is told its answer."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from bucle.errors import StalePositionError
 from bucle.loop.decision import _decide, _earlier_challengers, _earlier_looks
-from bucle.loop.events import Promoted, RunFinished, RunStarted, VerdictGiven
+from bucle.loop.events import Promoted, RolledBack, RunFinished, RunStarted, VerdictGiven
 from bucle.loop.judging import Packaged
 from bucle.loop.plan import Cut
 from bucle.models.registry import champion
@@ -17,9 +19,12 @@ PLAIN = '[project]\nname = "shop"\n\n'
 class ToldReferee:
     """A referee that knows its verdict beforehand and says what a refit would come to."""
 
-    def __init__(self, workspace, model, outcome, *, is_new=True, refit=(None, "not better")):
+    def __init__(
+        self, workspace, model, outcome, *, is_new=True, refit=(None, "not better"), moment=None
+    ):
         self.workspace = workspace
         self.packaged = _packaged(model)
+        self.fitted = SimpleNamespace(plan=SimpleNamespace(moment=moment))
         self.outcome, self.is_new, self.answer = outcome, is_new, refit
         self.asked = []
 
@@ -72,7 +77,10 @@ def test_first_model_that_passes_becomes_champion(shop):
     decision, kinds, _ = decide(made, "m-a", "pass")
     assert (decision.champion, decision.promoted, decision.previous) == ("m-a", True, None)
     assert kinds == ["run_finished", "verdict_given", "promoted"]
-    assert champion(made.workspace.state().tenures).because == "the gate passed on 1,234 newer rows"
+    assert (
+        champion(made.workspace.state().tenures).because
+        == "the gate passed on 1,234 rows it had not seen"
+    )
 
 
 def test_run_is_the_cause_of_what_it_ends_in(shop):
@@ -214,3 +222,27 @@ def test_other_challengers_on_the_same_rows_are_counted(shop):
     state = shop().record(*facts)
     assert _earlier_challengers(state, "m-a", cut) == 1
     assert _earlier_challengers(state, "m-new", cut) == 2
+
+
+def test_a_model_that_was_rolled_back_from_needs_a_person(shop):
+    made = shop()
+    decide(made, "m-a", "pass", run="r-1")
+    decide(made, "m-b", "pass", run="r-2")
+    made.record(RolledBack(model="m-a", previous="m-b", because="odd prices"))
+    decision, kinds, _ = decide(made, "m-b", "pass", run="r-3", is_new=False)
+    assert (decision.champion, decision.promoted, kinds) == ("m-a", False, ["run_finished"])
+    assert "rolled back from before" in decision.notes[0]
+
+
+def test_a_look_at_an_earlier_moment_promotes_nothing(shop):
+    decision, kinds, _ = decide(shop(), "m-a", "pass", moment="2025-01-01T00:00:00.000000Z")
+    assert (decision.champion, kinds) == (None, ["run_finished", "verdict_given"])
+    assert "earlier moment" in decision.notes[0]
+
+
+def test_says_that_the_champions_package_is_gone(shop):
+    made = shop()
+    decide(made, "m-aaaaaaaaaaaa", "pass", run="r-1")
+    decision, _, _ = decide(made, "m-bbbbbbbbbbbb", "undecided", run="r-2")
+    assert decision.champion == "m-aaaaaaaaaaaa"
+    assert "missing or damaged" in decision.notes[-1]

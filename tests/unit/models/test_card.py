@@ -52,7 +52,7 @@ def test_shows_metrics_beside_baselines_goal_and_limit():
     assert "| metric | this model | baseline median | goal | must |" in card
     assert "| wape | 25.0% | 60.0% | 20.0% | 40.0% |" in card
     assert "| rmse | 1235 |  |  |  |" in card
-    assert "Measured on 800 rows newer than its training" in card
+    assert "Measured on 800 rows that it has not learned from" in card
 
 
 def test_shows_purpose_risks_warnings_columns_and_origin():
@@ -73,7 +73,7 @@ def test_shows_purpose_risks_warnings_columns_and_origin():
 
 def test_shows_how_often_intervals_held():
     card = render_card(CONTENTS)
-    assert "They held 88.7% of 160 newer rows, with a mean width of 321." in card
+    assert "They held 88.7% of 160 rows after those, with a mean width of 321." in card
 
 
 @pytest.mark.parametrize(

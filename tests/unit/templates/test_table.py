@@ -223,3 +223,11 @@ def test_counts_every_row_that_will_go_to_quarantine():
     told = " ".join(_survey(empty, key=("customer",)).notes)
     assert "customer: empty in 20 rows" in told
     assert "not unique" not in told
+
+
+def test_refuses_times_that_were_swapped_and_says_so():
+    days = pl.date_range(pl.date(2025, 1, 1), pl.date(2025, 3, 1), eager=True)
+    frame = _frame(len(days), asked=days, paid=days.dt.offset_by("5d"))
+    with pytest.raises(UsageError, match="--event-time asked --label-time paid"):
+        _survey(frame, event_time="paid", label_time="asked")
+    assert _survey(frame, event_time="asked", label_time="paid")
