@@ -9,10 +9,11 @@ import io
 import polars as pl
 
 from bucle.data.fingerprint import json_text
+from bucle.data.headers import clean_names
 from bucle.data.rows import BROKEN_SCHEMA, ORIGIN_SCHEMA, SourceRows
 from bucle.errors import SourceError
 
-__all__ = ["read_arrow", "read_parquet", "typed_rows"]
+__all__ = ["read_arrow", "read_parquet"]
 
 _MAX_CELLS = 4_000_000_000
 _PARQUET_MARK = b"PAR1"
@@ -45,7 +46,7 @@ def read_parquet(content: bytes, *, name: str) -> SourceRows:
             attempt="split the file",
             code="bucle-124",
         )
-    return typed_rows(frame, name=name)
+    return _typed_rows(frame, name=name)
 
 
 def read_arrow(content: bytes, *, name: str) -> SourceRows:
@@ -64,14 +65,16 @@ def read_arrow(content: bytes, *, name: str) -> SourceRows:
         frame = pl.read_ipc(stream) if whole else pl.read_ipc_stream(stream)
     except _FAILURES as error:
         raise _damaged(name, "Arrow IPC", error) from error
-    return typed_rows(frame, name=name)
+    return _typed_rows(frame, name=name)
 
 
-def typed_rows(frame: pl.DataFrame, *, name: str) -> SourceRows:
+def _typed_rows(frame: pl.DataFrame, *, name: str) -> SourceRows:
     """Return a typed frame as source rows; nested values become JSON text, with a note."""
-    notes: list[str] = []
+    names, renamed = clean_names(frame.columns, where=name)
+    notes = list(renamed)
     columns = []
-    for column in frame.get_columns():
+    for given, usable in zip(frame.get_columns(), names, strict=True):
+        column = given.alias(usable)
         dtype = column.dtype
         if dtype.is_nested() or dtype == pl.Object:
             texts = [json_text(value) for value in column.to_list()]

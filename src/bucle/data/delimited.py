@@ -15,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from bucle.charter.settings import DatasetSettings
-from bucle.data.headers import clean_names
+from bucle.data.headers import clean_names, refuse_values
 from bucle.data.layout import Layout, find_layout, find_separator
 from bucle.data.rows import BROKEN_SCHEMA, ORIGIN_SCHEMA, SourceRows
 from bucle.errors import SourceError
@@ -78,7 +78,9 @@ def _read_regular(
     if not filled.size:
         raise SourceError(f"Cannot use {name}: it holds no text", code="bucle-121")
     first = int(filled[0])
-    names, notes = clean_names(_split_row(content, layout, first, separator), where=name)
+    header = _split_row(content, layout, first, separator)
+    refuse_values(header, where=name)
+    names, notes = clean_names(header, where=name)
     width = len(names)
     rows = np.arange(first + 1, layout.starts.size)
     blank = (layout.ends[rows] == layout.starts[rows]) & (width > 1)
@@ -174,6 +176,7 @@ def _read_records(
             attempt="close or remove the quote",
             code="bucle-127",
         )
+    refuse_values(header, where=name)
     names, notes = clean_names(header, where=name)
     schema = dict.fromkeys(names, pl.String)
     broken, lines, blank = _Broken(name), [], 0

@@ -10,12 +10,13 @@ from typing import Any, Literal
 import polars as pl
 from msgspec import Struct
 
+from bucle.data.headers import RESERVED
 from bucle.errors import ContractError, UnknownNameError, nearest
 
 __all__ = ["Difference", "RowChange", "diff_versions"]
 
-_SIGN = "__bucle_sign__"
-_OLD = "__bucle_old__"
+_SIGN = RESERVED + "sign"
+_OLD = RESERVED + "old:"
 
 
 class RowChange(Struct, frozen=True, kw_only=True):

@@ -75,7 +75,7 @@ def _in_canonical_form(frame: pl.DataFrame) -> pl.DataFrame:
             columns.append(pl.lit(pl.Series(name, values, dtype=pl.String)).alias(name))
         elif dtype == pl.Binary:
             columns.append(pl.col(name).bin.encode("hex"))
-        elif isinstance(dtype, pl.Categorical | pl.Enum | pl.Decimal):
+        elif isinstance(dtype, pl.Categorical | pl.Enum | pl.Decimal | pl.Int128 | pl.UInt128):
             columns.append(pl.col(name).cast(pl.String))
         else:
             columns.append(pl.col(name))

@@ -9,9 +9,14 @@ from collections.abc import Sequence
 
 from bucle.errors import SourceError
 
-__all__ = ["MAX_NAME_LETTERS", "clean_names"]
+__all__ = ["RESERVED", "clean_names", "refuse_values"]
 
-MAX_NAME_LETTERS = 255
+# Columns that are added on the way to a version begin so, and no others.
+RESERVED = "bucle:"
+
+_MAX_LETTERS = 255
+# polars takes these for a choice of columns wherever it is given a name.
+_PATTERN = re.compile(r"\*|\^.*\$")
 _VALUE = re.compile(r"[+-]?(\d[\d.,:/ T-]*|\.\d+)([eE][+-]?\d+)?Z?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
 _SHOWN = 5
@@ -20,32 +25,33 @@ _SHOWN = 5
 def clean_names(names: Sequence[str], *, where: str) -> tuple[list[str], tuple[str, ...]]:
     """Return usable, different names and notes on what was changed.
 
-    An empty name becomes `column_N`, a name that is there already gets `_2`, line ends within a
-    name become spaces. Names that differ by case, space or Unicode form only are kept and told.
+    A name that is empty, `*`, `^...$` or begins with `bucle:` becomes `column_N`, a name that is
+    there already gets `_2`, line ends within a name become spaces. Names that differ by case,
+    space or Unicode form only are kept and told.
 
     Raises:
-        SourceError: The first line holds values, not names, or a name is longer than 255 letters.
+        SourceError: A name is longer than 255 letters.
 
     Example:
         >>> clean_names(["a", "a", ""], where="f.csv")[0]
         ['a', 'a_2', 'column_3']
     """
-    _refuse_values(names, where)
     taken = set(names)
     used: set[str] = set()
     last: dict[str, int] = {}
     cleaned: list[str] = []
     changes: list[str] = []
     for number, given in enumerate(names, start=1):
-        if len(given) > MAX_NAME_LETTERS:
+        if len(given) > _MAX_LETTERS:
             raise SourceError(
                 f"Cannot use {where}: the name of column {number} has {len(given):,} letters",
-                cause=f"a name has at most {MAX_NAME_LETTERS}; it begins with {given[:30]!r}",
-                attempt="shorten the name in the first line",
+                cause=f"a name has at most {_MAX_LETTERS}; it begins with {given[:30]!r}",
+                attempt="shorten the name in the source",
                 code="bucle-127",
             )
         name = _CONTROL.sub(" ", given).strip() if _CONTROL.search(given) else given
-        name = name if name.strip() else f"column_{number}"
+        usable = name.strip() and not _PATTERN.fullmatch(name) and not name.startswith(RESERVED)
+        name = name if usable else f"column_{number}"
         if name in used or (name != given and name in taken):
             last[name] = _next_number(name, last.get(name, 1) + 1, taken)
             name = f"{name}_{last[name]}"
@@ -60,7 +66,12 @@ def clean_names(names: Sequence[str], *, where: str) -> tuple[list[str], tuple[s
     return cleaned, (*notes, *_look_alikes(cleaned, where))
 
 
-def _refuse_values(names: Sequence[str], where: str) -> None:
+def refuse_values(names: Sequence[str], *, where: str) -> None:
+    """Refuse a first line that does not look like one of names.
+
+    Raises:
+        SourceError: It is blank, or holds values only.
+    """
     filled = [name.strip() for name in names if name.strip()]
     if not filled:
         raise SourceError(

@@ -7,11 +7,12 @@ import polars as pl
 
 from bucle.charter.settings import DatasetSettings
 from bucle.data.breaches import Breaches
+from bucle.data.headers import RESERVED
 from bucle.errors import ContractError, nearest
 
 __all__ = ["ROW_INDEX", "key_columns", "settle_keys"]
 
-ROW_INDEX = "bucle_index"
+ROW_INDEX = RESERVED + "index"
 
 
 def key_columns(settings: DatasetSettings) -> list[str]:

@@ -20,6 +20,7 @@ from bucle.types import Coercion
 __all__ = ["build_columns", "read_json_lines"]
 
 _INT64 = 2**63
+_DECIMAL_DIGITS = 38
 _PLAIN: dict[type, pl.DataType] = {
     bool: pl.Boolean(),
     str: pl.String(),
@@ -52,18 +53,15 @@ def read_json_lines(content: bytes, *, name: str) -> SourceRows:
             lines.append(number)
         else:
             broken.append((name, number, _raw(line), "line is not a JSON object"))
-    names = list(dict.fromkeys(key for row in rows for key in row))
-    frame, coercions = build_columns(names, ([row.get(key) for row in rows] for key in names))
-    notes: tuple[str, ...] = ()
-    if names:
-        usable, notes = clean_names(names, where=name)
-        frame = frame.rename(dict(zip(names, usable, strict=True)))
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    names, notes = clean_names(keys, where=name)
+    frame, coercions = build_columns(names, ([row.get(key) for row in rows] for key in keys))
     return SourceRows(
         frame=frame,
         origin=pl.DataFrame({"file": [name] * len(lines), "line": lines}, schema=ORIGIN_SCHEMA),
         broken=pl.DataFrame(broken, schema=BROKEN_SCHEMA, orient="row"),
         coercions=coercions,
-        notes=(*notes, *_missing_keys(name, names, rows)),
+        notes=(*notes, *_missing_keys(name, keys, rows)),
     )
 
 
@@ -95,7 +93,7 @@ def _build_column(name: str, values: Sequence[Any]) -> tuple[pl.Series, Coercion
     dtype = _common_type(kinds, values)
     if dtype is not None:
         return pl.Series(name, values, dtype=dtype, strict=False), None
-    if kinds == {Decimal}:
+    if kinds == {Decimal} and _fit_one_decimal(values):
         return pl.Series(name, values), None
     texts = [_as_text(value) for value in values]
     turned = [
@@ -111,6 +109,8 @@ def _common_type(kinds: set[type], values: Sequence[Any]) -> pl.DataType | None:
     """Return the type that holds every value as it is; None when only text does."""
     if not kinds:
         return pl.String()
+    if kinds == {time} and any(value.tzinfo for value in values if value is not None):
+        return None
     if len(kinds) == 1 and (plain := _PLAIN.get(next(iter(kinds)))):
         return plain
     numbers = [value for value in values if isinstance(value, int)]
@@ -125,6 +125,19 @@ def _common_type(kinds: set[type], values: Sequence[Any]) -> pl.DataType | None:
         if len(zoned) == 1:
             return pl.Datetime("us", "UTC") if True in zoned else pl.Datetime("us")
     return None
+
+
+def _fit_one_decimal(values: Iterable[Decimal | None]) -> bool:
+    """Tell whether one column of 38 digits holds every value; none holds a NaN."""
+    whole = part = 0
+    for value in values:
+        if value is None:
+            continue
+        _, digits, exponent = value.as_tuple()
+        if isinstance(exponent, str):
+            return False
+        whole, part = max(whole, len(digits) + exponent), max(part, -exponent)
+    return whole + part <= _DECIMAL_DIGITS
 
 
 def _as_text(value: object) -> str | None:

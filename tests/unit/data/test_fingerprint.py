@@ -115,3 +115,10 @@ def test_row_digests_are_equal_for_equal_rows_only() -> None:
 def test_nested_values_have_one_text() -> None:
     assert json_text({"b": 1, "a": [2]}) == '{"a": [2], "b": 1}'
     assert json_text(None) is None
+
+
+def test_integers_of_128_bits_count_in_full() -> None:
+    one, other = (
+        pl.DataFrame({"a": pl.Series([n], dtype=pl.Int128)}) for n in (2**100, 2**100 + 1)
+    )
+    assert fingerprint(one) != fingerprint(other)

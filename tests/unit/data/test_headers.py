@@ -2,7 +2,7 @@
 
 import pytest
 
-from bucle.data.headers import clean_names
+from bucle.data.headers import clean_names, refuse_values
 from bucle.errors import SourceError
 
 
@@ -44,12 +44,24 @@ def test_names_that_look_alike_are_told(pair: tuple[str, str]) -> None:
     [
         (["1", "2.5", "2024-01-01"], "holds values, not names"),
         (["", " "], "holds no name"),
-        (["a", "b" * 10_000], "the name of column 2 has 10,000 letters"),
     ],
 )
-def test_unusable_headers_are_refused(names: list[str], words: str) -> None:
+def test_first_lines_without_names_are_refused(names: list[str], words: str) -> None:
     with pytest.raises(SourceError, match=words):
-        clean_names(names, where="f.csv")
+        refuse_values(names, where="f.csv")
+
+
+def test_a_name_that_is_too_long_is_refused() -> None:
+    with pytest.raises(SourceError, match="the name of column 2 has 10,000 letters"):
+        clean_names(["a", "b" * 10_000], where="f.csv")
+
+
+def test_names_that_would_mean_several_columns_are_numbered_and_told() -> None:
+    given = ["*", "^a.*$", "bucle:index", "a*", "$^", "bucle_index"]
+    names, notes = clean_names(given, where="f.csv")
+    assert names == ["column_1", "column_2", "column_3", "a*", "$^", "bucle_index"]
+    assert "f.csv: column 1 '*' is called 'column_1'" in notes
+    assert len(notes) == 3
 
 
 def test_fifty_thousand_equal_names_take_no_time() -> None:

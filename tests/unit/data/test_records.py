@@ -1,10 +1,11 @@
 """JSON Lines and rows of a database become columns."""
 
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
 import polars as pl
+import pytest
 
 from bucle.data.records import build_columns, read_json_lines
 
@@ -68,3 +69,18 @@ def test_values_of_a_database_keep_their_types() -> None:
     assert frame.dtypes[3] == pl.Datetime("us", "UTC")
     assert frame["raw"].to_list() == ["01ff", None]
     assert [coercion.column for coercion in coercions] == ["raw"]
+
+
+def test_odd_keys_get_usable_names():
+    content = b'{"*": 1, "": 2, "bucle:at": 3, "1": 4}'
+    rows = read_json_lines(content, name="a.jsonl")
+    assert rows.frame.columns == ["column_1", "column_2", "column_3", "1"]
+    assert rows.frame.row(0) == (1, 2, 3, 4)
+    assert len(rows.notes) == 3
+
+
+@pytest.mark.parametrize("value", [Decimal("NaN"), Decimal("1e40"), time(1, tzinfo=UTC)])
+def test_values_that_no_column_type_holds_become_text(value):
+    frame, (coercion,) = build_columns(["a"], [[value, None]])
+    assert frame["a"].to_list() == [str(value), None]
+    assert (coercion.column, coercion.count, coercion.became) == ("a", 1, "text")
