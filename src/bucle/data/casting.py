@@ -9,9 +9,9 @@ from msgspec import Struct
 
 from bucle.charter.settings import DatasetSettings
 from bucle.data.dates import Moments, read_moments
-from bucle.data.numbers import read_booleans, read_floats, read_integers
+from bucle.data.numbers import read_booleans, read_decimals, read_floats, read_integers
 from bucle.data.rows import coercion_of
-from bucle.errors import SourceError
+from bucle.errors import ContractError, SourceError
 from bucle.types import Coercion
 
 __all__ = ["Cast", "cast_column"]
@@ -37,12 +37,25 @@ def cast_column(values: pl.Series, dtype: pl.DataType, *, settings: DatasetSetti
 
     Raises:
         SourceError: Dates can be read day-first or month-first and nothing settles which.
+        ContractError: No value of the one type can be one of the other, such as text and lists.
 
     Example:
         >>> cast = cast_column(pl.Series("n", ["1", "x"]), pl.Int64(), settings=DatasetSettings())
         >>> cast.values.to_list(), cast.failed.to_list()
         ([1, None], [False, True])
     """
+    try:
+        return _cast(values, dtype, settings)
+    except pl.exceptions.InvalidOperationError as error:
+        raise ContractError(
+            f"Cannot make column '{values.name}' {dtype}: its values are {values.dtype}",
+            cause=str(error).split("\n", 1)[0],
+            attempt="another type in the contract, or make the column in `prepare`",
+            code="bucle-130",
+        ) from error
+
+
+def _cast(values: pl.Series, dtype: pl.DataType, settings: DatasetSettings) -> Cast:
     if dtype in (values.dtype, pl.Null):
         return _finish(values, values)
     if values.dtype == pl.Null:
@@ -66,7 +79,9 @@ def cast_column(values: pl.Series, dtype: pl.DataType, *, settings: DatasetSetti
 
 
 def _cast_text(text: pl.Series, dtype: pl.DataType, settings: DatasetSettings) -> Cast:
-    if dtype.is_float() or isinstance(dtype, pl.Decimal):
+    if isinstance(dtype, pl.Decimal):
+        read = read_decimals(text, dtype, decimal=settings.decimal)
+    elif dtype.is_float():
         read = read_floats(text, decimal=settings.decimal)
     elif dtype.is_integer():
         read = read_integers(text, decimal=settings.decimal)

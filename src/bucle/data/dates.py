@@ -19,7 +19,10 @@ __all__ = ["Moments", "Order", "read_moments"]
 
 Order = Literal["day-first", "month-first"]
 
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTHS = (
+    *("january", "february", "march", "april", "may", "june", "july", "august"),
+    *("september", "october", "november", "december"),
+)
 _TIME = (
     r"(?:[T\s,]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<part>\d{1,9}))?)?"
     r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?\s*(?P<zone>Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?)?"
@@ -156,8 +159,8 @@ def _read(text: str, order: Order | None, *, epochs: bool) -> _Reading:
             return _assemble(found, month, day)
         if _DIGITS.fullmatch(text):
             return _read_digits(text, epochs=epochs)
-    except (ValueError, OverflowError):
-        # No such day, hour or zone: 31/02, 25:00, or out of the years 1 to 9999.
+    except (ValueError, OverflowError, StopIteration):
+        # No such month, day, hour or zone: 31/02, 25:00, or out of the years 1 to 9999.
         return _Reading()
     return _Reading()
 
@@ -175,7 +178,8 @@ def _month_leads(first: int, second: int, mark: str, order: Order | None) -> boo
 def _month(found: re.Match[str]) -> int:
     groups = found.groupdict()
     if groups.get("name"):
-        return _MONTHS.index(groups["name"][:3].lower()) + 1
+        name = groups["name"].lower()
+        return next(number for number, month in enumerate(_MONTHS, 1) if month.startswith(name))
     return int(groups["month"])
 
 

@@ -196,7 +196,9 @@ def _merge(
     before: pl.DataFrame | None, good: pl.DataFrame, settings: DatasetSettings, *, mirror: bool
 ) -> tuple[Merged, tuple[str, ...]]:
     aligned, notes = (
-        (good.clear(), ()) if before is None else align_rows(before, schema=good.schema)
+        (good.clear(), ())
+        if before is None
+        else align_rows(before, schema=good.schema, settings=settings)
     )
     keys = key_columns(settings)
     if keys:

@@ -8,12 +8,15 @@ from collections.abc import Sequence
 import polars as pl
 from msgspec import Struct
 
+from bucle.charter.settings import DatasetSettings
+from bucle.data.casting import cast_column
+from bucle.data.headers import RESERVED
 from bucle.errors import ContractError
 
 __all__ = ["Merged", "align_rows", "merge_by_key", "replace_rows", "unite_rows"]
 
-_AT = "bucle_at"
-_TIME = "bucle_occurrence"
+_AT = RESERVED + "at"
+_TIME = RESERVED + "occurrence"
 
 
 class Merged(Struct, frozen=True, kw_only=True):
@@ -121,7 +124,9 @@ def replace_rows(current: pl.DataFrame, batch: pl.DataFrame) -> Merged:
     )
 
 
-def align_rows(current: pl.DataFrame, *, schema: pl.Schema) -> tuple[pl.DataFrame, tuple[str, ...]]:
+def align_rows(
+    current: pl.DataFrame, *, schema: pl.Schema, settings: DatasetSettings
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Bring rows of an earlier version to the columns and types of a later contract.
 
     A new column is null in old rows; a column that is no more is left out; both are told.
@@ -136,16 +141,20 @@ def align_rows(current: pl.DataFrame, *, schema: pl.Schema) -> tuple[pl.DataFram
             notes.append(f"column '{name}' is new: it is null in the {current.height:,} old rows")
             columns.append(pl.Series(name, [None], dtype=dtype).new_from_index(0, current.height))
             continue
-        values = current[name]
-        try:
-            columns.append(values if values.dtype == dtype else values.cast(dtype))
-        except pl.exceptions.PolarsError as error:
+        read = cast_column(current[name], dtype, settings=settings)
+        if read.failed.any():
             raise ContractError(
-                f"Cannot change column '{name}' from {values.dtype} to {dtype}",
-                cause=str(error).split("\n", 1)[0],
+                f"Cannot change column '{name}' from {current.schema[name]} to {dtype}",
+                cause=f"{read.failed.sum():,} values of the current version would be lost, such as "
+                f"{current[name].filter(read.failed)[0]}",
                 attempt="a new column name for the new type",
                 code="bucle-134",
-            ) from error
+            )
+        columns.append(read.values)
+        notes += [
+            f"column '{name}': {told.count:,} old values became a {told.became}"
+            for told in read.coercions
+        ]
     gone = [name for name in current.columns if name not in schema]
     if gone:
         notes.append("columns are no longer in the contract and are left out: " + ", ".join(gone))

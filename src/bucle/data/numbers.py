@@ -4,6 +4,7 @@ A number is digits with at most one decimal mark and an exponent. Words, hexadec
 and anything that overflows are not numbers. Must not import readers, contracts or tables.
 """
 
+from decimal import Context, Decimal, Inexact, InvalidOperation
 from typing import Literal
 
 import polars as pl
@@ -14,6 +15,7 @@ __all__ = [
     "ReadColumn",
     "has_leading_zeros",
     "read_booleans",
+    "read_decimals",
     "read_floats",
     "read_integers",
 ]
@@ -23,6 +25,7 @@ DecimalMark = Literal[".", ","]
 _TRUE = ("true", "t", "yes", "y", "1")
 _FALSE = ("false", "f", "no", "n", "0")
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+_MOST_DIGITS = 38
 _SPACE = " \t\n\r\u00a0\u202f"
 
 
@@ -74,6 +77,19 @@ def read_integers(text: pl.Series, *, decimal: DecimalMark = ".") -> ReadColumn:
     return ReadColumn(values=values, rewritten=rewritten & values.is_not_null())
 
 
+def read_decimals(text: pl.Series, dtype: pl.Decimal, *, decimal: DecimalMark = ".") -> ReadColumn:
+    """Read text as exact decimals; what needs more digits than the type has is not rounded.
+
+    Example:
+        >>> read_decimals(pl.Series(["1.10", "1.239", "2e1"]), pl.Decimal(6, 2)).values.to_list()
+        [Decimal('1.10'), None, Decimal('20.00')]
+    """
+    plain, rewritten = _plain_numbers(text, decimal)
+    numbers = [None if number is None else _exactly(number, dtype) for number in plain]
+    values = pl.Series(text.name, numbers, dtype=dtype)
+    return ReadColumn(values=values, rewritten=rewritten & values.is_not_null())
+
+
 def read_booleans(text: pl.Series) -> ReadColumn:
     """Read text as Boolean: true/false, t/f, yes/no, y/n, 1/0, in any case.
 
@@ -109,6 +125,15 @@ def _plain_numbers(text: pl.Series, decimal: DecimalMark) -> tuple[pl.Series, pl
         stripped = _null_where(stripped, has_point).str.replace(",", ".", literal=True)
     is_number = stripped.str.contains(_NUMBER)
     return _null_where(stripped, ~is_number).alias(text.name), grouped
+
+
+def _exactly(number: str, dtype: pl.Decimal) -> Decimal | None:
+    """Return a number with as many places as a type has; None when it needs more."""
+    context = Context(prec=dtype.precision or _MOST_DIGITS, traps=[Inexact, InvalidOperation])
+    try:
+        return context.quantize(Decimal(number), Decimal(1).scaleb(-dtype.scale))
+    except (Inexact, InvalidOperation):
+        return None
 
 
 def _null_where(values: pl.Series, condition: pl.Series) -> pl.Series:

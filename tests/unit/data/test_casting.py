@@ -1,13 +1,14 @@
 """Columns brought to a declared type without losing a value unseen."""
 
 from datetime import date, datetime
+from decimal import Decimal
 
 import polars as pl
 import pytest
 
 from bucle.charter.settings import DatasetSettings
 from bucle.data.casting import Cast, cast_column
-from bucle.errors import SourceError
+from bucle.errors import ContractError, SourceError
 
 
 def cast(values: list[object], dtype: pl.DataType, **settings: object) -> Cast:
@@ -74,3 +75,14 @@ def test_day_or_month_first_is_asked_for() -> None:
         cast(["6/2/06"], pl.Date())
     assert 'dates = "day-first"' in str(caught.value)
     assert cast(["6/2/06"], pl.Date(), dates="day-first").values[0] == date(2006, 2, 6)
+
+
+def test_types_without_a_value_in_common_are_refused() -> None:
+    with pytest.raises(ContractError, match="Cannot make column 'x' List"):
+        cast(["[1, 2]"], pl.List(pl.Int64()))
+
+
+def test_a_decimal_that_does_not_fit_is_told_and_not_rounded() -> None:
+    read = cast(["12345678901234567.89", "1.239"], pl.Decimal(20, 2))
+    assert read.values.to_list() == [Decimal("12345678901234567.89"), None]
+    assert read.failed.to_list() == [False, True]

@@ -115,3 +115,13 @@ def test_an_empty_column_stays_empty() -> None:
         None,
         None,
     ]
+
+
+@pytest.mark.parametrize("text", ["Mario 3 2006", "3-Decoy-2006", "Junk 5, 2006", "Ma 5 2006"])
+def test_a_word_that_begins_like_a_month_is_none(text: str) -> None:
+    assert one(text) is None
+
+
+@pytest.mark.parametrize("text", ["Sept 5 2006", "5-SEP-06", "September 5, 2006"])
+def test_a_month_may_be_shortened(text: str) -> None:
+    assert str(one(text)) == "2006-09-05 00:00:00"

@@ -1,8 +1,11 @@
 """New rows merge with those that are there."""
 
+from datetime import date, datetime
+
 import polars as pl
 import pytest
 
+from bucle.charter.settings import DatasetSettings
 from bucle.data.merging import align_rows, merge_by_key, unite_rows
 from bucle.errors import ContractError
 
@@ -46,8 +49,28 @@ def test_a_multiset_takes_the_larger_count() -> None:
 
 
 def test_old_rows_take_the_shape_of_a_new_contract() -> None:
-    aligned, notes = align_rows(OLD, schema=pl.Schema({"id": pl.Int32(), "shop": pl.String()}))
+    schema = pl.Schema({"id": pl.Int32(), "shop": pl.String()})
+    aligned, notes = align_rows(OLD, schema=schema, settings=DatasetSettings())
     assert aligned.rows() == [(1, None), (2, None), (3, None)]
     assert len(notes) == 2
-    with pytest.raises(ContractError, match="Cannot change column 'id'"):
-        align_rows(OLD.with_columns(id=pl.lit("x")), schema=pl.Schema({"id": pl.Int64()}))
+
+
+def test_an_old_value_that_its_new_type_cannot_hold_is_not_changed() -> None:
+    schema = pl.Schema({"id": pl.Int64()})
+    for value in ("x", 1.5, 2.0**70):
+        old = OLD.with_columns(id=pl.lit(value))
+        with pytest.raises(ContractError, match="3 values of the current version would be lost"):
+            align_rows(old, schema=schema, settings=DatasetSettings())
+    aligned, _ = align_rows(
+        OLD.with_columns(id=pl.lit("7")), schema=schema, settings=DatasetSettings()
+    )
+    assert aligned["id"].to_list() == [7, 7, 7]
+
+
+def test_old_moments_that_become_dates_are_told() -> None:
+    old = pl.DataFrame({"at": [datetime(2026, 1, 2, 3), datetime(2026, 1, 3)]})  # noqa: DTZ001
+    aligned, notes = align_rows(
+        old, schema=pl.Schema({"at": pl.Date()}), settings=DatasetSettings()
+    )
+    assert aligned["at"].to_list() == [date(2026, 1, 2), date(2026, 1, 3)]
+    assert notes == ("column 'at': 1 old values became a date without its time",)

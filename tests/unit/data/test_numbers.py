@@ -1,9 +1,17 @@
 """Numbers and truth values written as text."""
 
+from decimal import Decimal
+
 import polars as pl
 import pytest
 
-from bucle.data.numbers import has_leading_zeros, read_booleans, read_floats, read_integers
+from bucle.data.numbers import (
+    has_leading_zeros,
+    read_booleans,
+    read_decimals,
+    read_floats,
+    read_integers,
+)
 
 
 @pytest.mark.parametrize(
@@ -88,3 +96,23 @@ def test_reads_truth_values() -> None:
 def test_leading_zeros_are_seen() -> None:
     assert has_leading_zeros(pl.Series(["12", "012"]))
     assert not has_leading_zeros(pl.Series(["0", "0.5", "10"]))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("12345678901234567.89", "12345678901234567.89"),
+        ("1,234.5", "1234.50"),
+        ("2e1", "20.00"),
+        ("0.290", "0.29"),
+        ("1.005", None),
+        ("1e30", None),
+        ("1e-999999999", None),
+        ("nan", None),
+    ],
+)
+def test_decimals_are_exact_or_are_none(text: str, value: str | None) -> None:
+    read = read_decimals(pl.Series([text, None]), pl.Decimal(20, 2))
+    assert read.values.to_list() == [value and Decimal(value), None]
+    assert read.values.dtype == pl.Decimal(20, 2)
+    assert read.rewritten.to_list() == ["," in text, False]
