@@ -17,11 +17,13 @@ from bucle.charter.policies import parse_policy
 from bucle.charter.settings import Charter, DatasetSettings, GateSettings, PipelineSettings
 from bucle.errors import CharterError, nearest
 
-__all__ = ["MONEY_ERRORS", "Problem", "find_problems", "listed"]
+__all__ = ["MONEY_ERRORS", "Problem", "find_problems", "is_encoding", "listed"]
 
 MONEY_ERRORS = ("absolute", "squared", "asymmetric", "zero-one")
 _BASELINES = ("median", "last")
 _LONGEST_NAME = 64
+# Python reads these; no table is written in one, and some give halves of characters.
+_NOT_OF_FILES = {"idna", "punycode", "raw-unicode-escape", "unicode-escape", "utf-7"}
 _LARGEST_SEED = 2**32 - 1
 _MOST_WORKERS = 256
 
@@ -209,18 +211,24 @@ def _dataset_reading(prefix: str, dataset: DatasetSettings) -> Iterator[Problem]
         if dataset.separator == dataset.decimal:
             cause = "the decimal mark is the same character"
             yield Problem(key=f"{prefix}.separator", value=dataset.separator, cause=cause)
-    if dataset.encoding is not None and not _is_encoding(dataset.encoding):
+    if dataset.encoding is not None and not is_encoding(dataset.encoding):
         near = nearest(dataset.encoding, ("utf-8", "utf-16", "latin-1", "cp1252"))
         cause = "no text encoding has this name"
         key = f"{prefix}.encoding"
         yield Problem(key=key, value=dataset.encoding, cause=cause, did_you_mean=near)
 
 
-def _is_encoding(name: str) -> bool:
+def is_encoding(name: str) -> bool:
+    """Tell whether text files can be in an encoding of this name.
+
+    Example:
+        >>> is_encoding("latin-1"), is_encoding("latin-111"), is_encoding("rot13")
+        (True, False, False)
+    """
     try:
         # Codecs such as rot13 or zlib exist too, and turn no bytes into text.
-        return isinstance("".encode(name), bytes) and codecs.lookup(name).name != "idna"
-    except (LookupError, ValueError, UnicodeError):
+        return isinstance("".encode(name), bytes) and codecs.lookup(name).name not in _NOT_OF_FILES
+    except (LookupError, ValueError):
         return False
 
 

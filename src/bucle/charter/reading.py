@@ -4,7 +4,6 @@ Precedence: command line over environment over file over default. Must not impor
 """
 
 import os
-import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
+from bucle.charter.addresses import hide_passwords, sqlite_path
 from bucle.charter.checks import Problem, find_problems, listed
 from bucle.charter.keys import FREE, Branch, Key, charter_tree, describe_type
 from bucle.charter.layers import Given, environment_layer, file_layer, override_layer
@@ -26,8 +26,7 @@ CHARTER_FILE = "bucle.toml"
 
 _LARGEST = 1_000_000
 _LONGEST_SHOWN = 60
-_PASSWORD = re.compile(r"(://[^/:@\s]*):[^/\s]*@")
-_DATABASES = ("sqlite", "postgresql", "postgres")
+_SERVERS = ("postgresql://", "postgres://")
 
 
 class Setting(Struct, frozen=True, kw_only=True):
@@ -264,11 +263,10 @@ def _named_files(charter: Charter) -> Iterator[tuple[tuple[str, ...], str, str]]
         yield ("charter", "money", "error"), charter.charter.money.error, "reference"
     for name, dataset in charter.data.items():
         for source in listed(dataset.source):
-            scheme, mark, rest = source.partition("://")
-            if mark and scheme in _DATABASES[1:]:
+            if source.startswith(_SERVERS):
                 continue
-            database = bool(mark) and scheme == _DATABASES[0]
-            yield ("data", name, "source"), rest.removeprefix("/") if database else source, "path"
+            path = sqlite_path(source) if source.startswith("sqlite://") else source
+            yield ("data", name, "source"), path, "path"
         for field, reference in (("contract", dataset.contract), ("prepare", dataset.prepare)):
             if reference is not None:
                 yield ("data", name, field), reference, "reference"
@@ -286,6 +284,4 @@ def _shown(value: Any) -> str:
 def _without_password(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_without_password(one) for one in value]
-    if not isinstance(value, str) or "://" not in value:
-        return value
-    return _PASSWORD.sub(r"\1:***@", value)
+    return hide_passwords(value) if isinstance(value, str) else value

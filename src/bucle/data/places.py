@@ -7,10 +7,11 @@ loading a reader. Must not import anything heavy.
 import re
 from pathlib import Path
 
+from bucle.charter.addresses import sqlite_path
 from bucle.charter.settings import DatasetSettings
 from bucle.errors import SourceError, nearest
 
-__all__ = ["find_sources", "is_query_url"]
+__all__ = ["expand_glob", "find_sources", "is_query_url"]
 
 _SCHEMES = ("sqlite", "postgresql", "postgres")
 _GLOB = re.compile(r"[*?\[]")
@@ -62,11 +63,32 @@ def find_sources(settings: DatasetSettings, *, root: Path) -> tuple[Path | str, 
     return tuple(dict.fromkeys(found))
 
 
+def expand_glob(text: str, *, base: Path) -> list[Path]:
+    """Return the files, sorted, that a glob stands for; a path that is none stands for itself.
+
+    A file whose own name looks like a glob is that file.
+
+    Raises:
+        SourceError: Nothing fits the glob, or it is none that can be used.
+    """
+    path = base / text
+    if not _GLOB.search(text) or _is_there(path):
+        return [path]
+    anchor = Path(text).anchor
+    try:
+        matches = sorted((base / anchor).glob(str(Path(text).relative_to(anchor))))
+    except (ValueError, NotImplementedError) as error:
+        raise SourceError(f"Cannot use '{text}': {error}", code="bucle-121") from error
+    if not matches:
+        raise _nothing_fits(text)
+    return matches
+
+
 def _inside(text: str, root: Path) -> list[Path]:
     """Return the files a path or glob of the settings names; all must lie in the project."""
     outside = Path(text).is_absolute() or ".." in Path(text).parts or text.startswith("~")
     base = root.resolve()
-    matches = [] if outside else sorted(root.glob(text)) if _GLOB.search(text) else [root / text]
+    matches = [] if outside else expand_glob(text, base=root)
     if outside or any(not match.resolve().is_relative_to(base) for match in matches):
         raise SourceError(
             f"Cannot read '{text}': it lies outside the project",
@@ -74,12 +96,24 @@ def _inside(text: str, root: Path) -> list[Path]:
             attempt=f"bucle data add NAME {text}",
             code="bucle-121",
         )
-    if not matches or (len(matches) == 1 and not matches[0].exists()):
-        raise SourceError(f"Cannot find a file that fits '{text}'", code="bucle-121")
+    if len(matches) == 1 and not _is_there(matches[0]):
+        raise _nothing_fits(text)
     return matches
 
 
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        # No disk can hold a file of that name.
+        return False
+
+
+def _nothing_fits(text: str) -> SourceError:
+    return SourceError(f"Cannot find a file that fits '{text}'", code="bucle-121")
+
+
 def _inside_url(url: str, root: Path) -> str:
-    if url.startswith("sqlite:///"):
-        _inside(url.removeprefix("sqlite:///"), root)
+    if url.startswith("sqlite:"):
+        _inside(sqlite_path(url), root)
     return url

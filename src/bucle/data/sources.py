@@ -4,7 +4,6 @@ Chooses the reader for each file and unites what several give. Must not import c
 or anything above `data`.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,15 +14,14 @@ from bucle.charter.settings import DatasetSettings
 from bucle.data.columnar import read_arrow, read_parquet
 from bucle.data.delimited import read_delimited
 from bucle.data.files import MAX_BYTES, Snapshot, read_snapshot, unpack_gzip
-from bucle.data.places import find_sources as find_sources
-from bucle.data.places import is_query_url
+from bucle.data.places import expand_glob, is_query_url
 from bucle.data.records import read_json_lines
 from bucle.data.rows import BROKEN_SCHEMA, ORIGIN_SCHEMA, SourceFile, SourceRows
 from bucle.data.sql import read_query
 from bucle.data.text import decode_text
 from bucle.errors import SourceError, nearest
 
-__all__ = ["find_sources", "read_source"]
+__all__ = ["read_source"]
 
 _FORMATS = {
     ".csv": "csv",
@@ -37,7 +35,6 @@ _FORMATS = {
     ".feather": "arrow",
     ".ipc": "arrow",
 }
-_GLOB = re.compile(r"[*?\[]")
 
 
 def read_source(
@@ -84,14 +81,7 @@ def _expand(given: Sequence[Path | str]) -> list[Path | str]:
         if isinstance(item, str) and is_query_url(item):
             expanded.append(item)
             continue
-        path = Path(item)
-        if not _GLOB.search(str(item)) or path.exists():
-            expanded.append(path)
-            continue
-        matches = sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor))))
-        if not matches:
-            raise SourceError(f"Cannot find a file that fits '{item}'", code="bucle-121")
-        expanded.extend(matches)
+        expanded.extend(expand_glob(str(item), base=Path()))
     if not expanded:
         raise SourceError(
             "Cannot read data: no file is named",

@@ -8,10 +8,10 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import polars as pl
 
+from bucle.charter.addresses import hide_passwords, sqlite_path
 from bucle.charter.settings import DatasetSettings
 from bucle.data.headers import clean_names
 from bucle.data.records import build_columns
@@ -19,7 +19,7 @@ from bucle.data.rows import BROKEN_SCHEMA, ORIGIN_SCHEMA, SourceFile, SourceRows
 from bucle.errors import OutsideError, SourceError
 from bucle.ids import digest_bytes
 
-__all__ = ["hide_password", "read_query"]
+__all__ = ["read_query"]
 
 _MAX_ROWS = 50_000_000
 _BLOCK_ROWS = 10_000
@@ -43,14 +43,14 @@ def read_query(url: str, *, settings: DatasetSettings, root: Path | None = None)
         OutsideError: The database cannot be reached.
     """
     query = (settings.query or "").strip()
-    shown = hide_password(url)
+    shown = hide_passwords(url)
     if not query:
         raise SourceError(
             f"Cannot read from {shown}: there is no query",
             attempt='query = "SELECT * FROM sales" beside the source in bucle.toml',
             code="bucle-128",
         )
-    if urlsplit(url).scheme == "sqlite":
+    if url.startswith("sqlite:"):
         names, rows = _from_sqlite(url, query, shown, root or Path())
     else:
         names, rows = _from_postgres(url, query, shown)
@@ -76,23 +76,11 @@ def read_query(url: str, *, settings: DatasetSettings, root: Path | None = None)
     )
 
 
-def hide_password(url: str) -> str:
-    """Return a URL fit for messages and records: without its password and its options.
-
-    Example:
-        >>> hide_password("postgresql://ana:secret@db/shop?sslmode=require")
-        'postgresql://ana@db/shop'
-    """
-    parts = urlsplit(url)
-    user, at, host = parts.netloc.rpartition("@")
-    return f"{parts.scheme}://{user.split(':', 1)[0]}{at}{host}{parts.path}"
-
-
 def _from_sqlite(
     url: str, query: str, shown: str, root: Path
 ) -> tuple[list[str], list[tuple[Any, ...]]]:
     # Three slashes lead to a relative path and four to an absolute one, as SQLAlchemy has it.
-    path = root / unquote(url.removeprefix("sqlite:///"))
+    path = root / sqlite_path(url)
     if not path.is_file():
         raise SourceError(f"Cannot read {shown}: there is no such file", code="bucle-121")
     try:
@@ -134,10 +122,10 @@ def _from_postgres(url: str, query: str, shown: str) -> tuple[list[str], list[tu
                 blocks = iter(lambda: cursor.fetchmany(_BLOCK_ROWS), [])
                 return names, _fetch(blocks, shown)
     except psycopg.OperationalError as error:
-        cause = str(error).split("\n", 1)[0]
+        cause = hide_passwords(str(error).split("\n", 1)[0])
         raise OutsideError(f"Cannot reach {shown}", cause=cause, code="bucle-129") from error
     except psycopg.Error as error:
-        raise _refused(shown, str(error).split("\n", 1)[0]) from error
+        raise _refused(shown, hide_passwords(str(error).split("\n", 1)[0])) from error
 
 
 def _fetch(blocks: Iterable[Sequence[tuple[Any, ...]]], shown: str) -> list[tuple[Any, ...]]:

@@ -9,6 +9,7 @@ import codecs
 
 from msgspec import Struct
 
+from bucle.charter.checks import is_encoding
 from bucle.errors import SourceError, nearest
 
 __all__ = ["PlainText", "decode_text"]
@@ -96,16 +97,14 @@ def _choose(content: bytes, name: str, encoding: str | None) -> tuple[str, int, 
 
 
 def _known_codec(encoding: str, name: str) -> str:
-    try:
-        "a".encode(encoding)
+    if is_encoding(encoding):
         return codecs.lookup(encoding).name
-    except (LookupError, ValueError) as error:
-        raise SourceError(
-            f"Cannot read {name}: '{encoding}' is not an encoding",
-            did_you_mean=nearest(encoding, _COMMON),
-            attempt='encoding = "latin-1"',
-            code="bucle-126",
-        ) from error
+    raise SourceError(
+        f"Cannot read {name}: '{encoding}' is not an encoding",
+        did_you_mean=nearest(encoding, _COMMON),
+        attempt='encoding = "latin-1"',
+        code="bucle-126",
+    )
 
 
 def _check(text: bytes, codec: str, *, name: str, start: int, named: bool) -> str:

@@ -122,9 +122,17 @@ def test_a_bomb_is_refused_before_it_fills_memory(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("a.csv.gz", gzip.compress(b"a,b\n1,2\n" * 100)[:-20], "it ends before its content does"),
+        (
+            "a.csv.gz",
+            gzip.compress(b"a,b\n1,2\n" * 100, mtime=0)[:-20],
+            "it ends before its content does",
+        ),
         ("a.csv.gz", b"a,b\n1,2\n", "its name says gzip, its content is no gzip"),
-        ("a.csv", gzip.compress(b"a,b\n1,2\n"), "its name says plain text, its content is gzip"),
+        (
+            "a.csv",
+            gzip.compress(b"a,b\n1,2\n", mtime=0),
+            "its name says plain text, its content is gzip",
+        ),
         ("a.csv.gz", b"\x1f\x8b\x08" + b"\xff" * 50, "it is damaged"),
         ("a.csv", b"PK\x03\x04rest", "its content is ZIP"),
         ("a.parquet", b"a,b\n1,2\n", "as Parquet: its content is something else"),
@@ -226,6 +234,14 @@ def test_files_with_other_columns_are_named(tmp_path: Path) -> None:
         read_source([one, two], PLAIN, root=tmp_path)
     assert "b.csv has no 'price'; a.csv has no 'prise'" in str(caught.value)
     assert caught.value.did_you_mean == ("prise",)
+
+
+def test_odd_names_of_a_typed_file_become_usable(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"*": [1], "^a$": [2], "": [3], "0": [4]})
+    frame.write_parquet(tmp_path / "a.parquet")
+    rows = read_source(tmp_path / "a.parquet", DatasetSettings())
+    assert rows.frame.columns == ["column_1", "column_2", "column_3", "0"]
+    assert len(rows.notes) == 3
 
 
 def test_parquet_and_arrow_keep_their_types(tmp_path: Path) -> None:
@@ -371,7 +387,13 @@ def test_a_database_that_is_not_there_hides_the_password() -> None:
     with pytest.raises(OutsideError) as caught:
         read_source("postgresql://ana:secret@127.0.0.1:1/shop", settings)
     assert "secret" not in str(caught.value)
-    assert "postgresql://ana@127.0.0.1:1/shop" in str(caught.value)
+    assert "postgresql://ana:***@127.0.0.1:1/shop" in str(caught.value)
+
+
+def test_an_address_that_cannot_be_read_hides_the_password() -> None:
+    with pytest.raises(SourceError) as caught:
+        read_source("postgresql://ana:secret@[bad/shop", DatasetSettings(query="SELECT 1"))
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.postgres

@@ -9,7 +9,8 @@ import pytest
 from bucle.charter.project_code import load_name
 from bucle.charter.reading import load_charter
 from bucle.data.ingest import ingest
-from bucle.data.sources import find_sources, read_source
+from bucle.data.places import find_sources
+from bucle.data.sources import read_source
 from bucle.data.views import view_pair
 from bucle.store.memory_tables import MemoryTables
 from bucle.templates.creation import TemplateOptions, create_project

@@ -38,3 +38,29 @@ def test_knows_databases_and_refuses_other_urls():
     assert is_query_url("postgresql://host/shop")
     with pytest.raises(SourceError, match="Cannot read from https"):
         is_query_url("https://example.org/sales.csv")
+
+
+def test_a_file_named_like_a_glob_is_that_file(tmp_path):
+    (tmp_path / "sales [2024].csv").touch()
+    found = find_sources(DatasetSettings(source="sales [2024].csv"), root=tmp_path)
+    assert found == (tmp_path / "sales [2024].csv",)
+
+
+def test_refuses_a_glob_that_cannot_be_used(tmp_path):
+    with pytest.raises(SourceError, match="data/"):
+        find_sources(DatasetSettings(source="data/**x.csv"), root=tmp_path)
+
+
+def test_a_name_no_disk_can_hold_is_not_there(tmp_path):
+    with pytest.raises(SourceError, match="Cannot find a file"):
+        find_sources(DatasetSettings(source="a" * 400 + ".csv"), root=tmp_path)
+
+
+def test_the_address_of_a_database_is_decoded_once_and_then_checked(tmp_path):
+    (tmp_path / "my shop.db").touch()
+    (tmp_path / "%2e%2e").mkdir()
+    (tmp_path / "%2e%2e" / "x.db").touch()
+    address = "sqlite:///my%20shop.db"
+    assert find_sources(DatasetSettings(source=address), root=tmp_path) == (address,)
+    with pytest.raises(SourceError, match="outside the project"):
+        find_sources(DatasetSettings(source="sqlite:///%2e%2e/x.db"), root=tmp_path)
