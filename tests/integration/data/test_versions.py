@@ -186,6 +186,7 @@ for _ in range(1000):
         part = record.with_suffix(".part")
         part.write_bytes(msgspec.json.encode(current))
         part.replace(record)
+        print("recorded", flush=True)
 """
 
 
@@ -200,12 +201,15 @@ def test_a_killed_ingest_leaves_the_recorded_version_and_the_next_one_goes_on(
     (project / "child.py").write_text(textwrap.dedent(CHILD))
     record = project / "record.json"
     dice = random.Random(7)
-    for _ in range(6):
+    for turn in range(6):
         child = subprocess.Popen(
             [sys.executable, project / "child.py", project, record], stdout=subprocess.PIPE
         )
         assert child.stdout is not None
         assert child.stdout.readline() == b"ready\n"
+        if turn % 2:
+            # However slow the machine, these turns are cut off after a version was recorded.
+            assert child.stdout.readline() == b"recorded\n"
         time.sleep(dice.uniform(0.0, 0.3))
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
