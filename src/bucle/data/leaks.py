@@ -27,7 +27,8 @@ class Suspect(Struct, frozen=True, kw_only=True):
     """Columns that look like a leak, of which kind, and what shows it, in words and figures.
 
     `product`: two columns multiply to the target. `ratio`: two columns divide to it, or one has a
-    fixed ratio to it or the same values under other names. `late`: not known at the event time.
+    fixed ratio to it, the same values under other names, or tells its two values apart. `late`:
+    not known at the event time.
     """
 
     columns: tuple[str, ...]
@@ -49,9 +50,10 @@ def find_leaks(
 
     Sought are: two columns whose product or quotient is the target within rounding; one column
     whose ratio to the target is near-constant, over all rows or within a year or a group; one
-    column that renames the target's values; declared late columns that are features; columns that
-    are filled only where the target is; dates after the event time. Physical likeness, such as
-    weight and freight, scatters far more than the limits and is not reported.
+    column that renames the target's values or splits its two without an error; declared late
+    columns that are features; columns that are filled only where the target is; dates after the
+    event time. Physical likeness, such as weight and freight, scatters far more than the limits
+    and is not reported.
 
     Args:
         frame: Rows as they are today, with the target.
@@ -91,7 +93,10 @@ def find_leaks(
 def _arithmetic(
     frame: pl.DataFrame, *, target: str, times: Sequence[str], groups: Sequence[str]
 ) -> Iterator[Suspect]:
-    yield from _renamed(frame, target=target, without=times)
+    renamed = [*_renamed(frame, target=target, without=times)]
+    yield from renamed
+    told = {name for suspect in renamed for name in suspect.columns}
+    yield from _separating(frame, target=target, without=(*times, *told))
     columns = numeric_columns(frame, without=(target, *times))
     if target not in numeric_columns(frame):
         return
@@ -120,6 +125,43 @@ def _renamed(frame: pl.DataFrame, *, target: str, without: Sequence[str]) -> Ite
         if known.select(name, target).n_unique() == levels:
             words = f"each of its {levels} values goes with one value of {target}, and back"
             yield Suspect(columns=(name,), kind="ratio", evidence=f"{name}: {words}")
+
+
+def _separating(frame: pl.DataFrame, *, target: str, without: Sequence[str]) -> Iterator[Suspect]:
+    """Yield columns that tell the two values of a target apart without a single error."""
+    known = frame.filter(pl.col(target).is_not_null())
+    counts = known[target].value_counts().sort(target)
+    if counts.height != 2 or min(counts["count"].to_list()) < _MIN_SIDE:  # noqa: PLR2004
+        return
+    no, yes = counts[target].to_list()
+    for name in known.columns:
+        if name == target or name in without:
+            continue
+        words = _say_split(known[name], known[target] == yes)
+        if words:
+            evidence = f"{name} {words}, so it tells {target} {yes} from {no} in every row"
+            yield Suspect(columns=(name,), kind="ratio", evidence=evidence)
+
+
+def _say_split(values: pl.Series, yes: pl.Series) -> str:
+    """Say how a column splits rows into yes and no without error; empty when it does not."""
+    if values.dtype.is_numeric():
+        numbers = values.cast(pl.Float64)
+        inside = numbers.filter(yes).drop_nans().drop_nulls().to_numpy()
+        outside = numbers.filter(~yes).drop_nans().drop_nulls().to_numpy()
+        if min(inside.size, outside.size) < _MIN_SIDE:
+            return ""
+        high, low = (inside, outside) if inside.min() > outside.min() else (outside, inside)
+        if high.min() > low.max():
+            return f"is at least {high.min():g} in one part and at most {low.max():g} in the other"
+        return ""
+    if values.dtype not in {pl.String, pl.Boolean, pl.Categorical} and values.dtype != pl.Enum:
+        return ""
+    levels = values.n_unique()
+    pairs = pl.DataFrame({"value": values, "yes": yes}).n_unique()
+    # With few rows a value, words go with one answer by chance.
+    few = len(values) < _MIN_SIDE * levels
+    return "" if few or levels < 2 or pairs != levels else "has no value that stands in both parts"  # noqa: PLR2004
 
 
 def _declared(

@@ -118,7 +118,7 @@ def test_finds_other_names_for_the_target_of_a_yes_no_question() -> None:
         status=pl.when("late").then(pl.lit("delayed")).otherwise(pl.lit("ok"))
     )
     suspects = find_leaks(frame, target="late")
-    assert _named(suspects) == [(("status",), "ratio")]
+    assert _named(suspects) == [(("status",), "ratio"), (("weight",), "ratio")]
 
 
 def test_reports_a_declared_late_column_only_where_a_prediction_uses_it() -> None:
@@ -177,3 +177,30 @@ def test_names_the_nearest_column_for_a_missing_target() -> None:
     with pytest.raises(UnknownNameError) as raised:
         find_leaks(_sales(), target="valeu")
     assert raised.value.did_you_mean == ("value",)
+
+
+def test_finds_a_count_that_splits_yes_from_no_without_an_error():
+    rng = np.random.default_rng(5)
+    default = rng.random(600) < 0.3
+    calls = np.where(default, rng.integers(1, 6, 600), 0)
+    frame = pl.DataFrame({"calls": calls, "age": rng.integers(18, 90, 600), "default": default})
+    (suspect,) = find_leaks(frame, target="default")
+    assert suspect.columns == ("calls",)
+    assert "at least 1" in suspect.evidence
+
+
+def test_finds_words_of_which_each_goes_with_one_answer():
+    rng = np.random.default_rng(6)
+    left = rng.random(600) < 0.4
+    status = np.where(left, rng.choice(["closed", "gone"], 600), rng.choice(["new", "old"], 600))
+    frame = pl.DataFrame({"status": status, "left": left})
+    assert [found.columns for found in find_leaks(frame, target="left")] == [("status",)]
+
+
+def test_is_quiet_on_names_and_on_a_column_that_errs_once():
+    rng = np.random.default_rng(7)
+    left = rng.random(600) < 0.4
+    score = np.where(left, 2.0, 1.0) + rng.random(600)
+    score[np.flatnonzero(left)[0]] = 0.5
+    frame = pl.DataFrame({"who": [f"c{i}" for i in range(600)], "score": score, "left": left})
+    assert find_leaks(frame, target="left") == ()
