@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from calls import bucle
-from shop import write_shop, write_steps
+from shop import rows, write_rows, write_shop, write_steps
 
 from bucle.store.locks import exclusive
 
@@ -43,6 +43,34 @@ def champions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shop(champions: Path, tmp_path: Path) -> Path:
     """Return a shop of this test's own, with two champions behind it."""
     return Path(shutil.copytree(champions, tmp_path / "shop", symlinks=True))
+
+
+@pytest.fixture
+def ran(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
+    """Return a project of steps without a model after its first run, of this test's own."""
+
+    def make(folder: Path) -> None:
+        write_steps(folder)
+        bucle("run", at=folder)
+
+    made = _made_once(tmp_path_factory, "ran", make)
+    return Path(shutil.copytree(made, tmp_path / "steps"))
+
+
+@pytest.fixture
+def lived(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
+    """Return a project of steps with seven events behind it, of this test's own."""
+
+    def make(folder: Path) -> None:
+        write_steps(folder)
+        bucle("run", at=folder)
+        bucle("run", at=folder)
+        write_rows(folder / "more.csv", rows(9, first=60))
+        bucle("data", "add", "sales", "more.csv", at=folder)
+        bucle("data", "add", "sales", "more.csv", at=folder)
+
+    made = _made_once(tmp_path_factory, "lived", make)
+    return Path(shutil.copytree(made, tmp_path / "steps"))
 
 
 @pytest.fixture

@@ -5,24 +5,11 @@ import shutil
 import sqlite3
 from pathlib import Path
 
-import pytest
 from calls import bucle
-from shop import rows, write_rows
 
 from bucle.clock import to_iso
 from bucle.store.sqlite_log import SqliteLog
 from bucle.types import Draft
-
-
-@pytest.fixture
-def ready(steps: Path) -> Path:
-    """Return a project with seven events behind it."""
-    bucle("run", at=steps)
-    bucle("run", at=steps)
-    write_rows(steps / "more.csv", rows(9, first=60))
-    bucle("data", "add", "sales", "more.csv", at=steps)
-    bucle("data", "add", "sales", "more.csv", at=steps)
-    return steps
 
 
 def _sql(folder: Path, *statements: str) -> None:
@@ -44,107 +31,107 @@ def _refuses_to_write(folder: Path, *, event: int) -> None:
     assert (folder / ".bucle/log.head").read_bytes() == before
 
 
-def test_a_change_in_the_middle_stops_writes_and_names_the_event(ready: Path) -> None:
-    _sql(ready, "UPDATE events SET content = replace(content, '60', '61') WHERE position = 1")
-    _refuses_to_write(ready, event=1)
+def test_a_change_in_the_middle_stops_writes_and_names_the_event(lived: Path) -> None:
+    _sql(lived, "UPDATE events SET content = replace(content, '60', '61') WHERE position = 1")
+    _refuses_to_write(lived, event=1)
 
 
-def test_an_event_taken_out_of_the_middle_is_noticed(ready: Path) -> None:
-    _sql(ready, "DELETE FROM events WHERE position = 3")
-    _refuses_to_write(ready, event=3)
+def test_an_event_taken_out_of_the_middle_is_noticed(lived: Path) -> None:
+    _sql(lived, "DELETE FROM events WHERE position = 3")
+    _refuses_to_write(lived, event=3)
 
 
-def test_two_events_in_each_others_place_are_noticed(ready: Path) -> None:
+def test_two_events_in_each_others_place_are_noticed(lived: Path) -> None:
     _sql(
-        ready,
+        lived,
         "UPDATE events SET position = 99 WHERE position = 2",
         "UPDATE events SET position = 2 WHERE position = 4",
         "UPDATE events SET position = 4 WHERE position = 99",
     )
-    _refuses_to_write(ready, event=2)
+    _refuses_to_write(lived, event=2)
 
 
-def test_a_tail_that_was_cut_is_noticed_and_repaired_on_record(ready: Path) -> None:
-    _sql(ready, "DELETE FROM events WHERE position = 7")
-    verified = bucle("log", "verify", "--json", at=ready, code=1).json
+def test_a_tail_that_was_cut_is_noticed_and_repaired_on_record(lived: Path) -> None:
+    _sql(lived, "DELETE FROM events WHERE position = 7")
+    verified = bucle("log", "verify", "--json", at=lived, code=1).json
     assert verified["damaged"] == 7
-    bucle("data", "add", "sales", "more.csv", at=ready)
-    events = bucle("log", "--json", at=ready).json
+    bucle("data", "add", "sales", "more.csv", at=lived)
+    events = bucle("log", "--json", at=lived).json
     assert events[6]["kind"] == "log_repaired"
     assert events[6]["body"]["lost_until"] == 7
-    assert bucle("log", "verify", "--json", at=ready).json["intact"]
-    assert "repair" in bucle("log", at=ready).out
+    assert bucle("log", "verify", "--json", at=lived).json["intact"]
+    assert "repair" in bucle("log", at=lived).out
 
 
-def test_a_torn_last_event_is_repaired_on_record(ready: Path) -> None:
-    _sql(ready, "UPDATE events SET content = substr(content, 1, 40) WHERE position = 7")
-    assert bucle("log", "verify", "--json", at=ready, code=1).json["damaged"] == 7
-    done = bucle("run", "--json", at=ready).json
+def test_a_torn_last_event_is_repaired_on_record(lived: Path) -> None:
+    _sql(lived, "UPDATE events SET content = substr(content, 1, 40) WHERE position = 7")
+    assert bucle("log", "verify", "--json", at=lived, code=1).json["damaged"] == 7
+    done = bucle("run", "--json", at=lived).json
     assert done["data"][0]["rows"] == 69
-    events = bucle("log", "--json", at=ready).json
+    events = bucle("log", "--json", at=lived).json
     assert [event["kind"] for event in events[6:]] == [
         "log_repaired",
         "run_started",
         "run_finished",
     ]
-    assert bucle("log", "verify", "--json", at=ready).json["intact"]
+    assert bucle("log", "verify", "--json", at=lived).json["intact"]
 
 
-def test_bytes_flipped_in_the_file_are_never_read_as_truth(ready: Path) -> None:
-    path = ready / ".bucle/log.db"
-    _sql(ready, "PRAGMA wal_checkpoint(TRUNCATE)")
+def test_bytes_flipped_in_the_file_are_never_read_as_truth(lived: Path) -> None:
+    path = lived / ".bucle/log.db"
+    _sql(lived, "PRAGMA wal_checkpoint(TRUNCATE)")
     whole = path.read_bytes()
-    truth = bucle("log", "--json", at=ready).json
+    truth = bucle("log", "--json", at=lived).json
     for at in range(16, len(whole), max(1, len(whole) // 9)):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1 :])
-        read = bucle("log", "--json", at=ready, code=None)
+        read = bucle("log", "--json", at=lived, code=None)
         assert "Traceback" not in read.all
         seen = json.loads(read.out) if read.code == 0 else []
         assert seen == truth[: len(seen)]
-        verified = bucle("log", "verify", "--json", at=ready, code=None)
+        verified = bucle("log", "verify", "--json", at=lived, code=None)
         assert "Traceback" not in verified.all
         assert verified.code in {0, 1, 3}
         if len(seen) != len(truth):
             assert verified.code
     path.write_bytes(whole)
-    assert bucle("log", "verify", "--json", at=ready).json["intact"]
+    assert bucle("log", "verify", "--json", at=lived).json["intact"]
 
 
-def test_two_logs_merged_are_refused(ready: Path, tmp_path: Path) -> None:
-    other = Path(shutil.copytree(ready, tmp_path / "other"))
-    for folder in (ready, other):
+def test_two_logs_merged_are_refused(lived: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(lived, tmp_path / "other"))
+    for folder in (lived, other):
         bucle("run", at=folder)
     _sql(other, "PRAGMA wal_checkpoint(TRUNCATE)")
     _sql(
-        ready,
+        lived,
         f"ATTACH '{other}/.bucle/log.db' AS other",
         "INSERT INTO events SELECT position + 2, content, hash FROM other.events "
         "WHERE position > 7",
     )
-    verified = bucle("log", "verify", "--json", at=ready, code=1).json
+    verified = bucle("log", "verify", "--json", at=lived, code=1).json
     assert verified["damaged"] == 10
     _sql(
-        ready,
+        lived,
         f"ATTACH '{other}/.bucle/log.db' AS other",
         "DELETE FROM events WHERE position > 8",
         "UPDATE events SET content = (SELECT content FROM other.events AS o WHERE o.position = 8), "
         "hash = (SELECT hash FROM other.events AS o WHERE o.position = 8) WHERE position = 8",
     )
-    assert not bucle("log", "verify", "--json", at=ready, code=1).json["intact"]
+    assert not bucle("log", "verify", "--json", at=lived, code=1).json["intact"]
 
 
-def test_a_log_of_a_newer_bucle_is_left_alone(ready: Path) -> None:
-    _sql(ready, "PRAGMA user_version = 99", "PRAGMA wal_checkpoint(TRUNCATE)")
-    before = (ready / ".bucle/log.db").read_bytes()
+def test_a_log_of_a_newer_bucle_is_left_alone(lived: Path) -> None:
+    _sql(lived, "PRAGMA user_version = 99", "PRAGMA wal_checkpoint(TRUNCATE)")
+    before = (lived / ".bucle/log.db").read_bytes()
     for words in (["run"], ["log"], ["models"]):
-        answer = bucle(*words, at=ready, code=3)
+        answer = bucle(*words, at=lived, code=3)
         assert "a newer Bucle wrote it" in answer.err
         assert "bucle-204" in answer.err
-    assert (ready / ".bucle/log.db").read_bytes() == before
+    assert (lived / ".bucle/log.db").read_bytes() == before
 
 
-def test_events_of_kinds_to_come_are_kept_and_told(ready: Path) -> None:
-    log = SqliteLog(ready / ".bucle/log.db")
+def test_events_of_kinds_to_come_are_kept_and_told(lived: Path) -> None:
+    log = SqliteLog(lived / ".bucle/log.db")
     now = to_iso(log._clock.now())
     log.append(
         [
@@ -160,17 +147,17 @@ def test_events_of_kinds_to_come_are_kept_and_told(ready: Path) -> None:
         ]
     )
     log.close()
-    assert bucle("run", "--json", at=ready).json["state"] == "done"
-    events = bucle("log", "--json", at=ready).json
+    assert bucle("run", "--json", at=lived).json["state"] == "done"
+    events = bucle("log", "--json", at=lived).json
     assert events[7]["body"] == {"share": 5}
     assert events[8]["version"] == 99
-    assert "shadow_started" in bucle("log", at=ready).out
-    assert bucle("history", "--json", at=ready).json == []
-    assert bucle("log", "verify", "--json", at=ready).json["intact"]
+    assert "shadow_started" in bucle("log", at=lived).out
+    assert bucle("history", "--json", at=lived).json == []
+    assert bucle("log", "verify", "--json", at=lived).json["intact"]
 
 
-def test_leftovers_of_the_dead_do_no_harm(ready: Path) -> None:
-    home = ready / ".bucle"
+def test_leftovers_of_the_dead_do_no_harm(lived: Path) -> None:
+    home = lived / ".bucle"
     for name in ("log.lock", "locks/sales.lock", "tables/.sales.lock"):
         (home / name).parent.mkdir(exist_ok=True)
         (home / name).write_text("4194304")
@@ -178,53 +165,53 @@ def test_leftovers_of_the_dead_do_no_harm(ready: Path) -> None:
     (home / "blobs").joinpath("0" * 64 + ".tmp").write_bytes(b"half")
     torn = home / "tables/sales/_delta_log/_last_checkpoint"
     torn.write_text('{"version":9')
-    assert bucle("run", "--json", at=ready).json["data"][0]["rows"] == 69
-    assert bucle("log", "verify", "--json", at=ready).json["intact"]
+    assert bucle("run", "--json", at=lived).json["data"][0]["rows"] == 69
+    assert bucle("log", "verify", "--json", at=lived).json["intact"]
 
 
-def test_a_lost_write_ahead_file_is_noticed(ready: Path) -> None:
+def test_a_lost_write_ahead_file_is_noticed(lived: Path) -> None:
     # Kept open so that closing the last connection does not fold the file into the database.
-    with sqlite3.connect(ready / ".bucle/log.db") as connection:
+    with sqlite3.connect(lived / ".bucle/log.db") as connection:
         connection.execute("SELECT count(*) FROM events").fetchone()
-        bucle("run", at=ready)
-        copy = ready.with_name("copy")
-        shutil.copytree(ready, copy)
+        bucle("run", at=lived)
+        copy = lived.with_name("copy")
+        shutil.copytree(lived, copy)
     connection.close()
     (copy / ".bucle/log.db-wal").unlink()
     (copy / ".bucle/log.db-shm").unlink(missing_ok=True)
     verified = bucle("log", "verify", "--json", at=copy, code=None)
-    whole = bucle("log", "verify", "--json", at=ready).json
+    whole = bucle("log", "verify", "--json", at=lived).json
     assert verified.code == (0 if verified.json["events"] == whole["events"] else 1)
     assert verified.json["events"] <= whole["events"]
 
 
-def test_a_project_copied_to_another_place_is_the_same_project(ready: Path, tmp_path: Path) -> None:
-    copy = Path(shutil.copytree(ready, tmp_path / "far" / "away", symlinks=True))
+def test_a_project_copied_to_another_place_is_the_same_project(lived: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(lived, tmp_path / "far" / "away", symlinks=True))
     for words in (["log"], ["runs"], ["data", "list"], ["log", "verify"]):
-        there, here = (bucle(*words, "--json", at=folder).json for folder in (copy, ready))
+        there, here = (bucle(*words, "--json", at=folder).json for folder in (copy, lived))
         assert there == here
     bucle("run", at=copy)
-    assert len(bucle("log", "--json", at=ready).json) == 7
+    assert len(bucle("log", "--json", at=lived).json) == 7
 
 
-def test_a_clock_before_the_last_event_changes_nothing(ready: Path) -> None:
-    log = SqliteLog(ready / ".bucle/log.db")
+def test_a_clock_before_the_last_event_changes_nothing(lived: Path) -> None:
+    log = SqliteLog(lived / ".bucle/log.db")
     late = Draft(kind="note", body={}, at="2199-01-01T00:00:00.000000Z", actor="clock")
     log.append([late])
     log.close()
-    assert bucle("run", "--json", at=ready).json["state"] == "done"
-    assert [run["state"] for run in bucle("runs", "--json", at=ready).json] == ["done"] * 3
+    assert bucle("run", "--json", at=lived).json["state"] == "done"
+    assert [run["state"] for run in bucle("runs", "--json", at=lived).json] == ["done"] * 3
 
 
-def test_everything_but_log_and_tables_may_go(ready: Path) -> None:
+def test_everything_but_log_and_tables_may_go(lived: Path) -> None:
     asked = (["runs"], ["data", "list"], ["data", "show", "sales"], ["history"], ["models"])
-    before = [bucle(*words, "--json", at=ready).json for words in asked]
-    results = [step["artifact"] for step in bucle("run", "--json", at=ready).json["steps"]]
-    shutil.rmtree(ready / ".bucle/cache")
-    shutil.rmtree(ready / ".bucle/blobs")
-    after = [bucle(*words, "--json", at=ready).json for words in asked]
+    before = [bucle(*words, "--json", at=lived).json for words in asked]
+    results = [step["artifact"] for step in bucle("run", "--json", at=lived).json["steps"]]
+    shutil.rmtree(lived / ".bucle/cache")
+    shutil.rmtree(lived / ".bucle/blobs")
+    after = [bucle(*words, "--json", at=lived).json for words in asked]
     assert after[1:] == before[1:]
     assert after[0][:-1] == before[0]
-    again = bucle("run", "--json", at=ready).json
+    again = bucle("run", "--json", at=lived).json
     assert [step["artifact"] for step in again["steps"]] == results
     assert {step["state"] for step in again["steps"]} == {"ran"}

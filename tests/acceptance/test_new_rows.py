@@ -21,12 +21,11 @@ def _checks(run) -> dict[str, dict[str, object]]:
 # ---- what a run notices (steps without a model) -----------------------------
 
 
-def test_rows_added_to_the_source_are_a_new_version(steps: Path) -> None:
-    bucle("run", at=steps)
-    write_rows(steps / "sales.csv", rows(75))
-    data = bucle("run", "--json", at=steps).json["data"][0]
+def test_rows_added_to_the_source_are_a_new_version(ran: Path) -> None:
+    write_rows(ran / "sales.csv", rows(75))
+    data = bucle("run", "--json", at=ran).json["data"][0]
     assert (data["version"], data["rows"], data["added"]) == (2, 75, 15)
-    again = bucle("run", "--json", at=steps).json
+    again = bucle("run", "--json", at=ran).json
     assert (again["data"][0]["version"], again["data"][0]["added"]) == (2, 0)
 
 
@@ -45,24 +44,22 @@ def test_one_cell_in_row_thirty_thousand_is_noticed(steps: Path) -> None:
     assert diff["columns"] == {"size": 1}
 
 
-def test_an_edited_contract_is_applied_to_the_source_again(steps: Path) -> None:
-    bucle("run", at=steps)
-    contract = steps / "contract.py"
+def test_an_edited_contract_is_applied_to_the_source_again(ran: Path) -> None:
+    contract = ran / "contract.py"
     contract.write_text(contract.read_text().replace("min=0", "min=5"))
-    data = bucle("run", "--json", at=steps).json["data"][0]
-    held = bucle("data", "quarantine", "sales", "--json", at=steps).json
+    data = bucle("run", "--json", at=ran).json["data"][0]
+    held = bucle("data", "quarantine", "sales", "--json", at=ran).json
     small = [row for row in rows(60) if float(str(row[3])) < 5]
     assert small
     assert data["quarantined"] == len(held) == len(small)
     assert all("size" in reason for row in held for reason in row["reasons"])
 
 
-def test_a_remark_in_the_contract_reads_nothing_again(steps: Path) -> None:
-    bucle("run", at=steps)
-    contract = steps / "contract.py"
+def test_a_remark_in_the_contract_reads_nothing_again(ran: Path) -> None:
+    contract = ran / "contract.py"
     contract.write_text(contract.read_text() + "\n# nothing new\n")
-    bucle("run", at=steps)
-    kinds = [event["kind"] for event in bucle("log", "--json", at=steps).json]
+    bucle("run", at=ran)
+    kinds = [event["kind"] for event in bucle("log", "--json", at=ran).json]
     assert kinds.count("data_added") == 1
 
 
@@ -96,9 +93,8 @@ def test_words_in_a_number_column_are_reported_not_swallowed(steps: Path) -> Non
     assert "Freight Included" in bucle("data", "add", "sales", at=steps).out or added["rows"] == 60
 
 
-def test_as_of_shows_only_what_was_known_then(steps: Path) -> None:
-    bucle("run", at=steps)
-    early = bucle("run", "--as-of", "2025-01-11", "--json", at=steps).json
+def test_as_of_shows_only_what_was_known_then(ran: Path) -> None:
+    early = bucle("run", "--as-of", "2025-01-11", "--json", at=ran).json
     counts = {step["name"]: step["rows"] for step in early["steps"]}
     # Three sales a day from the first on: thirty before the eleventh.
     assert counts["clean"] == 30

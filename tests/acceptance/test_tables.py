@@ -97,8 +97,8 @@ def test_all_taxi_trips_become_a_working_project(shared_data, tmp_path) -> None:
     assert run["verdict"]["rows"] > 10_000
 
 
-def _visits(path: Path, count: int = 1500) -> Path:
-    """Write a table with a yes/no target: who comes back within a month."""
+def _visits(path: Path, count: int = 900) -> Path:
+    """Write a table with a yes/no target: who comes back within days."""
     drawn = random.Random(8)
     with path.open("w", newline="") as stream:
         writer = csv.writer(stream)
@@ -116,7 +116,7 @@ def _visits(path: Path, count: int = 1500) -> Path:
                     f"{spent:.2f}",
                     age,
                     "yes" if drawn.random() < odds else "no",
-                    (at + timedelta(days=30)).isoformat(sep=" "),
+                    (at + timedelta(days=3)).isoformat(sep=" "),
                 ]
             )
     return path

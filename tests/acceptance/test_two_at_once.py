@@ -92,3 +92,32 @@ def test_six_promotions_at_once_leave_one_champion_and_a_chain(shop: Path) -> No
     assert [one["to"] for one in history].count(None) == 1
     assert all(before["to"] == after["from"] for before, after in pairwise(history))
     assert bucle("log", "verify", "--json", at=shop).json["intact"]
+
+
+def test_what_a_long_run_decides_is_kept_while_other_commands_come_and_go(tmp_path: Path) -> None:
+    folder = write_shop(tmp_path / "shop")
+    pipeline = folder / "pipeline.py"
+    waiting = "    while not Path('go').exists():\n        time.sleep(0.02)\n    known ="
+    text = pipeline.read_text().replace("    known =", waiting, 1)
+    pipeline.write_text(
+        text.replace("import polars", "import time\nfrom pathlib import Path\n\nimport polars", 1)
+    )
+    run = start("run", "--json", at=folder, stdout=subprocess.PIPE)
+    while not bucle("runs", "--json", at=folder).json:
+        pass
+    for number in range(3):
+        more = write_rows(folder / f"more-{number}.csv", rows(5, first=1000 + 5 * number))
+        bucle("data", "add", "sales", more, at=folder)
+    (folder / "go").touch()
+    out, _ = run.communicate(timeout=120)
+    assert json.loads(out)["promoted"]
+    kinds = [event["kind"] for event in bucle("log", "--json", at=folder).json]
+    assert kinds == [
+        "data_added",
+        "run_started",
+        *["data_added"] * 3,
+        "run_finished",
+        "verdict_given",
+        "promoted",
+    ]
+    assert bucle("log", "verify", "--json", at=folder).json["intact"]
