@@ -13,9 +13,17 @@ import re
 from pathlib import Path
 from urllib.parse import unquote
 
-from bucle.store.files import sync_folder
+from bucle.store.files import TEMPORARY_SUFFIX, sync_folder
+from bucle.store.table_digests import forget_digests, record_digests
 
-__all__ = ["latest_version", "set_aside_checkpoints", "set_aside_torn", "settle", "sweep_orphans"]
+__all__ = [
+    "commit_names",
+    "latest_version",
+    "set_aside_checkpoints",
+    "set_aside_torn",
+    "settle",
+    "sweep_orphans",
+]
 
 _COMMIT = re.compile(r"(\d{20})\.json")
 _ASIDE = ".torn"
@@ -29,12 +37,19 @@ def latest_version(folder: Path) -> int | None:
     return None
 
 
+def commit_names(folder: Path, version: int) -> list[str]:
+    """Return the names, within the table's folder, of the commits that make a version."""
+    numbers = sorted(number for number in _versions(folder) if number <= version)
+    return [_commit_name(number) for number in numbers]
+
+
 def set_aside_torn(folder: Path) -> None:
     """Rename commits above the latest whole one, so that their numbers are free again."""
     whole = latest_version(folder)
     for version in _versions(folder):
         if whole is None or version > whole:
             path = _commit_path(folder, version)
+            forget_digests(folder, version)
             path.replace(path.with_name(path.name + _ASIDE))
 
 
@@ -50,17 +65,18 @@ def set_aside_checkpoints(folder: Path) -> None:
 
 
 def settle(folder: Path, version: int) -> None:
-    """Wait until the disk has a version: its rows, its commit, and their names."""
+    """Wait until the disk has a version: its rows, its commit, their names and digests."""
     commit = _commit_path(folder, version)
-    paths = [folder / name for name in _added(commit)]
-    for path in (*paths, commit):
-        descriptor = os.open(path, os.O_RDONLY)
+    names = [*_added(commit), _commit_name(version)]
+    for name in names:
+        descriptor = os.open(folder / name, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
     for place in (folder, commit.parent, folder.parent):
         sync_folder(place)
+    record_digests(folder, version, names=names)
 
 
 def sweep_orphans(folder: Path) -> int:
@@ -77,6 +93,7 @@ def sweep_orphans(folder: Path) -> int:
         for path in (folder / "_delta_log").glob("*")
         if path.name.startswith("_commit_") or "#" in path.name
     ]
+    leftovers += folder.glob(f"*/.*{TEMPORARY_SUFFIX}")
     for path in (*orphans, *leftovers):
         path.unlink(missing_ok=True)
     return len(orphans)
@@ -93,7 +110,12 @@ def _versions(folder: Path) -> list[int]:
 
 def _commit_path(folder: Path, version: int) -> Path:
     """Return where a version's commit stands."""
-    return folder / "_delta_log" / f"{version:020}.json"
+    return folder / _commit_name(version)
+
+
+def _commit_name(version: int) -> str:
+    """Return the name of a version's commit within the table's folder."""
+    return f"_delta_log/{version:020}.json"
 
 
 def _actions(path: Path) -> list[dict[str, dict[str, str]]] | None:

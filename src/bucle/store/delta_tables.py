@@ -16,6 +16,7 @@ from deltalake.exceptions import DeltaError
 
 from bucle.errors import BucleError, OutsideError, RequestError
 from bucle.store.commits import (
+    commit_names,
     latest_version,
     set_aside_checkpoints,
     set_aside_torn,
@@ -25,6 +26,7 @@ from bucle.store.commits import (
 from bucle.store.delta_schema import columns_of_table, with_recorded_columns
 from bucle.store.files import translated_errors
 from bucle.store.locks import exclusive
+from bucle.store.table_digests import read_digests, refuse_changed
 from bucle.store.table_form import (
     check_table_name,
     columns_of,
@@ -55,7 +57,8 @@ class DeltaTables:
 
     A frame comes back equal, types and column names included (`bucle.store.dtypes` says what
     holds which type). Rows come back in the order they were written, write by write in the order
-    of the files' times. When a write returns, the disk has it. A write that was killed or ran out
+    of the files' times. When a write returns, the disk has it. A file whose bytes
+    have changed since is refused before it is parsed. A write that was killed or ran out
     of space changes nothing; the next write to that table removes what it left.
 
     Args:
@@ -98,13 +101,16 @@ class DeltaTables:
 
         Raises:
             UnknownNameError: There is no such table or version.
-            OutsideError: A file of the table is missing or damaged.
+            DigestMismatchError: A file of the table has other bytes than were written.
+            OutsideError: A file of the table is missing.
         """
         table = self._open(name, version)
         folder = self.folder / name
         with _translated("read", folder):
             columns = columns_of_table(table)
-            frames = [pl.read_parquet(path, glob=False) for path in _row_files(table, folder)]
+            names = _row_files(table)
+            refuse_changed(folder, names, digests=read_digests(folder, table.version()))
+            frames = [pl.read_parquet(folder / name, glob=False) for name in names]
             if not frames:
                 return pl.DataFrame(schema={column.name: column.dtype for column in columns})
             return from_stored(pl.concat(frames), columns)
@@ -142,6 +148,8 @@ class DeltaTables:
             _mend_checkpoints(folder)
             if marker.exists():
                 sweep_orphans(folder)
+                if (found := latest_version(folder)) is not None:
+                    settle(folder, found)
             marker.touch()
             try:
                 yield folder
@@ -165,6 +173,8 @@ class DeltaTables:
         self._check_folder()
         with _translated("open", folder):
             path = str(folder.absolute())
+            commits = commit_names(folder, chosen)
+            refuse_changed(folder, commits, digests=read_digests(folder, chosen))
             try:
                 table = DeltaTable(path, version=chosen)
             except DeltaError:
@@ -206,10 +216,10 @@ class DeltaTables:
         return version
 
 
-def _row_files(table: DeltaTable, folder: Path) -> list[Path]:
-    """Return the files that hold a version's rows, in the order they were written."""
+def _row_files(table: DeltaTable) -> list[str]:
+    """Return the names of a version's row files, in the order they were written."""
     added = pl.DataFrame(table.get_add_actions()).select("modification_time", "path")
-    return [folder / unquote(path) for _, path in sorted(added.iter_rows())]
+    return [unquote(path) for _, path in sorted(added.iter_rows())]
 
 
 def _mend_checkpoints(folder: Path) -> None:

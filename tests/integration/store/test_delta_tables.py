@@ -14,9 +14,9 @@ import pytest
 from deltalake import DeltaTable
 from polars.testing import assert_frame_equal
 
-from bucle.errors import OutsideError, RequestError, UnknownNameError
+from bucle.errors import DigestMismatchError, OutsideError, RequestError, UnknownNameError
 from bucle.store.delta_tables import DeltaTables
-from bucle.testing.faults import cut_file
+from bucle.testing.faults import cut_file, flip_byte
 
 SOURCE = Path(__file__).resolve().parents[3] / "src"
 FRAME = pl.DataFrame({"a": range(1000), "b": ["text"] * 1000})
@@ -158,9 +158,74 @@ def test_damaged_row_file_is_an_error_that_names_the_table(tmp_path: Path, damag
         path.unlink()
     else:
         cut_file(path, size=0 if damage == "empty" else 200)
-    with pytest.raises(OutsideError, match=r"table 'sales'|/sales'") as refusal:
+    with pytest.raises(
+        (OutsideError, DigestMismatchError), match=r"table 'sales'|/sales'"
+    ) as caught:
         tables.read("sales")
-    assert refusal.value.exit_code == 3
+    assert caught.value.exit_code == 3
+
+
+def test_any_changed_byte_of_a_row_file_is_noticed(tmp_path: Path) -> None:
+    tables = DeltaTables(tmp_path)
+    tables.write("sales", FRAME, mode="append")
+    tables.write("sales", FRAME, mode="append")
+    path = row_files(tmp_path)[0]
+    content = path.read_bytes()
+    for offset in range(0, len(content), 97):
+        flip_byte(path, offset=offset)
+        with pytest.raises(DigestMismatchError, match=path.name):
+            tables.read("sales")
+        path.write_bytes(content)
+    assert tables.read("sales").height == 2000
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_a_changed_commit_is_noticed(tmp_path: Path, version: int) -> None:
+    tables = DeltaTables(tmp_path)
+    tables.write("sales", FRAME, mode="append")
+    tables.write("sales", FRAME, mode="append")
+    commit = commit_of(tmp_path, version)
+    text = commit.read_text()
+    commit.write_text(text.replace("true", "true ", 1))
+    assert commit.read_text() != text
+    with pytest.raises(DigestMismatchError, match=commit.name):
+        tables.read("sales")
+    with pytest.raises(DigestMismatchError, match=commit.name):
+        tables.write("sales", FRAME, mode="append")
+
+
+def test_a_version_brought_back_is_still_compared_with_what_was_written(tmp_path: Path) -> None:
+    tables = DeltaTables(tmp_path)
+    tables.write("sales", FRAME, mode="append")
+    (path,) = row_files(tmp_path)
+    tables.write("sales", FRAME.head(5), mode="replace")
+    flip_byte(path, offset=100)
+    assert tables.read("sales").height == 5
+    tables.restore("sales", version=0)
+    with pytest.raises(DigestMismatchError):
+        tables.read("sales")
+
+
+def test_the_lists_of_digests_are_those_of_sha256sum(tmp_path: Path) -> None:
+    tables = DeltaTables(tmp_path)
+    tables.write("sales", FRAME, mode="append")
+    (listed,) = (tmp_path / "sales" / "_digests").iterdir()
+    answer = subprocess.run(
+        ["sha256sum", "--check", "--strict", listed], cwd=tmp_path / "sales", check=True
+    )
+    assert answer.returncode == 0
+    assert len(listed.read_text().splitlines()) == 2
+
+
+def test_a_version_without_digests_is_read_and_gets_them_at_the_next_write(tmp_path: Path) -> None:
+    tables = DeltaTables(tmp_path)
+    tables.write("sales", FRAME, mode="append")
+    (listed,) = (tmp_path / "sales" / "_digests").iterdir()
+    listed.unlink()
+    (tmp_path / ".sales.writing").touch()
+    assert tables.read("sales").height == 1000
+    tables.write("sales", FRAME, mode="append")
+    assert listed.exists()
 
 
 @pytest.mark.parametrize("name", ["[x]", "a|b", "a^b", "100%20", "a\tb", "back\\slash"])

@@ -1,0 +1,67 @@
+"""Digests of a table's files, one list a version, checked before a parser sees the files.
+
+A list has the form of `sha256sum`, so that `sha256sum --check` in the table's folder reads it. It
+is written once the disk has the version; a version that was cut off before that has none and is
+read unchecked. Imports nothing heavy.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from bucle.errors import DigestMismatchError
+from bucle.ids import digest_file
+from bucle.store.files import write_whole
+
+__all__ = ["forget_digests", "read_digests", "record_digests", "refuse_changed"]
+
+_LISTS = "_digests"
+
+
+def record_digests(folder: Path, version: int, *, names: Iterable[str]) -> None:
+    """Write down the digests of a version's files and wait for the disk."""
+    lines = [f"{digest_file(folder / name)}  {name}\n" for name in names]
+    content = "".join(lines).encode("utf-8", "surrogateescape")
+    write_whole(_list_path(folder, version), content, durable=True)
+
+
+def read_digests(folder: Path, version: int) -> dict[str, str]:
+    """Return the digest of each file that a version or one before it brought, by its name.
+
+    A file that a later version names again keeps the digest it had at first.
+    """
+    digests: dict[str, str] = {}
+    for number in range(version + 1):
+        try:
+            text = _list_path(folder, number).read_text("utf-8", "surrogateescape")
+        except FileNotFoundError:
+            continue
+        for line in text.split("\n"):
+            digest, _, name = line.partition("  ")
+            digests.setdefault(name, digest)
+    return digests
+
+
+def refuse_changed(folder: Path, names: Iterable[str], *, digests: dict[str, str]) -> None:
+    """Refuse files that have other bytes than were written.
+
+    Raises:
+        DigestMismatchError: One of them has; the message names it.
+    """
+    for name in names:
+        if name in digests and digest_file(folder / name) != digests[name]:
+            raise DigestMismatchError(
+                f"Cannot use table {folder.name!r}: {name} is not what was written",
+                cause="its bytes have another digest",
+                where=str(folder),
+                attempt="restore the file from a copy",
+            )
+
+
+def forget_digests(folder: Path, version: int) -> None:
+    """Remove the list of a version whose number becomes free again."""
+    _list_path(folder, version).unlink(missing_ok=True)
+
+
+def _list_path(folder: Path, version: int) -> Path:
+    """Return where a version's list stands."""
+    return folder / _LISTS / f"{version:020}.sha256"
