@@ -19,9 +19,3 @@ class TestFileBlobs(BlobsContract):
     @pytest.fixture
     def blobs(self, tmp_path: Path) -> FileBlobs:
         return FileBlobs(tmp_path / "blobs")
-
-
-class TestDurableFileBlobs(BlobsContract):
-    @pytest.fixture
-    def blobs(self, tmp_path: Path) -> FileBlobs:
-        return FileBlobs(tmp_path / "blobs", durable=True)

@@ -1,6 +1,7 @@
 """One column brought to a declared type; what could not be said in it is marked, not guessed.
 
-Text is read as the type asks; typed columns are converted where no value changes. Must not
+Text is read as the type asks; typed columns are converted where no value changes by more than a
+float rounds. Must not
 import readers or tables.
 """
 

@@ -22,17 +22,15 @@ class FileBlobs:
     """A content store with one file for each digest, in folders by its first two digits.
 
     Content that was damaged on the disk is refused when read and mended when put again. What a
-    killed write left behind is removed by a later write beside it.
+    killed write left behind is removed by a later write beside it. A put does not wait for the
+    disk: a loss of power may lose content that was put just before, never half of it unnoticed.
 
     Args:
         folder: Where the content is kept; made at the first write.
-        durable: Wait for the disk at each put; without it a loss of power may lose content that
-            was put just before, though never half of it unnoticed.
     """
 
-    def __init__(self, folder: Path, *, durable: bool = False) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._durable = durable
 
     def put(self, content: bytes) -> str:
         """Keep some bytes and return their digest.
@@ -46,7 +44,7 @@ class FileBlobs:
             return digest
         if path.is_dir() and not path.is_symlink():
             raise _mismatch(digest, "a folder stands in its place")
-        write_whole(path, content, durable=self._durable)
+        write_whole(path, content)
         _sweep(path)
         return digest
 
