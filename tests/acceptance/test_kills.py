@@ -192,7 +192,10 @@ def _kill_promotions(folder: Path, *, kills: int) -> None:
         changed += now != champion
         assert len(bucle("history", "--json", at=folder).json) == tenures + changed
         champion = now
-    assert bucle("run", "--json", at=folder).json["champion"] == champion
+    # Its challenger may lose against either: what counts is that the loop goes on.
+    ended = bucle("run", "--json", at=folder, code=None)
+    assert ended.code in {0, 1}
+    assert ended.json["champion"] in {first, second}
 
 
 def test_a_killed_promotion_leaves_the_old_or_the_new_champion(shop: Path) -> None:
