@@ -81,11 +81,13 @@ def steps(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the demo after its first run, with what it answered in run.json."""
+    """Return the demo after its first run and one with another parameter, with their answers."""
 
     def make(folder: Path) -> None:
         bucle("new", folder, "--template", "consignment", at=folder.parent)
         answer = bucle("run", "--json", at=folder)
         (folder / "run.json").write_text(answer.out)
+        changed = bucle("run", "--set", "model.smoothing=30.0", "--json", at=folder, code=None)
+        (folder / "changed.json").write_text(changed.out)
 
     return _made_once(tmp_path_factory, "demo", make)

@@ -93,10 +93,12 @@ def test_a_key_or_name_that_does_not_fit_is_named(shared, old, new, says, tmp_pa
     ("given", "key", "near"),
     [
         ('pipeline.features=["sise"]', "pipeline.features", "size"),
-        ("pipeline.target=prize", "pipeline.target", "price"),
+        pytest.param("pipeline.target=prize", "pipeline.target", "price", marks=pytest.mark.slow),
         ("gates.cluster=siz", "gates.cluster", "size"),
-        ('gates.slices=["siez"]', "gates.slices", "size"),
-        ("gates.baseline_key=sizes", "gates.baseline_key", "size"),
+        pytest.param('gates.slices=["siez"]', "gates.slices", "size", marks=pytest.mark.slow),
+        pytest.param(
+            "gates.baseline_key=sizes", "gates.baseline_key", "size", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_column_that_the_examples_lack_is_named(shop, given, key, near) -> None:

@@ -107,7 +107,7 @@ def _visits(path: Path, count: int = 900) -> Path:
             at = datetime(2025, 3, 1) + timedelta(hours=number)  # noqa: DTZ001  (a wall clock)
             channel = drawn.choice(["shop", "web", "fair"])
             spent, age = drawn.lognormvariate(3, 1), drawn.randint(18, 80)
-            odds = 0.2 + 0.4 * (channel == "shop") + 0.2 * (spent > 30)
+            odds = 0.1 + 0.6 * (channel == "shop") + 0.2 * (spent > 30)
             writer.writerow(
                 [
                     number,

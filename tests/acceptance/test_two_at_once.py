@@ -65,6 +65,7 @@ def test_two_first_runs_with_a_model_crown_one_champion(tmp_path: Path) -> None:
     assert bucle("log", "verify", "--json", at=folder).json["intact"]
 
 
+@pytest.mark.slow
 def test_two_different_challengers_are_judged_against_who_reigns_then(tmp_path: Path) -> None:
     folder = write_shop(tmp_path / "shop")
     better = ("run", "--set", "model.bend=1.0")
