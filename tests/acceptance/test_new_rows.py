@@ -135,6 +135,7 @@ def test_a_worse_challenger_fails_and_the_champion_stays(shop: Path) -> None:
     assert "bucle-221" in refused.err
 
 
+@pytest.mark.slow
 def test_judging_the_same_again_is_not_another_look(shop: Path) -> None:
     first = _run(shop, "--set", "model.bend=0.9")
     second = _run(shop, "--set", "model.bend=0.9")
@@ -146,7 +147,7 @@ def test_judging_the_same_again_is_not_another_look(shop: Path) -> None:
 @pytest.fixture
 def asking(tmp_path: Path) -> Path:
     """Return a shop whose champions are made by people, after its first run."""
-    folder = write_shop(tmp_path / "shop", charter=CHARTER + 'promote = "ask"\nrefit = true\n')
+    folder = write_shop(tmp_path / "shop", charter=CHARTER + 'promote = "ask"\n')
     first = _run(folder, code=0)
     assert (first["verdict"]["outcome"], first["champion"]) == ("pass", None)
     assert not first["promoted"]

@@ -137,6 +137,7 @@ def test_a_table_with_a_yes_or_no_becomes_a_classifier(tmp_path) -> None:
     assert "yes" in bucle("show", run["model"], at=folder).out
 
 
+@pytest.mark.slow
 def test_a_table_without_times_works_and_says_what_it_cannot_promise(tmp_path) -> None:
     visits = pl.read_csv(_visits(tmp_path / "visits.csv", 600)).drop("at", "known_at")
     visits.write_csv(tmp_path / "plain.csv")
