@@ -92,7 +92,9 @@ def test_a_key_or_name_that_does_not_fit_is_named(shared, old, new, says, tmp_pa
 @pytest.mark.parametrize(
     ("given", "key", "near"),
     [
-        ('pipeline.features=["sise"]', "pipeline.features", "size"),
+        pytest.param(
+            'pipeline.features=["sise"]', "pipeline.features", "size", marks=pytest.mark.slow
+        ),
         pytest.param("pipeline.target=prize", "pipeline.target", "price", marks=pytest.mark.slow),
         ("gates.cluster=siz", "gates.cluster", "size"),
         pytest.param('gates.slices=["siez"]', "gates.slices", "size", marks=pytest.mark.slow),

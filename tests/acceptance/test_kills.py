@@ -71,7 +71,7 @@ def _kill_ingests(folder: Path, *, kills: int) -> None:
 
 
 def test_a_killed_ingest_leaves_a_batch_whole_or_out(steps: Path) -> None:
-    _kill_ingests(steps, kills=4)
+    _kill_ingests(steps, kills=3)
 
 
 @pytest.mark.slow
@@ -199,7 +199,7 @@ def _kill_promotions(folder: Path, *, kills: int) -> None:
 
 
 def test_a_killed_promotion_leaves_the_old_or_the_new_champion(shop: Path) -> None:
-    _kill_promotions(shop, kills=2)
+    _kill_promotions(shop, kills=1)
 
 
 @pytest.mark.slow

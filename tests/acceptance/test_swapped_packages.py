@@ -109,7 +109,21 @@ DAMAGES = [
 ]
 
 
-@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__.strip("_"))
+# Those that the others say little beyond.
+FURTHER = {_zero_a_block, _empty, _link_to_the_same, _other_signature, _device}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(
+            damage,
+            id=damage.__name__.strip("_"),
+            marks=[pytest.mark.slow] if damage in FURTHER else [],
+        )
+        for damage in DAMAGES
+    ],
+)
 def test_a_damaged_package_is_refused_and_the_champion_stays(shop: Path, damage) -> None:
     first, second = (one["model"] for one in bucle("history", "--json", at=shop).json)
     before = bucle("log", "verify", "--json", at=shop).json
