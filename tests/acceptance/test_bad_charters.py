@@ -112,6 +112,25 @@ def test_a_column_that_the_examples_lack_is_named(shop, given, key, near) -> Non
     assert bucle("runs", "--json", at=shop).json[-1]["state"] == "failed"
 
 
+def test_no_model_is_fitted_for_columns_that_are_not_there(tmp_path) -> None:
+    folder = write_shop(tmp_path / "shop", count=30)
+    answer = bucle("run", "--set", 'pipeline.features=["sise"]', "--json", at=folder, code=2)
+    assert {step["name"]: step["state"] for step in answer.json["steps"]} == {
+        "examples": "ran",
+        "model": "skipped",
+    }
+    assert "Did you mean: size" in answer.json["error"]
+
+
+def test_examples_that_are_no_frame_are_refused_before_the_model(tmp_path) -> None:
+    folder = write_shop(tmp_path / "shop", count=30)
+    pipeline = folder / "pipeline.py"
+    pipeline.write_text(pipeline.read_text().replace('sales.sort("sold_at", "id")', "{}"))
+    answer = bucle("run", at=folder, code=2)
+    assert "the examples are no frame but dict" in answer.err
+    assert "Traceback" not in answer.all
+
+
 # ---- 9: paths ---------------------------------------------------------------
 
 

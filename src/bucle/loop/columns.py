@@ -1,20 +1,35 @@
-"""Columns that bucle.toml names: they must be there, for a gate that looks at none passes all.
-
-Imports polars for types alone.
-"""
+"""Columns that bucle.toml names: they must be there, for a gate that looks at none passes all."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import Any
+
+import polars as pl
 
 from bucle.errors import PipelineError, nearest
 
-if TYPE_CHECKING:
-    import polars as pl
-
-__all__ = ["require_columns"]
+__all__ = ["check_columns", "require_columns"]
 
 
-def require_columns(examples: "pl.DataFrame", named: Mapping[str, Sequence[str]]) -> None:
+def check_columns(examples: Any, *, named: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the columns of the examples when those that bucle.toml names are among them.
+
+    A built-in step that comes before the model's, so that no fit is lost on a mistyped name.
+
+    Raises:
+        PipelineError: One is not there, or the examples are no frame.
+    """
+    if not isinstance(examples, pl.DataFrame):
+        raise PipelineError(
+            f"Cannot judge: the examples are no frame but {type(examples).__name__}",
+            cause="the step that [pipeline] names as examples returns a polars DataFrame",
+            attempt='examples = "STEP" in [pipeline]',
+            code="bucle-234",
+        )
+    require_columns(examples, named)
+    return examples.columns
+
+
+def require_columns(examples: pl.DataFrame, named: Mapping[str, Sequence[str]]) -> None:
     """See that the examples have the columns that keys of bucle.toml name.
 
     Args:

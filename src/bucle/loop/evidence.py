@@ -117,7 +117,6 @@ def make_package(
     """
     asked = msgspec.convert(question, Question)
     _require_estimator(model)
-    require_columns(train, {"pipeline.target": [asked.target], "pipeline.features": asked.features})
     features = asked.feature_names(train)
     rows = asked.unseen(newer)
     classes = class_names(train[asked.target]) if asked.kind == "classification" else ()

@@ -39,6 +39,7 @@ TRAIN = "@train"
 NEWER = "@newer"
 UNSEEN = "@unseen"
 EVERYTHING = "@everything"
+_COLUMNS = "check columns"
 _VIEWS = "bucle.loop.views"
 _LIBRARIES = ("polars", "deltalake")
 
@@ -219,8 +220,22 @@ class _Tasks:
             parameters=dict(given),
             defaults={key: value for key, value in step.defaults.items() if key not in given},
             moments=moments,
+            after=(self._columns(),) if label == self._plan.model else (),
         )
         return label
+
+    def _columns(self) -> str:
+        """Add the task that looks at the columns of the examples before the model learns."""
+        if _COLUMNS not in self._tasks:
+            call = "bucle.loop.columns:check_columns"
+            self._tasks[_COLUMNS] = Task(
+                name=_COLUMNS,
+                call=call,
+                code=self._reader.of_builtin(call, libraries=("polars",)),
+                inputs={"examples": self._value(str(self._plan.examples), TRAIN)},
+                parameters={"named": _named_columns(self._plan, self._charter)},
+            )
+        return _COLUMNS
 
     def _input(self, name: str, part: str) -> str:
         if part != UNSEEN:
@@ -297,6 +312,19 @@ def steps_after(graph: Graph, model: str | None) -> frozenset[str]:
         if model in step.inputs or after.intersection(step.inputs):
             after.add(step.name)
     return frozenset(after)
+
+
+def _named_columns(plan: RunPlan, charter: Charter) -> dict[str, list[str]]:
+    """Return the columns of the examples that bucle.toml names, by their keys."""
+    gates = charter.gates
+    named = {
+        "pipeline.target": [plan.target],
+        "pipeline.features": charter.pipeline.features,
+        "gates.cluster": [gates.cluster],
+        "gates.baseline_key": [gates.baseline_key],
+        "gates.slices": gates.slices,
+    }
+    return {key: [name for name in names if name] for key, names in named.items()}
 
 
 def _check_model(graph: Graph, charter: Charter, model: str | None) -> None:

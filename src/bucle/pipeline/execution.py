@@ -70,7 +70,7 @@ class Execution:
         self._needs: dict[str, set[str]] = {}
         self._needed_by: dict[str, list[str]] = {name: [] for name in self._tasks}
         for task in tasks:
-            self._needs[task.name] = set(task.inputs.values())
+            self._needs[task.name] = {*task.inputs.values(), *task.after}
             for name in self._needs[task.name]:
                 if name not in self._tasks:
                     raise PipelineError(
@@ -122,7 +122,7 @@ class Execution:
     def _offer(self, task: Task) -> None:
         """Find a task in the cache or give it to a worker."""
         self._phases[task.name] = _Phase.RUNNING
-        results = {name: self._results[name] for name in task.inputs.values()}
+        results = {name: self._results[name] for name in (*task.inputs.values(), *task.after)}
         broken = [name for name, result in results.items() if result.artifact is None]
         if broken:
             self._skip(task, results[broken[0]])

@@ -60,6 +60,8 @@ class Task(Struct, frozen=True, kw_only=True):
             of Bucle.
         code: From `code_of_step` or `code_of_builtin`.
         inputs: Parameter name → name of another task of the same execution.
+        after: Names of tasks of the same execution that must have gone well first; nothing of
+            them is passed, and they are not in the key.
         artifacts: Parameter name → artifact of an earlier execution.
         parameters: JSON values passed as keyword arguments.
         defaults: Parameters not passed, with the value they have in the code; only for reasons.
@@ -74,6 +76,7 @@ class Task(Struct, frozen=True, kw_only=True):
     call: str
     code: Code
     inputs: dict[str, str] = field(default_factory=dict)
+    after: tuple[str, ...] = ()
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
     defaults: dict[str, Any] = field(default_factory=dict)

@@ -11,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bucle.errors import StepError
@@ -343,6 +344,26 @@ def test_lost_artifact_from_elsewhere_is_an_error_and_no_loop(shop, options):
         failed = engine.execute([task])["total"]
     assert failed.state == "failed"
     assert failed.problem["code"] == "bucle-155"
+
+
+def test_task_waits_for_another_whose_result_it_does_not_take(shop, options):
+    shop.write(
+        pipeline="""
+            def slow():
+                raise ValueError("no")
+            def quick(): return 1
+        """
+    )
+    reader, tasks = shop.tasks()
+    slow, quick = sorted(tasks, key=lambda task: task.name, reverse=True)
+    waiting = msgspec.structs.replace(quick, after=("slow",))
+    with shop.engine(reader, **options) as engine:
+        found = engine.execute([waiting, slow])
+    assert found["quick"].state == "skipped"
+    assert found["quick"].why == "needs `slow`, which failed"
+    with shop.engine(reader, **options) as engine:
+        alone = engine.execute([quick])["quick"]
+    assert (alone.state, alone.why) == ("ran", "first run")
 
 
 @pytest.mark.parametrize(

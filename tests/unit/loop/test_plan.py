@@ -207,3 +207,10 @@ def _charter(more):
         'label = "price"\nlabel_time = "sold"\n\n[data.brands]\n\n'
     )
     return text + more
+
+
+def test_model_waits_for_a_look_at_the_columns_that_the_charter_names(tasks):
+    found = tasks()
+    assert found["model"].after == ("check columns",)
+    assert found["check columns"].inputs == {"examples": "features"}
+    assert found["check columns"].parameters["named"]["pipeline.target"] == ["price"]
