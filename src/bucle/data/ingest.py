@@ -28,10 +28,11 @@ from bucle.data.quarantine import (
     row_id,
     undo_guard,
 )
+from bucle.data.recorded import is_lost, read_recorded
 from bucle.data.rows import SourceFile, SourceRows
 from bucle.data.screened import Screened
 from bucle.data.untyped import screen_untyped
-from bucle.errors import DigestMismatchError, UnknownNameError
+from bucle.errors import UnknownNameError
 from bucle.types import Coercion, DataVersion, Tables
 
 __all__ = ["Ingested", "ingest"]
@@ -93,7 +94,8 @@ def ingest(
         DigestMismatchError: The table does not hold what was recorded.
     """
     batch = _split_export(raw)
-    before = _read_current(tables, dataset, current)
+    lost = current if current is not None and is_lost(tables, current) else None
+    before = read_recorded(tables, current) if current is not None and not lost else None
     screened = _screen(batch.rows, settings, root, before)
     known = current.version if current else 0
     merged, notes = _merge(before, screened.good, settings, mirror=mirror)
@@ -101,6 +103,8 @@ def ingest(
     _require_known(batch.held, opened)
     breached = _breached_rows(batch.rows, screened, batch.again, opened)
     corrected = _corrected(batch, breached, opened)
+    if lost:
+        notes = (*notes, _tell_loss(lost, merged))
     version, is_new = _write(merged, before, tables, dataset, current)
     if breached.height or corrected or is_new:
         add_rows(
@@ -163,18 +167,11 @@ def _split_export(raw: SourceRows) -> _Batch:
     return _Batch(rows=rows, again=again, held=held, notes=(note,) if held else ())
 
 
-def _read_current(tables: Tables, dataset: str, current: DataVersion | None) -> pl.DataFrame | None:
-    if current is None:
-        return None
-    frame = tables.read(dataset, version=current.table_version)
-    if fingerprint(frame) != current.fingerprint:
-        raise DigestMismatchError(
-            f"Cannot add to '{dataset}': version {current.version} is not what was recorded",
-            cause="the content of its table differs from its fingerprint in the log",
-            attempt=f"bucle data list, and restore .bucle/tables/{dataset} from a backup",
-            code="bucle-139",
-        )
-    return frame
+def _tell_loss(lost: DataVersion, merged: Merged) -> str:
+    return (
+        f"the table of version {lost.version} with {lost.rows:,} rows is gone: version "
+        f"{lost.version + 1} has only the {merged.frame.height:,} rows of this addition"
+    )
 
 
 def _screen(
@@ -219,7 +216,7 @@ def _write(
     if current is None and not merged.frame.height:
         return None, False
     digest = fingerprint(merged.frame)
-    if current is not None and digest == current.fingerprint:
+    if current is not None and before is not None and digest == current.fingerprint:
         return current, False
     # A table that is ahead of the log was written by an ingest that was cut off: its rows do not
     # count, so nothing may be appended to them.

@@ -13,18 +13,19 @@ from msgspec import Struct
 
 from bucle.charter.settings import DatasetSettings
 from bucle.data.places import find_sources
-from bucle.errors import UnknownNameError, nearest
+from bucle.errors import OutsideError, UnknownNameError, nearest
 from bucle.ids import digest_file, digest_json
 from bucle.loop.events import DataAdded, Origin, SourceFile
 from bucle.loop.state import DatasetRecord
 from bucle.loop.workspace import Workspace
+from bucle.store.commits import has_version
 from bucle.store.locks import exclusive
 from bucle.types import DataVersion
 
 if TYPE_CHECKING:
     from bucle.data.ingest import Ingested
 
-__all__ = ["Addition", "add_rows", "dataset_settings", "sync_sources"]
+__all__ = ["Addition", "add_rows", "dataset_settings", "lost_table", "sync_sources"]
 
 
 class Addition(Struct, frozen=True, kw_only=True):
@@ -55,8 +56,15 @@ def sync_sources(workspace: Workspace) -> tuple[Addition, ...]:
 
     Files count as changed by their content, not by their time; a changed contract, preparation
     or setting counts as well. A query is asked anew each time.
+
+    Raises:
+        OutsideError: The table of a version on record is not on the disk.
     """
     datasets = workspace.state().datasets
+    for name in workspace.charter.data:
+        current = datasets[name].current if name in datasets else None
+        if current and current.version and not _is_there(workspace, current):
+            raise lost_table(workspace, current)
     additions = []
     for name, settings in workspace.charter.data.items():
         if not settings.source:
@@ -65,6 +73,20 @@ def sync_sources(workspace: Workspace) -> tuple[Addition, ...]:
         if not _is_current(workspace, name, places, datasets.get(name)):
             additions.append(_add(workspace, name, settings, list(places), origin="source"))
     return tuple(additions)
+
+
+def lost_table(workspace: Workspace, version: DataVersion) -> OutsideError:
+    """Build the error for a version on record whose table is not on the disk."""
+    folder = workspace.home / "tables" / version.dataset
+    place = folder.relative_to(workspace.root)
+    return OutsideError(
+        f"Cannot read dataset {version.dataset!r}: the table of version {version.version} is gone",
+        cause=f"the log records version {version.version} with {version.rows:,} rows, but {place} "
+        + (f"has no table version {version.table_version}" if folder.is_dir() else "is not there"),
+        attempt=f"restore {place} from a copy, or bucle data add {version.dataset} FILE: it makes "
+        "a new version of what is added",
+        code="bucle-213",
+    )
 
 
 def dataset_settings(workspace: Workspace, name: str) -> DatasetSettings:
@@ -78,6 +100,11 @@ def dataset_settings(workspace: Workspace, name: str) -> DatasetSettings:
             code="bucle-226",
         )
     return known[name]
+
+
+def _is_there(workspace: Workspace, version: DataVersion) -> bool:
+    """Tell whether a version's table is on the disk; one look, nothing is opened."""
+    return has_version(workspace.home / "tables" / version.dataset, version.table_version)
 
 
 def _is_current(
@@ -120,7 +147,8 @@ def _add(
     # One writer at a time for a dataset: rows, then event, without another addition in between.
     with exclusive(workspace.home / "locks" / f"{name}.lock"):
         record = workspace.state().datasets.get(name)
-        current = record.current if record else None
+        # Version 0 says that no row was good so far: there is no table of it.
+        current = record.current if record and record.current.version else None
         names = {file.name for file in raw.files}
         done = ingest(
             raw,

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from bucle.errors import RequestError, UnknownNameError, nearest
-from bucle.loop.datasets import dataset_settings
+from bucle.loop.datasets import dataset_settings, lost_table
 from bucle.loop.state import DatasetRecord, VersionRecord
 from bucle.loop.workspace import Workspace
 from bucle.store.files import write_whole
+from bucle.types import DataVersion
 
 if TYPE_CHECKING:
     import polars as pl
@@ -104,7 +105,7 @@ def describe_dataset(
     settings = dataset_settings(workspace, name)
     record = _record(workspace, name)
     chosen = _version(record, record.current.version if version is None else version)
-    frame = workspace.tables.read(name, version=chosen.fact.table_version)
+    frame = _read(workspace, chosen.version)
     return DescribedDataset(
         dataset=name,
         version=chosen.fact.data_version,
@@ -135,10 +136,7 @@ def diff_dataset(workspace: Workspace, name: str, *, before: int, after: int) ->
 
     settings = dataset_settings(workspace, name)
     record = _record(workspace, name)
-    old, new = (
-        workspace.tables.read(name, version=_version(record, number).fact.table_version)
-        for number in (before, after)
-    )
+    old, new = (_read(workspace, _version(record, number).version) for number in (before, after))
     key = (settings.key,) if isinstance(settings.key, str) else settings.key
     return diff_versions(old, new, key=key)
 
@@ -190,7 +188,7 @@ def check_dataset(
 
     settings = dataset_settings(workspace, name)
     current = _record(workspace, name).current
-    frame = workspace.tables.read(name, version=current.table_version)
+    frame = _read(workspace, current)
     labels = (settings.label,) if isinstance(settings.label, str) else settings.label
     predicted = workspace.charter.pipeline.target
     wanted = target or (predicted if predicted in frame.columns else next(iter(labels), None))
@@ -223,7 +221,24 @@ def _held(workspace: Workspace, name: str) -> "pl.DataFrame":
     dataset_settings(workspace, name)
     record = workspace.state().datasets.get(name)
     version = record.current.version if record else 0
+    if record:
+        _require_kept(workspace, record.current)
     return open_rows(workspace.tables, dataset=name, version=version)
+
+
+def _read(workspace: Workspace, version: DataVersion) -> "pl.DataFrame":
+    """Return the rows of a version on record, and of no other: a table may have begun anew."""
+    from bucle.data.recorded import read_recorded  # noqa: PLC0415  (heavy, used late)
+
+    _require_kept(workspace, version)
+    return read_recorded(workspace.tables, version)
+
+
+def _require_kept(workspace: Workspace, version: DataVersion) -> None:
+    from bucle.data.recorded import is_lost  # noqa: PLC0415  (heavy, used late)
+
+    if version.version and is_lost(workspace.tables, version):
+        raise lost_table(workspace, version)
 
 
 def _record(workspace: Workspace, name: str) -> DatasetRecord:

@@ -41,6 +41,11 @@ class VersionRecord(Struct, frozen=True, kw_only=True):
     by: str
     fact: DataAdded
 
+    @property
+    def version(self) -> DataVersion:
+        """The version that it made, or found made already."""
+        return _data_version(self.fact)
+
 
 class DatasetRecord(Struct, frozen=True, kw_only=True):
     """All that happened to one dataset."""
@@ -51,7 +56,7 @@ class DatasetRecord(Struct, frozen=True, kw_only=True):
     @property
     def current(self) -> DataVersion:
         """The version that reading gives."""
-        return _data_version(self.additions[-1].fact)
+        return self.additions[-1].version
 
     @property
     def versions(self) -> tuple[VersionRecord, ...]:

@@ -18,6 +18,7 @@ from bucle.store.table_digests import forget_digests, record_digests
 
 __all__ = [
     "commit_names",
+    "has_version",
     "latest_version",
     "set_aside_checkpoints",
     "set_aside_torn",
@@ -35,6 +36,11 @@ def latest_version(folder: Path) -> int | None:
         if _actions(_commit_path(folder, version)) is not None:
             return version
     return None
+
+
+def has_version(folder: Path, version: int) -> bool:
+    """Tell whether a version's commit stands on the disk; opens nothing."""
+    return _commit_path(folder, version).is_file()
 
 
 def commit_names(folder: Path, version: int) -> list[str]:

@@ -4,6 +4,7 @@ import msgspec
 import polars as pl
 import pytest
 
+from bucle.data.fingerprint import fingerprint
 from bucle.errors import RequestError, UnknownNameError
 from bucle.loop.events import DataAdded, SourceFile
 from bucle.loop.inspection import (
@@ -36,7 +37,7 @@ def project(shop):
                 data_version=number + 1,
                 table_version=table,
                 rows=len(prices),
-                fingerprint=f"f{number}",
+                fingerprint=fingerprint(frame(prices)),
                 read=len(prices),
                 added=1,
                 changed=0,
@@ -120,7 +121,13 @@ def test_without_a_label_somebody_must_say_what_is_predicted(shop):
     table = made.workspace.tables.write("sales", frame(PRICES), mode="replace")
     counts = dict.fromkeys(("rows", "read", "added", "changed", "unchanged", "quarantined"), 3)
     made.record(
-        DataAdded(dataset="sales", data_version=1, table_version=table, fingerprint="f", **counts)
+        DataAdded(
+            dataset="sales",
+            data_version=1,
+            table_version=table,
+            fingerprint=fingerprint(frame(PRICES)),
+            **counts,
+        )
     )
     with pytest.raises(RequestError, match="which column is predicted") as caught:
         check_dataset(made.workspace, "sales")
