@@ -18,7 +18,6 @@ from bucle.pipeline.progress import choose_progress
 __all__ = ["RUN"]
 
 _ANSWER_IS_NO = 1
-_REQUEST_IS_WRONG = 2
 
 
 def _arguments(parser: ArgumentParser) -> None:
@@ -38,7 +37,7 @@ def _call(options: Namespace, terminal: Terminal) -> int:
     if not terminal.json:
         _tell(outcome, terminal, explain=options.explain)
     if outcome.state != "done":
-        return _REQUEST_IS_WRONG
+        return outcome.exit_code
     return _ANSWER_IS_NO if outcome.verdict and outcome.verdict.outcome == "fail" else 0
 
 

@@ -146,11 +146,7 @@ def cut_task(plan: RunPlan, charter: Charter, *, tables: Path, reader: CodeReade
             "seed": charter.pipeline.seed,
         },
         stamps={f"data {plan.primary}": version.fingerprint},
-        context={
-            "tables": str(tables),
-            "dataset": plan.primary,
-            "table_version": version.table_version,
-        },
+        context={"tables": str(tables), "version": msgspec.to_builtins(version)},
     )
 
 
@@ -281,11 +277,7 @@ class _Tasks:
                     "seed": self._charter.pipeline.seed,
                 },
                 stamps={f"data {name}": version.fingerprint},
-                context={
-                    "tables": str(self._tables),
-                    "dataset": name,
-                    "table_version": version.table_version,
-                },
+                context={"tables": str(self._tables), "version": msgspec.to_builtins(version)},
             )
         return label
 

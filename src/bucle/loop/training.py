@@ -55,7 +55,8 @@ class RunData(Struct, frozen=True, kw_only=True):
 class RunOutcome(Struct, frozen=True, kw_only=True):
     """Everything a run did; `state` is `done` or `failed`.
 
-    `traceback` is that of the step that failed, with the project's own lines.
+    `traceback` is that of the step that failed, with the project's own lines; `exit_code` tells
+    whose fault it was, as that of an error does.
     """
 
     run: str
@@ -73,6 +74,7 @@ class RunOutcome(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     error: str = ""
     traceback: str = ""
+    exit_code: int = 0
 
 
 class _Run:
@@ -198,7 +200,8 @@ def _carry_out(run: _Run, additions: tuple[Addition, ...]) -> RunOutcome:
     data = tuple(_run_data(run.plan, additions))
     failed = run.failed
     if failed is not None:
-        finished = _finished(run, "failed", error=failure_of(failed).render())
+        error = failure_of(failed)
+        finished = _finished(run, "failed", error=error.render())
         run.workspace.record(finished, cause=run.id)
         return RunOutcome(
             run=run.id,
@@ -207,6 +210,7 @@ def _carry_out(run: _Run, additions: tuple[Addition, ...]) -> RunOutcome:
             steps=finished.steps,
             error=finished.error,
             traceback=failed.traceback,
+            exit_code=error.exit_code,
         )
     packaged = run.package()
     metrics = (packaged.metrics if packaged else {}) | run.step_metrics()

@@ -1,7 +1,7 @@
 """Built-in steps that open the one door to data: where training ends, and what was known when.
 
 They run in a worker; each returns one artifact. Frames come from a table at the version that the
-log names, never from its latest one.
+log names, never from its latest one, and only when their content is what the log says.
 """
 
 from datetime import datetime
@@ -13,9 +13,11 @@ import polars as pl
 
 from bucle.charter.settings import DatasetSettings
 from bucle.clock import from_iso, to_iso
+from bucle.data.recorded import read_recorded
 from bucle.data.views import as_of, view_pair
 from bucle.errors import PipelineError, RequestError
 from bucle.store.delta_tables import DeltaTables
+from bucle.types import DataVersion
 
 __all__ = ["find_cut", "keep_newer", "take_view"]
 
@@ -23,8 +25,7 @@ __all__ = ["find_cut", "keep_newer", "take_view"]
 def find_cut(
     *,
     tables: str,
-    dataset: str,
-    table_version: int,
+    version: dict[str, Any],
     settings: dict[str, Any],
     holdout: float,
     moment: str | None,
@@ -35,13 +36,14 @@ def find_cut(
     Returns:
         `cut` and `end` as ISO 8601 in UTC or None, and `warnings`.
     """
-    frame = DeltaTables(Path(tables)).read(dataset, version=table_version)
+    recorded = msgspec.convert(version, DataVersion)
+    frame = read_recorded(DeltaTables(Path(tables)), recorded)
     rules = msgspec.convert(settings, DatasetSettings)
     views = view_pair(frame, rules, holdout=holdout, moment=moment, seed=seed)
     if moment is not None and not views.newer.height:
         raise RequestError(
-            f"Cannot run as of {moment[:10]}: no row of {dataset} was known then",
-            attempt=f"a later moment; bucle data show {dataset} shows its times",
+            f"Cannot run as of {moment[:10]}: no row of {recorded.dataset} was known then",
+            attempt=f"a later moment; bucle data show {recorded.dataset} shows its times",
             code="bucle-239",
         )
     end = views.end or _latest_time(views.newer, rules)
@@ -57,8 +59,7 @@ def find_cut(
 def take_view(
     *,
     tables: str,
-    dataset: str,
-    table_version: int,
+    version: dict[str, Any],
     settings: dict[str, Any],
     part: str,
     cut: str | None,
@@ -70,8 +71,7 @@ def take_view(
 
     Args:
         tables: The folder of tables.
-        dataset: Which one.
-        table_version: Its version in the log.
+        version: The dataset's version as the log has it.
         settings: `[data.NAME]` as JSON values.
         part: `train` (known at the cut), `newer` (known at the moment) or `all`.
         cut: Where training ends; None when rows carry no event time.
@@ -79,7 +79,7 @@ def take_view(
         holdout: The share kept for judging where rows carry no event time.
         seed: Of the split where rows carry no event time.
     """
-    frame = DeltaTables(Path(tables)).read(dataset, version=table_version)
+    frame = read_recorded(DeltaTables(Path(tables)), msgspec.convert(version, DataVersion))
     rules = msgspec.convert(settings, DatasetSettings)
     if part == "all":
         return as_of(frame, moment if rules.event_time else None, rules)

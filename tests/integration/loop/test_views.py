@@ -8,6 +8,8 @@ import pytest
 
 from bucle.charter.settings import DatasetSettings
 from bucle.clock import from_iso
+from bucle.data.fingerprint import fingerprint
+from bucle.errors import DigestMismatchError
 from bucle.loop.views import find_cut, take_view
 from bucle.store.delta_tables import DeltaTables
 
@@ -38,11 +40,16 @@ def ask(tmp_path):
     def write(frame):
         return tables.write("sales", frame, mode="replace")
 
-    def call(function, *, version=0, rules=RULES, moment=None, **more):
+    def call(function, *, version=0, rules=RULES, moment=None, recorded=None, **more):
         given = {
             "tables": str(tmp_path),
-            "dataset": "sales",
-            "table_version": version,
+            "version": {
+                "dataset": "sales",
+                "version": version + 1,
+                "table_version": version,
+                "rows": 0,
+                "fingerprint": recorded or fingerprint(tables.read("sales", version=version)),
+            },
             "settings": msgspec.to_builtins(rules),
             "holdout": 0.2,
             "moment": moment,
@@ -115,3 +122,14 @@ def test_rows_without_event_time_are_split_with_a_warning(ask):
     train, newer = (ask(take_view, rules=rules, part=part, cut=None) for part in ("train", "newer"))
     assert set(train["id"]).isdisjoint(newer["id"])
     assert train.height + newer.height == 500
+
+
+def test_rows_that_are_not_those_on_record_are_not_learned_from(ask):
+    ask.write(rows(100))
+    ask.write(rows(100).with_columns(pl.col("price") + 1))
+    recorded = fingerprint(rows(100))
+    assert ask(find_cut, version=0, recorded=recorded)["newer_rows"] == 100
+    with pytest.raises(DigestMismatchError, match="version 2 of 'sales'"):
+        ask(find_cut, version=1, recorded=recorded)
+    with pytest.raises(DigestMismatchError, match="version 2 of 'sales'"):
+        ask(take_view, version=1, recorded=recorded, part="all", cut=None)
