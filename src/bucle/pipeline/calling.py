@@ -141,7 +141,8 @@ def _moments(job: Job) -> dict[str, Any]:
 def _problem(job: Job, error: BaseException, root: Path) -> tuple[dict[str, Any], str]:
     """Return what to tell of an error: its fields, and the frames that concern its owner."""
     is_own = not job.call.startswith("bucle.")
-    trace = trimmed_traceback(error, root=root if is_own else Path("/"))
+    is_told = isinstance(error, BucleError)
+    trace = trimmed_traceback(error, root=root if is_own else Path("/"), message=not is_told)
     if isinstance(error, BucleError):
         fields = {**error.as_json(), "class": type(error).__name__}
         fields["where"] = fields["where"] or last_line(error, root=root) or job.call

@@ -11,8 +11,12 @@ __all__ = ["last_line", "trimmed_traceback"]
 _ENVIRONMENTS = frozenset({"site-packages", "dist-packages"})
 
 
-def trimmed_traceback(error: BaseException, *, root: Path) -> str:
-    """Return the traceback of an error and its causes, with frames of the project alone."""
+def trimmed_traceback(error: BaseException, *, root: Path, message: bool = True) -> str:
+    """Return the traceback of an error and its causes, with frames of the project alone.
+
+    Without `message` it ends with the name of the error's class, for an error that is told in
+    full elsewhere.
+    """
     whole = traceback.TracebackException.from_exception(error)
     pending, seen = [whole], {id(whole)}
     while pending:
@@ -23,7 +27,10 @@ def trimmed_traceback(error: BaseException, *, root: Path) -> str:
             if other is not None and id(other) not in seen:
                 seen.add(id(other))
                 pending.append(other)
-    return "".join(whole.format()).rstrip("\n")
+    lines = list(whole.format())
+    if not message:
+        lines[-len(list(whole.format_exception_only())) :] = [_class_name(error)]
+    return "".join(lines).rstrip("\n")
 
 
 def last_line(error: BaseException, *, root: Path) -> str:
@@ -33,6 +40,11 @@ def last_line(error: BaseException, *, root: Path) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if _is_own(frame, root)]
     return f"{_name(own[-1].filename, root)}:{own[-1].lineno}" if own else ""
+
+
+def _class_name(error: BaseException) -> str:
+    kind = type(error)
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _is_own(frame: traceback.FrameSummary, root: Path) -> bool:

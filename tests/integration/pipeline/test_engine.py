@@ -226,6 +226,26 @@ def test_failing_step_shows_its_own_lines_and_keeps_the_rest(shop, options):
     assert shop.states(**options)["after"] == "ran"
 
 
+def test_a_refusal_by_bucle_inside_a_step_says_its_cause_once(shop, options):
+    shop.write(
+        pipeline="""
+            from bucle.errors import ContractError
+
+            def bad():
+                try:
+                    int("x")
+                except ValueError as error:
+                    raise ContractError("Cannot go on", cause="because of this") from error
+        """
+    )
+    bad = shop.run(**options)["bad"]
+    assert 'File "pipeline.py", line 6, in bad' in bad.traceback
+    assert "invalid literal for int()" in bad.traceback
+    assert bad.traceback.endswith("from error\nbucle.errors.ContractError")
+    assert "because of this" not in bad.traceback
+    assert "because of this" in failure_of(bad).render()
+
+
 def test_module_that_cannot_be_imported_fails_its_steps_with_the_line(shop, options):
     shop.write(helper="def scale(x): return x\n\nraise ValueError('no')\n")
     failed = shop.run(**options)["numbers"]
