@@ -26,6 +26,7 @@ from bucle.data.quarantine import (
     add_rows,
     open_rows,
     row_id,
+    rows_of_keys,
     undo_guard,
 )
 from bucle.data.recorded import is_lost, read_recorded
@@ -85,8 +86,8 @@ def ingest(
         root: The project's folder, where contract and prepare live.
         tables: Where versions are kept.
         current: The last version on record.
-        mirror: The rows are all there is: those of the last version that are not among them go.
-            For a dataset with a key it changes nothing.
+        mirror: The rows are all there is: those of the last version and of quarantine that are
+            not among them go. Only for a dataset without a key.
 
     Raises:
         ContractError: The contract or `prepare` cannot be used with these rows.
@@ -102,7 +103,8 @@ def ingest(
     opened = open_rows(tables, dataset=dataset, version=known)
     _require_known(batch.held, opened)
     breached = _breached_rows(batch.rows, screened, batch.again, opened)
-    corrected = _corrected(batch, breached, opened)
+    good = batch.rows.frame[screened.good_index]
+    corrected = _corrected(batch, good, breached, opened, settings=settings, mirror=mirror)
     if lost:
         notes = (*notes, _tell_loss(lost, merged))
     version, is_new = _write(merged, before, tables, dataset, current)
@@ -291,13 +293,27 @@ def _named(raw: str, names: Sequence[str]) -> str:
     return json.dumps(named, ensure_ascii=False)
 
 
-def _corrected(batch: _Batch, breached: pl.DataFrame, opened: pl.DataFrame) -> tuple[str, ...]:
-    """Return the quarantined rows that came again and are good now, or bad in another way."""
-    if batch.again is None:
-        return ()
+def _corrected(
+    batch: _Batch,
+    good: pl.DataFrame,
+    breached: pl.DataFrame,
+    opened: pl.DataFrame,
+    *,
+    settings: DatasetSettings,
+    mirror: bool,
+) -> tuple[str, ...]:
+    """Return the quarantined rows that this batch puts right, or holds in another bad form.
+
+    They came again by their id, a good row has their key, or their source no longer has them.
+    """
+    came = [] if batch.again is None else batch.again.to_list()
+    if mirror:
+        came += opened["row"].to_list()
+    else:
+        came += rows_of_keys(opened, good, key=key_columns(settings))
     still = {*breached["row"], *batch.held}
     there = set(opened["row"])
-    return tuple(row for row in dict.fromkeys(batch.again) if row in there and row not in still)
+    return tuple(row for row in dict.fromkeys(came) if row in there and row not in still)
 
 
 def _require_known(held: Sequence[str], opened: pl.DataFrame) -> None:

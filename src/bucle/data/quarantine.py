@@ -1,7 +1,8 @@
 """Rows that breach the contract: kept with their reasons, exported, corrected and added again.
 
-They live in the table `NAME.quarantine`. A row leaves when a later version holds its correction:
-it is then marked with that version, and is open again for whoever looks at an earlier one.
+They live in the table `NAME.quarantine`. A row leaves when a later version holds its correction,
+known by its id or its key, or when a source that is mirrored no longer has it. It is then marked
+with that version, and is open again for whoever looks at an earlier one.
 Must not import readers or contracts.
 """
 
@@ -26,6 +27,7 @@ __all__ = [
     "open_rows",
     "quarantine_table",
     "row_id",
+    "rows_of_keys",
     "undo_guard",
 ]
 
@@ -106,6 +108,22 @@ def add_rows(
         tables.write(name, fresh, mode="append" if there else "replace")
     elif fresh.height or not marked.equals(before):
         tables.write(name, pl.concat([marked, fresh]), mode="replace")
+
+
+def rows_of_keys(opened: pl.DataFrame, good: pl.DataFrame, *, key: Sequence[str]) -> list[str]:
+    """Return the ids of quarantined rows whose key stands in one of the good rows.
+
+    Keys are compared as they were read, before any preparation. Without a key, or with one that
+    only the preparation makes, none is found.
+    """
+    if opened.is_empty() or not key or not set(key) <= set(good.columns):
+        return []
+    wanted = set(good.select(pl.col(key).cast(pl.String)).iter_rows())
+    keys = (
+        (row, tuple(content.get(name) for name in key))
+        for row, content in zip(opened["row"], map(json.loads, opened["raw"]), strict=True)
+    )
+    return [row for row, values in keys if None not in values and values in wanted]
 
 
 def export_rows(rows: pl.DataFrame, *, only: Sequence[str] = ()) -> str:

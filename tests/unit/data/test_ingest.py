@@ -24,7 +24,7 @@ class Desk:
         self.tables = MemoryTables()
         self.current: DataVersion | None = None
 
-    def add(self, text: str, *, record: bool = True) -> Ingested:
+    def add(self, text: str, *, record: bool = True, mirror: bool = False) -> Ingested:
         raw = read_delimited(text.encode(), name="f.csv", settings=self.settings)
         done = ingest(
             raw,
@@ -33,6 +33,7 @@ class Desk:
             root=Path(),
             tables=self.tables,
             current=self.current,
+            mirror=mirror,
         )
         assert done.read == (
             done.added + done.changed + done.unchanged + done.repeated + done.quarantined
@@ -125,6 +126,40 @@ def test_a_correction_that_breaches_otherwise_takes_the_rows_place() -> None:
     again = desk.add(exported.replace(",6,", ",7,"))
     assert (again.quarantined, again.corrected) == (1, 1)
     assert [json.loads(raw)["price"] for raw in desk.quarantined()["raw"]] == ["7"]
+
+
+def test_a_good_row_closes_the_quarantined_rows_of_its_key() -> None:
+    desk = Desk(key=("shop", "id"))
+    desk.add("shop,id,price\na,1,5\na,2,6,x\nb,2,7,y\n")
+    done = desk.add("shop,id,price\na,1,5\na,2,6\nb,3,7\n")
+    assert (done.added, done.corrected, done.unchanged) == (2, 1, 1)
+    assert [json.loads(raw)["shop"] for raw in desk.quarantined()["raw"]] == ["b"]
+
+
+def test_a_good_row_that_is_there_already_closes_a_bad_update_of_it() -> None:
+    desk = Desk(key="id")
+    desk.add("id,price\n1,5\n")
+    desk.add("id,price\n1,5,x\n")
+    done = desk.add("id,price\n1,5\n")
+    assert (done.is_new, done.corrected) == (False, 1)
+    assert desk.quarantined().is_empty()
+
+
+def test_a_bad_row_beside_a_good_one_of_its_key_stays() -> None:
+    desk = Desk(key="id")
+    for _ in range(2):
+        done = desk.add("id,price\n1,5\n1,6,x\n")
+        assert (done.quarantined, done.corrected) == (1, 0)
+        assert desk.quarantined().height == 1
+
+
+def test_without_a_key_only_a_mirrored_source_closes_what_it_no_longer_has() -> None:
+    desk = Desk()
+    desk.add("a,b\n1,2\n3\n4,4,4\n")
+    assert desk.add("a,b\n1,2\n3,3\n4,4,4\n").corrected == 0
+    done = desk.add("a,b\n1,2\n3,3\n4,4,4\n", mirror=True)
+    assert (done.corrected, done.quarantined) == (1, 1)
+    assert [json.loads(raw)["a"] for raw in desk.quarantined()["raw"]] == ["4"]
 
 
 def test_equal_bad_rows_are_each_kept_and_not_doubled() -> None:
