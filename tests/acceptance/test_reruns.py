@@ -86,3 +86,13 @@ def test_from_a_folder_inside_and_from_outside_it_is_the_same_project(ran: Path)
     assert bucle("runs", "--json", "--project", ran, at=ran.parent).json == inside
     nowhere = bucle("runs", at=ran.parent, code=2)
     assert "bucle-106" in nowhere.err
+
+
+def test_runs_show_the_verdict_that_was_given_before(shop: Path) -> None:
+    for words in (["--set", "model.bend=1.0"], [], []):
+        bucle("run", *words, at=shop, code=None)
+    listed = bucle("runs", "--json", at=shop).json
+    first, better, unchanged, worse, again = (run["verdict"] for run in listed)
+    assert (first, better, unchanged) == ("pass", "pass", "pass")
+    assert worse == again == "fail"
+    assert " - " not in bucle("runs", at=shop).out

@@ -151,9 +151,13 @@ def _decide(
     workspace, model = referee.workspace, referee.packaged.model
     record = state.models.get(reigning) if reigning else None
     if reigning is not None and record is not None and model in {reigning, record.twin}:
+        earlier = _verdicts(state, referee.packaged.model)
+        if earlier:
+            finished = msgspec.structs.replace(finished, evidence=earlier[-1].fact.evidence)
         workspace.record(finished, expected=state.position, cause=finished.run)
         return _unchanged(state, model, reigning)
     verdict, evidence, is_new = referee.judge(state, reigning)
+    finished = msgspec.structs.replace(finished, evidence=evidence)
     facts: list[Fact] = []
     if is_new:
         facts.append(VerdictGiven(run=finished.run, verdict=verdict, evidence=evidence))

@@ -105,7 +105,8 @@ class RunFinished(Fact, frozen=True, kw_only=True):
     """A run ended: `done`, `failed` or `stopped`; `cut` is where training ended.
 
     `tested` is the model that was judged and `model` the one that may ship, another one after a
-    refit. `digests` are those of their packages, in full.
+    refit. `digests` are those of their packages, in full. `evidence` names the verdict that the
+    run ended with, its own or an earlier one on the same evidence.
     """
 
     kind: ClassVar[str] = "run_finished"
@@ -121,6 +122,7 @@ class RunFinished(Fact, frozen=True, kw_only=True):
     end: str | None = None
     warnings: tuple[str, ...] = ()
     error: str = ""
+    evidence: str = ""
 
 
 class VerdictGiven(Fact, frozen=True, kw_only=True):

@@ -48,9 +48,9 @@ class ShownModel(Struct, frozen=True, kw_only=True):
 
 
 def list_runs(state: State) -> tuple[ListedRun, ...]:
-    """List runs, oldest first."""
+    """List runs, oldest first; a run in which nothing changed has the verdict given before."""
     verdicts = {
-        known.fact.run: known.fact.verdict.outcome
+        (model.model, known.fact.evidence): known.fact.verdict.outcome
         for model in state.models.values()
         for known in model.verdicts
     }
@@ -102,7 +102,7 @@ def show_model(workspace: Workspace, name: str) -> ShownModel:
     )
 
 
-def _listed(record: RunRecord, verdicts: Mapping[str, str]) -> ListedRun:
+def _listed(record: RunRecord, verdicts: Mapping[tuple[str, str], str]) -> ListedRun:
     finished = record.finished
     steps = finished.steps if finished else ()
     return ListedRun(
@@ -111,7 +111,7 @@ def _listed(record: RunRecord, verdicts: Mapping[str, str]) -> ListedRun:
         by=record.by,
         state=finished.state if finished else "unfinished",
         model=finished.model if finished else None,
-        verdict=verdicts.get(record.started.run),
+        verdict=verdicts.get((finished.tested or "", finished.evidence)) if finished else None,
         metrics=finished.metrics if finished else {},
         ran=sum(step.state == "ran" for step in steps),
         cached=sum(step.state == "cached" for step in steps),

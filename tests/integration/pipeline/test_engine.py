@@ -235,7 +235,8 @@ def test_a_refusal_by_bucle_inside_a_step_says_its_cause_once(shop, options):
                 try:
                     int("x")
                 except ValueError as error:
-                    raise ContractError("Cannot go on", cause="because of this") from error
+                    cause = "because of " + "this"
+                    raise ContractError("Cannot go on", cause=cause) from error
         """
     )
     bad = shop.run(**options)["bad"]

@@ -24,7 +24,13 @@ def state(shop):
     return shop().record(
         started("r-20260101-aaa"),
         RunFinished(
-            run="r-20260101-aaa", state="done", steps=STEPS, metrics={"wape": 0.4}, model="m-a"
+            run="r-20260101-aaa",
+            state="done",
+            steps=STEPS,
+            metrics={"wape": 0.4},
+            model="m-a",
+            tested="m-a",
+            evidence="e",
         ),
         VerdictGiven(run="r-20260101-aaa", verdict=verdict, evidence="e"),
         started("r-20260102-bbb"),
@@ -52,3 +58,27 @@ def test_other_names_are_refused(state, name):
     with pytest.raises(UnknownNameError) as caught:
         show_run(state, name)
     assert caught.value.code == "bucle-237"
+
+
+def test_a_run_has_the_verdict_it_ended_with_whichever_run_it_was_given_in(shop):
+    def run(name, evidence):
+        return (
+            started(name),
+            RunFinished(
+                run=name, state="done", steps=(), metrics={}, tested="m-a", evidence=evidence
+            ),
+        )
+
+    def verdict(name, outcome, evidence):
+        given = Verdict(outcome=outcome, checks=(), rows=9, challenger="m-a")
+        return VerdictGiven(run=name, verdict=given, evidence=evidence)
+
+    found = shop().record(
+        *run("r-1", "one"),
+        verdict("r-1", "fail", "one"),
+        *run("r-2", "two"),
+        verdict("r-2", "pass", "two"),
+        *run("r-3", "one"),
+        *run("r-4", ""),
+    )
+    assert [listed.verdict for listed in list_runs(found)] == ["fail", "pass", "fail", None]
