@@ -225,15 +225,16 @@ class LogDamagedError(LogError):
 
     Args:
         position: The first event that does not fit its chain.
+        doing: What the damage has stopped: `read` or `write to`.
     """
 
     code = "bucle-202"
     exit_code = 1
 
-    def __init__(self, *, position: int, cause: str) -> None:
+    def __init__(self, *, position: int, cause: str, doing: str = "read") -> None:
         self.position = position
         super().__init__(
-            f"Cannot write to the log: event {position} is damaged",
+            f"Cannot {doing} the log: event {position} is damaged",
             cause=cause,
             attempt="bucle log verify",
         )

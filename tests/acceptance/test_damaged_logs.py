@@ -21,6 +21,7 @@ def _sql(folder: Path, *statements: str) -> None:
 
 def _refuses_to_write(folder: Path, *, event: int) -> None:
     before = (folder / ".bucle/log.head").read_bytes()
+    assert "Cannot read the log: " in bucle("history", at=folder, code=1).err
     verified = bucle("log", "verify", "--json", at=folder, code=1).json
     assert (verified["intact"], verified["damaged"]) == (False, event)
     assert verified["reason"]
@@ -49,6 +50,17 @@ def test_two_events_in_each_others_place_are_noticed(lived: Path) -> None:
         "UPDATE events SET position = 4 WHERE position = 99",
     )
     _refuses_to_write(lived, event=2)
+
+
+def test_a_removed_head_file_is_a_warning_where_the_log_holds_events(lived: Path) -> None:
+    assert "!" not in bucle("log", "verify", at=lived).out
+    (lived / ".bucle/log.head").unlink()
+    answer = bucle("log", "verify", at=lived)
+    assert "intact\n  ! the head file log.head is missing" in answer.out
+    assert "--head HASH" in answer.out
+    verified = bucle("log", "verify", "--json", at=lived).json
+    assert verified["intact"]
+    assert "cannot be ruled out that events at the end were removed" in verified["reason"]
 
 
 def test_a_tail_that_was_cut_is_noticed_and_repaired_on_record(lived: Path) -> None:

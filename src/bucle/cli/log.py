@@ -92,6 +92,9 @@ def _verify(options: Namespace, terminal: Terminal) -> int:
     if not terminal.json:
         terminal.say(f"{seen.events:,} events, head {seen.head}")
         terminal.say("intact" if intact else f"NOT intact: {reason}")
+        if intact and reason:
+            terminal.paragraph(reason, indent="  ! ")
+            terminal.say("Try: bucle log verify --head HASH, with a head written down elsewhere")
     return 0 if intact else _NOT_INTACT
 
 

@@ -132,7 +132,10 @@ class SqliteLog:
             elif reason := self._structure(after=good):
                 damaged = good.position + 1
             elif anchor is None and good != START:
-                reason = "the head file is missing, so a removed end could not be seen"
+                reason = (
+                    f"the head file {self._anchor.path.name} is missing or damaged, so it cannot "
+                    "be ruled out that events at the end were removed"
+                )
         except LogDamagedError as damage:
             damaged, reason = damage.position, damage.cause
         return Verification(
@@ -205,7 +208,7 @@ class SqliteLog:
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """Lend the connection inside a transaction that is undone unless it was committed."""
-        with translated_sqlite(self.path, position=self._checked.position + 1):
+        with _stopped_writes(), translated_sqlite(self.path, position=self._checked.position + 1):
             connection = self._opened()
             if connection is None:
                 connection = self._connection = create_database(self.path)
@@ -242,3 +245,14 @@ class SqliteLog:
                 raise
             self._connection = open_snapshot(self.path)
         return self._connection
+
+
+@contextlib.contextmanager
+def _stopped_writes() -> Iterator[None]:
+    """Say of damage that it stopped a write."""
+    try:
+        yield
+    except LogDamagedError as damage:
+        raise LogDamagedError(
+            position=damage.position, cause=damage.cause, doing="write to"
+        ) from damage

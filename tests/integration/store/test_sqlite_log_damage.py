@@ -224,8 +224,8 @@ def test_removed_event_in_the_middle_stops_writes_and_is_named(
     assert seen == original[:16]
     assert isinstance(error, LogDamagedError)
     assert error.position == 17
-    assert "event 17" in str(error)
-    with pytest.raises(LogDamagedError, match="event 17"):
+    assert "Cannot read the log: event 17" in str(error)
+    with pytest.raises(LogDamagedError, match="Cannot write to the log: event 17"):
         SqliteLog(copy).append([draft()])
     assert SqliteLog(copy).verify().damaged == 17
     assert rows_of(copy) == [row for row in rows_of(path) if row[0] != 17]
@@ -422,7 +422,7 @@ def test_missing_head_file_is_said_and_made_again(tmp_path: Path) -> None:
     path.with_suffix(".head").unlink()
     found = SqliteLog(path).verify()
     assert found.intact
-    assert "head file is missing" in found.reason
+    assert "log.head is missing" in found.reason
     SqliteLog(path).append([draft()])
     assert SqliteLog(path).verify().reason == ""
 
