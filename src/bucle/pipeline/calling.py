@@ -25,6 +25,9 @@ __all__ = ["import_calls", "run_job"]
 # These draw no random numbers through numpy, which costs a fifth of a second to import.
 _NO_RANDOMNESS = frozenset({"bucle", "dataframely", "msgspec", "polars", "python"})
 
+# What reading an artifact of a format imports.
+_READERS = {"arrow": "polars", "npy": "numpy", "skops": "bucle.pipeline.estimators"}
+
 _FUNCTIONS: dict[tuple[str, str], tuple[dict[str, str], Callable[..., Any]]] = {}
 
 
@@ -57,7 +60,10 @@ def run_job(job: Job, *, blobs: Blobs, loaded: Callable[[], None] = lambda: None
         try:
             damaged, inputs = [], {}
             function = _function(job)
+            _import_libraries(job)
             loaded()
+            # What a worker imports for all its jobs is no time of the one that came first.
+            began = time.perf_counter()
             for name, given in job.inputs.items():
                 try:
                     inputs[name] = read_value(given, blobs=blobs, root=root)
@@ -96,6 +102,15 @@ def _function(job: Job) -> Callable[..., Any]:
     return function
 
 
+def _import_libraries(job: Job) -> None:
+    """Import what reading the inputs and seeding will need."""
+    for kind in sorted({given.format for given in job.inputs.values()}):
+        if kind in _READERS:
+            importlib.import_module(_READERS[kind])
+    if not _NO_RANDOMNESS.issuperset(job.libraries):
+        importlib.import_module("numpy")
+
+
 def _load(call: str, root: Path) -> Callable[..., Any]:
     module, _, name = call.rpartition(":")
     if module.endswith(".py"):
@@ -125,10 +140,9 @@ def _check_sources(job: Job) -> None:
 
 def _seed(job: Job) -> None:
     random.seed(job.seed)
-    if "numpy" in sys.modules or not _NO_RANDOMNESS.issuperset(job.libraries):
-        import numpy as np  # noqa: PLC0415  (heavy)
-
-        np.random.seed(job.seed)  # noqa: NPY002  (the state that libraries share)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed(job.seed)
     polars = sys.modules.get("polars")
     if polars is not None:
         polars.set_random_seed(job.seed)

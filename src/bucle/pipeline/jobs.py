@@ -31,7 +31,10 @@ class Job(Struct, frozen=True, kw_only=True):
 
 
 class Done(Struct, frozen=True, kw_only=True):
-    """How a call went; `damaged` are the parameters whose artifact could not be read."""
+    """How a call went; `damaged` are the parameters whose artifact could not be read.
+
+    `seconds` begin when the function and what it imports at its module's top are loaded.
+    """
 
     state: Literal["ran", "failed", "damaged"]
     seconds: float = 0.0

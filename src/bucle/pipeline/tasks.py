@@ -88,8 +88,9 @@ class Task(Struct, frozen=True, kw_only=True):
 class TaskResult(Struct, frozen=True, kw_only=True):
     """How one task went.
 
-    `seconds` is what this execution spent on it. `error` is the message for people, `traceback`
-    the project's own frames, `problem` the fields for `--json`; `output` is what the step printed.
+    `seconds` is what a worker spent on it, imports at the top of modules apart. `error` is the
+    message for people, `traceback` the project's own frames, `problem` the fields for `--json`;
+    `output` is what the step printed.
     """
 
     name: str

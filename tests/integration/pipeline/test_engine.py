@@ -122,6 +122,24 @@ def test_runs_once_and_then_nothing(shop, options):
     }
 
 
+def test_seconds_of_a_step_are_without_the_imports_of_its_module(shop, options):
+    shop.write(
+        pipeline="""
+            import time
+
+            time.sleep(1)
+
+            def quick(): return 1
+            def slow(quick):
+                time.sleep(0.1)
+                return 2
+        """
+    )
+    seconds = {name: result.seconds for name, result in shop.run(**options).items()}
+    assert seconds["quick"] < 1
+    assert seconds["slow"] >= 0.1
+
+
 def test_cached_execution_starts_nothing(shop):
     shop.run()
     reader, tasks = shop.tasks()
