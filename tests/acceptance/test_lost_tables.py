@@ -38,6 +38,18 @@ def test_an_addition_begins_a_lost_table_anew_and_says_so(lost) -> None:
     assert bucle("data", "show", "sales", "--json", at=lost).json["version"] == 2
 
 
+def test_a_table_that_lost_its_last_version_is_not_cut_short(ran) -> None:
+    (ran / "more.csv").write_text("id,sold_at,paid_at,size,price\n99,2026-01-01,,1,2\n")
+    bucle("data", "add", "sales", "more.csv", at=ran)
+    commit = ran / ".bucle/tables/sales/_delta_log" / f"{1:020}.json"
+    commit.write_bytes(commit.read_bytes().replace(b"{", b"[", 1))
+    for words in (("data", "add", "sales", "more.csv"), ("data", "show", "sales")):
+        answer = bucle(*words, at=ran, code=3)
+        assert "the table of version 2 is gone" in answer.err
+        assert f"{commit.name} is damaged or not there" in answer.err
+        assert "move it away and bucle data add sales" in answer.err
+
+
 def test_rows_of_a_table_begun_anew_are_not_taken_for_those_of_an_older_version(lost) -> None:
     lines = (lost / "sales.csv").read_text().splitlines(keepends=True)
     (lost / "sales.csv").write_text("".join(lines[:-1]))

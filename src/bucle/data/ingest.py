@@ -29,7 +29,7 @@ from bucle.data.quarantine import (
     rows_of_keys,
     undo_guard,
 )
-from bucle.data.recorded import is_lost, read_recorded
+from bucle.data.recorded import read_recorded
 from bucle.data.rows import SourceFile, SourceRows
 from bucle.data.screened import Screened
 from bucle.data.untyped import screen_untyped
@@ -85,7 +85,8 @@ def ingest(
         settings: The dataset's section of bucle.toml.
         root: The project's folder, where contract and prepare live.
         tables: Where versions are kept.
-        current: The last version on record.
+        current: The last version on record. If there is no table at all any more, these rows
+            begin a new one, and a note says so.
         mirror: The rows are all there is: those of the last version and of quarantine that are
             not among them go. Only for a dataset without a key.
 
@@ -95,7 +96,7 @@ def ingest(
         DigestMismatchError: The table does not hold what was recorded.
     """
     batch = _split_export(raw)
-    lost = current if current is not None and is_lost(tables, current) else None
+    lost = current if tables.version(dataset) is None else None
     before = read_recorded(tables, current) if current is not None and not lost else None
     screened = _screen(batch.rows, settings, root, before)
     known = current.version if current else 0

@@ -18,7 +18,7 @@ from bucle.ids import digest_file, digest_json
 from bucle.loop.events import DataAdded, Origin, SourceFile
 from bucle.loop.state import DatasetRecord
 from bucle.loop.workspace import Workspace
-from bucle.store.commits import has_version
+from bucle.store.commits import commit_name, has_version
 from bucle.store.locks import exclusive
 from bucle.types import DataVersion
 
@@ -78,13 +78,14 @@ def sync_sources(workspace: Workspace) -> tuple[Addition, ...]:
 def lost_table(workspace: Workspace, version: DataVersion) -> OutsideError:
     """Build the error for a version on record whose table is not on the disk."""
     folder = workspace.home / "tables" / version.dataset
-    place = folder.relative_to(workspace.root)
+    name, place, there = version.dataset, folder.relative_to(workspace.root), folder.is_dir()
     return OutsideError(
-        f"Cannot read dataset {version.dataset!r}: the table of version {version.version} is gone",
-        cause=f"the log records version {version.version} with {version.rows:,} rows, but {place} "
-        + (f"has no table version {version.table_version}" if folder.is_dir() else "is not there"),
-        attempt=f"restore {place} from a copy, or bucle data add {version.dataset} FILE: it makes "
-        "a new version of what is added",
+        f"Cannot read dataset {name!r}: the table of version {version.version} is gone",
+        cause=f"the log records version {version.version} with {version.rows:,} rows, but {place}"
+        + (f"/{commit_name(version.table_version)} is damaged or not" if there else " is not")
+        + " there",
+        attempt=f"restore {place} from a copy, or {'move it away and ' if there else ''}"
+        f"bucle data add {name}: it makes a new version of what is added then",
         code="bucle-213",
     )
 
@@ -141,6 +142,7 @@ def _add(
     origin: Origin,
 ) -> Addition:
     from bucle.data.ingest import ingest  # noqa: PLC0415  (heavy; not on the path of a no-op)
+    from bucle.data.recorded import is_lost  # noqa: PLC0415
     from bucle.data.sources import read_source  # noqa: PLC0415
 
     raw = read_source(places, settings, root=workspace.root)
@@ -149,6 +151,10 @@ def _add(
         record = workspace.state().datasets.get(name)
         # Version 0 says that no row was good so far: there is no table of it.
         current = record.current if record and record.current.version else None
+        # A table that is gone begins anew; one that has lost its end only must not be cut short.
+        is_begun = current is not None and workspace.tables.version(name) is not None
+        if current is not None and is_begun and is_lost(workspace.tables, current):
+            raise lost_table(workspace, current)
         names = {file.name for file in raw.files}
         done = ingest(
             raw,

@@ -17,6 +17,7 @@ from bucle.store.files import TEMPORARY_SUFFIX, sync_folder
 from bucle.store.table_digests import forget_digests, record_digests
 
 __all__ = [
+    "commit_name",
     "commit_names",
     "has_version",
     "latest_version",
@@ -43,10 +44,15 @@ def has_version(folder: Path, version: int) -> bool:
     return _commit_path(folder, version).is_file()
 
 
+def commit_name(version: int) -> str:
+    """Return the name of a version's commit within the table's folder."""
+    return f"_delta_log/{version:020}.json"
+
+
 def commit_names(folder: Path, version: int) -> list[str]:
     """Return the names, within the table's folder, of the commits that make a version."""
     numbers = sorted(number for number in _versions(folder) if number <= version)
-    return [_commit_name(number) for number in numbers]
+    return [commit_name(number) for number in numbers]
 
 
 def set_aside_torn(folder: Path) -> None:
@@ -62,7 +68,7 @@ def set_aside_torn(folder: Path) -> None:
 def set_aside_checkpoints(folder: Path) -> None:
     """Rename checkpoints, which only repeat what the commits say.
 
-    For a table that does not open: a checkpoint or the pointer to it may be torn.
+    Another program or an older Bucle made them; no digest says whether they are still whole.
     """
     log = folder / "_delta_log"
     for path in (*log.glob("*.checkpoint*.parquet"), *log.glob("_last_checkpoint")):
@@ -73,7 +79,7 @@ def set_aside_checkpoints(folder: Path) -> None:
 def settle(folder: Path, version: int) -> None:
     """Wait until the disk has a version: its rows, its commit, their names and digests."""
     commit = _commit_path(folder, version)
-    names = [*_added(commit), _commit_name(version)]
+    names = [*_added(commit), commit_name(version)]
     for name in names:
         descriptor = os.open(folder / name, os.O_RDONLY)
         try:
@@ -116,12 +122,7 @@ def _versions(folder: Path) -> list[int]:
 
 def _commit_path(folder: Path, version: int) -> Path:
     """Return where a version's commit stands."""
-    return folder / _commit_name(version)
-
-
-def _commit_name(version: int) -> str:
-    """Return the name of a version's commit within the table's folder."""
-    return f"_delta_log/{version:020}.json"
+    return folder / commit_name(version)
 
 
 def _actions(path: Path) -> list[dict[str, dict[str, str]]] | None:

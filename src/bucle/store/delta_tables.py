@@ -11,8 +11,7 @@ from typing import Literal
 from urllib.parse import unquote
 
 import polars as pl
-from deltalake import DeltaTable, write_deltalake
-from deltalake.exceptions import DeltaError
+from deltalake import DeltaTable, PostCommitHookProperties, write_deltalake
 
 from bucle.errors import BucleError, OutsideError, RequestError
 from bucle.store.commits import (
@@ -46,6 +45,8 @@ _CONFIGURATION = {
 }
 # One write makes one file, whatever its size, so that its rows keep their order.
 _ONE_FILE_BYTES = 1 << 40
+# A checkpoint would be read in place of the commits, and none of our digests covers it.
+_AFTERWARDS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 _READABLE_FEATURES = {"timestampNtz"}
 # delta-rs makes an address of the folder and cannot with these in it.
 _UNUSABLE_IN_PATH = re.compile(r"[\[\]^|\\\x00-\x1f\x7f]|%[0-9A-Fa-f]{2}")
@@ -93,6 +94,7 @@ class DeltaTables:
                     schema_mode=None if mode == "append" else "overwrite",
                     configuration=_CONFIGURATION,
                     target_file_size=_ONE_FILE_BYTES,
+                    post_commithook_properties=_AFTERWARDS,
                 )
             return self._settled(folder)
 
@@ -135,7 +137,7 @@ class DeltaTables:
                 return version
             table = self._open(name, None)
             with _translated("restore", folder):
-                table.restore(version)
+                table.restore(version, post_commithook_properties=_AFTERWARDS)
             return self._settled(folder)
 
     @contextlib.contextmanager
@@ -145,7 +147,7 @@ class DeltaTables:
         marker = self.folder / f".{name}.writing"
         with exclusive(self.folder / f".{name}.lock"), translated_errors("write", folder):
             set_aside_torn(folder)
-            _mend_checkpoints(folder)
+            set_aside_checkpoints(folder)
             if marker.exists():
                 sweep_orphans(folder)
                 if (found := latest_version(folder)) is not None:
@@ -175,11 +177,10 @@ class DeltaTables:
             path = str(folder.absolute())
             commits = commit_names(folder, chosen)
             refuse_changed(folder, commits, digests=read_digests(folder, chosen))
-            try:
-                table = DeltaTable(path, version=chosen)
-            except DeltaError:
-                _mend_checkpoints(folder)
-                table = DeltaTable(path, version=chosen)
+            # Where nothing may be renamed it is read as it is; its rows are compared all the same.
+            with contextlib.suppress(OSError):
+                set_aside_checkpoints(folder)
+            table = DeltaTable(path, version=chosen)
             strange = set(table.protocol().reader_features or ()) - _READABLE_FEATURES
             if strange:
                 raise ValueError(f"another program wrote it with {', '.join(sorted(strange))}")
@@ -220,15 +221,6 @@ def _row_files(table: DeltaTable) -> list[str]:
     """Return the names of a version's row files, in the order they were written."""
     added = pl.DataFrame(table.get_add_actions()).select("modification_time", "path")
     return [unquote(path) for _, path in sorted(added.iter_rows())]
-
-
-def _mend_checkpoints(folder: Path) -> None:
-    """Set checkpoints aside if a table that has versions does not open with them."""
-    if latest_version(folder) is not None:
-        try:
-            DeltaTable(str(folder.absolute()))
-        except DeltaError:
-            set_aside_checkpoints(folder)
 
 
 @contextlib.contextmanager

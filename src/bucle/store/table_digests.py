@@ -51,7 +51,7 @@ def refuse_changed(folder: Path, names: Iterable[str], *, digests: dict[str, str
         if name in digests and digest_file(folder / name) != digests[name]:
             raise DigestMismatchError(
                 f"Cannot use table {folder.name!r}: {name} is not what was written",
-                cause="its bytes have another digest",
+                cause=f"its bytes have another digest than the lists in {_LISTS} say",
                 where=str(folder),
                 attempt="restore the file from a copy",
             )

@@ -140,11 +140,24 @@ def test_torn_checkpoint_still_opens(tmp_path: Path) -> None:
     assert tables.write("sales", pl.DataFrame({"a": [3]}), mode="append") == 3
 
 
-def test_many_versions_stay_readable_past_a_checkpoint(tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_program_is_not_believed(tmp_path: Path) -> None:
+    tables = DeltaTables(tmp_path)
+    for number in range(3):
+        tables.write("sales", pl.DataFrame({"a": [number]}), mode="append")
+    DeltaTable(str(tmp_path / "sales")).create_checkpoint()
+    (checkpoint,) = log_of(tmp_path).glob("*.checkpoint.parquet")
+    kept = pl.read_parquet(checkpoint)
+    # A checkpoint that opens, and leaves a file of rows out.
+    is_file = kept["add"].struct.field("path").is_not_null()
+    kept.filter(~is_file | is_file.cum_sum().gt(1)).write_parquet(checkpoint)
+    assert sorted(tables.read("sales")["a"].to_list()) == [0, 1, 2]
+
+
+def test_many_versions_stay_readable_without_a_checkpoint(tmp_path: Path) -> None:
     tables = DeltaTables(tmp_path)
     for number in range(103):
         tables.write("sales", pl.DataFrame({"a": [number]}), mode="replace")
-    assert (log_of(tmp_path) / "_last_checkpoint").exists()
+    assert not [path for path in log_of(tmp_path).iterdir() if "checkpoint" in path.name]
     for version in (0, 50, 99, 100, 102):
         assert tables.read("sales", version=version)["a"].to_list() == [version]
 
