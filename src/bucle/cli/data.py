@@ -6,8 +6,9 @@ from pathlib import Path
 import msgspec
 
 from bucle.cli.handler import Handler, project_arguments, project_folder
-from bucle.cli.terminal import Terminal, plural
+from bucle.cli.terminal import Terminal
 from bucle.cli.wording import tell_coercion
+from bucle.grammar import say_count
 from bucle.loop.datasets import add_rows
 from bucle.loop.inspection import (
     check_dataset,
@@ -59,7 +60,7 @@ def _add(options: Namespace, terminal: Terminal) -> int:
     if terminal.json:
         return 0
     terminal.say(
-        f"{fact.dataset}: {plural(fact.read, 'row')} read, {tell_addition(fact)}, "
+        f"{fact.dataset}: {say_count(fact.read, 'row')} read, {tell_addition(fact)}, "
         f"{fact.unchanged:,} there already"
     )
     for coercion in fact.coerced:
@@ -67,7 +68,7 @@ def _add(options: Namespace, terminal: Terminal) -> int:
     for note in added.notes:
         terminal.paragraph(note, indent="  ")
     terminal.say(
-        f"version {fact.data_version}: {plural(fact.rows, 'row')}, "
+        f"version {fact.data_version}: {say_count(fact.rows, 'row')}, "
         f"fingerprint {fact.fingerprint[:12]}" + ("" if added.is_new else " (unchanged)")
     )
     if fact.quarantined:
@@ -110,13 +111,13 @@ def _show(options: Namespace, terminal: Terminal) -> int:
     if terminal.json:
         return 0
     terminal.say(
-        f"{shown.dataset} version {shown.version}: {plural(shown.rows, 'row')}, "
-        f"{plural(len(shown.columns), 'column')}, fingerprint {shown.fingerprint[:12]}"
+        f"{shown.dataset} version {shown.version}: {say_count(shown.rows, 'row')}, "
+        f"{say_count(len(shown.columns), 'column')}, fingerprint {shown.fingerprint[:12]}"
     )
     for version in shown.versions:
         terminal.say(
             f"  version {version.version}  {version.at[:16].replace('T', ' ')}  by {version.by}  "
-            f"{plural(version.rows, 'row')}  from {', '.join(version.files) or 'a query'}"
+            f"{say_count(version.rows, 'row')}  from {', '.join(version.files) or 'a query'}"
         )
     terminal.say()
     terminal.table(
@@ -148,7 +149,7 @@ def _diff(options: Namespace, terminal: Terminal) -> int:
         f"{difference.removed:,} removed, {difference.changed:,} changed"
     )
     terminal.table(
-        [["  " + name, plural(count, "cell")] for name, count in difference.columns.items()]
+        [["  " + name, say_count(count, "cell")] for name, count in difference.columns.items()]
     )
     return 0
 
@@ -168,14 +169,14 @@ def _quarantine(options: Namespace, terminal: Terminal) -> int:
         count = export_quarantine(workspace, options.dataset, Path(options.export))
         terminal.answer({"dataset": options.dataset, "exported": count, "file": options.export})
         if not terminal.json:
-            terminal.say(f"{plural(count, 'row')} written to {options.export}")
+            terminal.say(f"{say_count(count, 'row')} written to {options.export}")
             terminal.say(f"Correct them, then: bucle data add {options.dataset} {options.export}")
         return 0
     held = list_quarantine(workspace, options.dataset)
     terminal.answer([msgspec.to_builtins(row) for row in held])
     if terminal.json:
         return 0
-    terminal.say(f"{options.dataset}: {plural(len(held), 'row')} in quarantine")
+    terminal.say(f"{options.dataset}: {say_count(len(held), 'row')} in quarantine")
     for row in held[: max(0, options.limit)]:
         terminal.say(f"  {row.origin}")
         for reason in row.reasons:

@@ -7,6 +7,7 @@ import msgspec
 from bucle.cli.handler import Handler, project_arguments, project_folder
 from bucle.cli.terminal import Terminal
 from bucle.errors import UnknownNameError, UsageError, nearest
+from bucle.grammar import say_count
 from bucle.loop.events import KINDS
 from bucle.loop.narration import tell_event
 from bucle.loop.workspace import open_log
@@ -90,7 +91,7 @@ def _verify(options: Namespace, terminal: Terminal) -> int:
         }
     )
     if not terminal.json:
-        terminal.say(f"{seen.events:,} events, head {seen.head}")
+        terminal.say(f"{say_count(seen.events, 'event')}, head {seen.head}")
         terminal.say("intact" if intact else f"NOT intact: {reason}")
         if intact and reason:
             terminal.paragraph(reason, indent="  ! ")

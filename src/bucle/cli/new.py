@@ -5,7 +5,8 @@ from pathlib import Path
 
 from bucle.charter.settings import DatasetSettings
 from bucle.cli.handler import Handler
-from bucle.cli.terminal import Terminal, plural
+from bucle.cli.terminal import Terminal
+from bucle.grammar import say_count
 from bucle.templates.creation import TEMPLATES, TemplateOptions, create_project
 
 __all__ = ["NEW"]
@@ -83,7 +84,7 @@ def _call(options: Namespace, terminal: Terminal) -> int:
     )
     if terminal.json:
         return 0
-    terminal.say(f"{created.folder}: {plural(len(created.files), 'file')} written")
+    terminal.say(f"{created.folder}: {say_count(len(created.files), 'file')} written")
     for note in created.notes:
         terminal.paragraph(note, indent="  ")
     terminal.say(f"Try: cd {created.folder} && bucle run")

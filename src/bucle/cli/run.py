@@ -5,11 +5,12 @@ from argparse import ArgumentParser, Namespace
 import msgspec
 
 from bucle.cli.handler import Handler, project_arguments, project_folder
-from bucle.cli.terminal import Terminal, plural
+from bucle.cli.terminal import Terminal
 from bucle.cli.wording import tell_coercion
 from bucle.clock import from_iso, to_iso
 from bucle.errors import UsageError
 from bucle.gates.report import describe
+from bucle.grammar import say_count
 from bucle.loop.narration import tell_addition
 from bucle.loop.training import RunOutcome, run_project
 from bucle.loop.workspace import open_workspace
@@ -108,7 +109,7 @@ def _tell_data(outcome: RunOutcome, terminal: Terminal) -> None:
             [
                 f"  {data.dataset}",
                 f"version {data.version}",
-                plural(data.rows, "row"),
+                say_count(data.rows, "row"),
                 tell_addition(data.addition) if data.addition else "unchanged",
             ]
             for data in outcome.data
@@ -129,7 +130,7 @@ def _tell_steps(outcome: RunOutcome, terminal: Terminal, *, explain: bool) -> No
                 f"  {step.name}",
                 step.state,
                 f"{step.seconds:.2f} s" if step.state == "ran" else "",
-                f"{step.rows:,} rows" if step.rows is not None else "",
+                say_count(step.rows, "row") if step.rows is not None else "",
                 step.why if explain or step.state == "skipped" else "",
             ]
             for step in outcome.steps

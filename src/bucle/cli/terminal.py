@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["Terminal", "columns", "plural"]
+__all__ = ["Terminal", "columns"]
 
 _MAX_WIDTH = 100
 
@@ -94,16 +94,6 @@ def columns(
         offset = " " * (sum(sizes[:-1]) + 2 * (count - 1))
         lines.extend(offset + more for more in folded[1:])
     return lines
-
-
-def plural(count: int, noun: str) -> str:
-    """Write a count and its noun.
-
-    Example:
-        >>> plural(1, "row"), plural(12345, "row")
-        ('1 row', '12,345 rows')
-    """
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def _is_number(text: str) -> bool:

@@ -1,6 +1,6 @@
 """Values in plain words, where several commands say the same."""
 
-from bucle.cli.terminal import plural
+from bucle.grammar import say_count
 from bucle.types import Coercion
 
 __all__ = ["tell_coercion"]
@@ -14,5 +14,5 @@ def tell_coercion(coercion: Coercion) -> str:
         "price: 2 values became null, such as 'N/A'"
     """
     shown = ", ".join(repr(example) for example in coercion.examples[:3])
-    values = plural(coercion.count, "value")
+    values = say_count(coercion.count, "value")
     return f"{coercion.column}: {values} became {coercion.became}, such as {shown}"

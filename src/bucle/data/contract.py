@@ -19,6 +19,7 @@ from bucle.data.keys import ROW_INDEX, settle_keys
 from bucle.data.rows import coercion_of
 from bucle.data.screened import Screened, storable
 from bucle.errors import ContractError, nearest
+from bucle.grammar import say_count
 
 if TYPE_CHECKING:
     from bucle.types import Coercion
@@ -104,7 +105,7 @@ def _check_names(frame: pl.DataFrame, wanted: Sequence[str], contract: str) -> l
     if not extra:
         return []
     shown = ", ".join(extra[:8]) + (", …" if len(extra) > 8 else "")  # noqa: PLR2004  (shown)
-    return [f"{len(extra)} columns are not in the contract and are not kept: {shown}"]
+    return [f"{say_count(len(extra), 'column')} not in the contract, so not kept: {shown}"]
 
 
 def _apply_rules(rows: pl.DataFrame, schema: Contract, breaches: Breaches) -> None:

@@ -34,6 +34,7 @@ from bucle.data.rows import SourceFile, SourceRows
 from bucle.data.screened import Screened
 from bucle.data.untyped import screen_untyped
 from bucle.errors import UnknownNameError
+from bucle.grammar import say_count
 from bucle.types import Coercion, DataVersion, Tables
 
 __all__ = ["Ingested", "ingest"]
@@ -166,7 +167,7 @@ def _split_export(raw: SourceRows) -> _Batch:
         notes=raw.notes,
     )
     again = frame[_ROW].cast(pl.String)
-    note = f"{len(held)} rows stay in quarantine: empty their {_EXTRA} once they are right"
+    note = f"{say_count(len(held), 'row')} left in quarantine: empty {_EXTRA} once all is right"
     return _Batch(rows=rows, again=again, held=held, notes=(note,) if held else ())
 
 

@@ -12,6 +12,7 @@ from bucle.charter.settings import DatasetSettings
 from bucle.data.casting import cast_column
 from bucle.data.headers import RESERVED
 from bucle.errors import ContractError
+from bucle.grammar import say_count
 
 __all__ = ["Merged", "align_rows", "merge_by_key", "replace_rows", "unite_rows"]
 
@@ -138,7 +139,9 @@ def align_rows(
     columns = []
     for name, dtype in schema.items():
         if name not in current.columns:
-            notes.append(f"column '{name}' is new: it is null in the {current.height:,} old rows")
+            notes.append(
+                f"column '{name}' is new: it is null in {say_count(current.height, 'old row')}"
+            )
             columns.append(pl.Series(name, [None], dtype=dtype).new_from_index(0, current.height))
             continue
         read = cast_column(current[name], dtype, settings=settings)
@@ -152,7 +155,7 @@ def align_rows(
             )
         columns.append(read.values)
         notes += [
-            f"column '{name}': {told.count:,} old values became a {told.became}"
+            f"column '{name}': {say_count(told.count, 'old value')} became {told.became}"
             for told in read.coercions
         ]
     gone = [name for name in current.columns if name not in schema]

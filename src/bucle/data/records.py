@@ -15,6 +15,7 @@ import polars as pl
 
 from bucle.data.headers import clean_names
 from bucle.data.rows import BROKEN_SCHEMA, ORIGIN_SCHEMA, SourceRows, coercion_of
+from bucle.grammar import say_count
 from bucle.types import Coercion
 
 __all__ = ["build_columns", "read_json_lines"]
@@ -158,4 +159,4 @@ def _missing_keys(
     name: str, names: Sequence[str], rows: Sequence[dict[str, Any]]
 ) -> tuple[str, ...]:
     short = sum(len(row) < len(names) for row in rows)
-    return (f"{name}: {short:,} lines do not have every key; null there",) if short else ()
+    return (f"{name}: {say_count(short, 'line')} without every key; null there",) if short else ()

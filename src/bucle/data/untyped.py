@@ -13,6 +13,7 @@ from bucle.data.keys import ROW_INDEX, settle_keys
 from bucle.data.rows import coercion_of
 from bucle.data.screened import Screened, storable
 from bucle.errors import ContractError, nearest
+from bucle.grammar import say_count
 
 __all__ = ["screen_untyped"]
 
@@ -43,7 +44,7 @@ def screen_untyped(
         notes = [note for cast in casts for note in cast.notes]
         extra = [name for name in frame.columns if name not in before]
         if extra:
-            notes.append(f"{len(extra)} columns are new and are not kept: {', '.join(extra[:8])}")
+            notes.append(f"{say_count(len(extra), 'new column')} not kept: {', '.join(extra[:8])}")
     breaches = Breaches(frame)
     unique = settle_keys(typed.with_row_index(ROW_INDEX), settings=settings, breaches=breaches)
     bad = breaches.frame()

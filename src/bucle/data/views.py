@@ -15,6 +15,7 @@ from bucle.charter.settings import DatasetSettings
 from bucle.clock import from_iso, to_iso
 from bucle.data.fingerprint import row_digests
 from bucle.errors import ContractError, nearest
+from bucle.grammar import say_count
 
 __all__ = ["Views", "as_of", "cut_time", "view_pair"]
 
@@ -169,12 +170,16 @@ def _unknown_times(frame: pl.DataFrame, settings: DatasetSettings) -> tuple[str,
     found = []
     event = settings.event_time
     if event is not None and (missing := frame[event].null_count()):
-        found.append(f"{missing:,} rows have no {event} and are in no view")
+        found.append(say_count(missing, "row") + f" without {event!r}: in no view")
     late = settings.label_time
     if late is not None:
         lost = frame.filter(pl.col(late).is_null() & _labelled(frame, settings)).height
         if lost and _names(settings.label):
-            found.append(f"{lost:,} rows have a label but no {late}: the label is taken as unknown")
+            found.append(
+                say_count(lost, "row")
+                + f" with a label but without {late!r}, when it became known: no view shows the "
+                "label, so nothing is learned from it or judged by it"
+            )
     return tuple(found)
 
 

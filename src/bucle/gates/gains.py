@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from bucle.gates.comparison import Rule, bound_mean, finite_or_none, smallest_detectable
 from bucle.gates.shortage import LEAST_CLUSTERS, rows_needed, say_shortage
 from bucle.gates.units import to_units
-from bucle.gates.wording import say_count, say_percent, warn_of_tail
+from bucle.gates.wording import say_percent, warn_of_tail
+from bucle.grammar import say_count
 from bucle.models.metrics import Floats
 from bucle.types import Check, Outcome
 

@@ -14,7 +14,8 @@ from bucle.charter.settings import Kpi
 from bucle.gates.comparison import Interval, Rule, finite_or_none, smallest_detectable
 from bucle.gates.influence import bound_metric
 from bucle.gates.shortage import LEAST_ROWS, rows_needed, say_shortage
-from bucle.gates.wording import say_amount, say_count, warn_of_tail
+from bucle.gates.wording import say_amount, warn_of_tail
+from bucle.grammar import say_count
 from bucle.models.metrics import Cost, Floats, Kind, measure
 from bucle.types import Check, Outcome
 

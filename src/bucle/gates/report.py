@@ -5,7 +5,8 @@ The same numbers go into the log and into `--json`; nothing here decides anythin
 
 import textwrap
 
-from bucle.gates.wording import say_amount, say_count, say_percent
+from bucle.gates.wording import say_amount, say_percent
+from bucle.grammar import say_count
 from bucle.types import Check, Verdict
 
 __all__ = ["TABLE_HEAD", "describe", "table_rows"]

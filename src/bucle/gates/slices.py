@@ -14,7 +14,8 @@ from bucle.gates.comparison import Rule, finite_or_none
 from bucle.gates.evidence import Labels
 from bucle.gates.gains import Gain, bound_gain
 from bucle.gates.units import number_groups
-from bucle.gates.wording import say_count, say_percent
+from bucle.gates.wording import say_percent
+from bucle.grammar import say_count
 from bucle.models.metrics import Floats
 from bucle.types import Check
 

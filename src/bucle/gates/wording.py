@@ -2,7 +2,7 @@
 
 import math
 
-__all__ = ["say_amount", "say_count", "say_percent", "warn_of_tail"]
+__all__ = ["say_amount", "say_percent", "warn_of_tail"]
 
 _FEW_DIGITS = 1_000
 _MANY_DIGITS = 10_000_000
@@ -43,16 +43,6 @@ def say_percent(value: float | None, *, signed: bool = False) -> str:
     if abs(rounded) >= _WIDE_PERCENT:
         return f"{rounded:+.3g} %" if signed else f"{rounded:.3g} %"
     return f"{rounded:+.1f} %" if signed else f"{rounded:.1f} %"
-
-
-def say_count(count: int, noun: str) -> str:
-    """Write a count with its noun.
-
-    Example:
-        >>> say_count(1, "row"), say_count(12000, "row")
-        ('1 row', '12,000 rows')
-    """
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def warn_of_tail(tail: float) -> str:

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from bucle.errors import BucleError, OutsideError, StalePositionError
+from bucle.grammar import say_count
 from bucle.loop.events import Fact, Promoted, RunFinished, VerdictGiven
 from bucle.loop.judging import (
     Fitted,
@@ -176,7 +177,7 @@ def _decide(
         facts.append(
             Promoted(
                 model=shipped,
-                because=f"the gate passed on {verdict.rows:,} rows it had not seen",
+                because=f"the gate passed on {say_count(verdict.rows, 'row')} it had not seen",
                 verdict=verdict.outcome,
                 previous=reigning,
             )

@@ -1,6 +1,7 @@
 """Events in plain words, one line each. Pure."""
 
 from bucle.errors import LogError
+from bucle.grammar import say_count
 from bucle.loop.events import (
     DataAdded,
     LogRepaired,
@@ -25,8 +26,8 @@ def tell_event(event: Event) -> str:
     match fact:
         case DataAdded():
             text = (
-                f"{fact.dataset}: {fact.read:,} rows offered, {tell_addition(fact)}; "
-                f"version {fact.data_version} has {fact.rows:,} rows"
+                f"{fact.dataset}: {say_count(fact.read, 'row')} offered, {tell_addition(fact)}; "
+                f"version {fact.data_version} has {say_count(fact.rows, 'row')}"
             )
         case RunStarted():
             text = f"run {fact.run} began on " + (", ".join(fact.datasets) or "no dataset")

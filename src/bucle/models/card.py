@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bucle.charter.settings import CharterSettings
+from bucle.grammar import say_count
 from bucle.models.package import PackageContents
 
 __all__ = ["render_card"]
@@ -54,7 +55,7 @@ def _purpose(contents: PackageContents) -> str:
         what = f"how probable it is that **{_plain(signature.target)}** is {yes}"
     else:
         what = f"**{_plain(signature.target)}**, a number"
-    return f"Predicts {what}, from {len(signature.features)} columns."
+    return f"Predicts {what}, from {say_count(len(signature.features), 'column')}."
 
 
 def _why(charter: CharterSettings) -> list[str]:

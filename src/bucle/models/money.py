@@ -12,6 +12,7 @@ from bucle.charter.checks import MONEY_ERRORS
 from bucle.charter.project_code import load_name
 from bucle.charter.settings import Money
 from bucle.errors import BucleError, CharterError, EvidenceError, nearest
+from bucle.grammar import with_article
 from bucle.models.metrics import Cost, Floats
 
 __all__ = ["cost_function"]
@@ -72,7 +73,7 @@ def _project_cost(reference: str, root: Path | None) -> Cost:
     function = load_name(root, reference)
     if not callable(function):
         raise CharterError(
-            f"Cannot use {reference!r} as a cost: it is a {type(function).__name__}",
+            f"Cannot use {reference!r} as a cost: it is {with_article(type(function).__name__)}",
             where="[charter.money] error",
             attempt="def cost(truth, prediction): return abs(truth - prediction)",
             code="bucle-162",

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from bucle.errors import BucleError, OutsideError, PipelineError
+from bucle.grammar import with_article
 from bucle.ids import canonical_json
 from bucle.pipeline.tasks import Artifact, Format
 from bucle.types import Blobs
@@ -250,7 +251,7 @@ def _to_json(value: Any, where: str, depth: int) -> Any:
             _key(name, where): _to_json(item, f"{where}[{name!r}]", depth + 1)
             for name, item in value.items()
         }
-    raise _unfit(value, f"{where} is a {_kind(value)}", _way_out(value))
+    raise _unfit(value, f"{where} is {with_article(_kind(value))}", _way_out(value))
 
 
 def _key(name: Any, where: str) -> str:
@@ -275,7 +276,10 @@ def _from_json(value: Any) -> Any:
 
 def _unfit(value: Any, cause: str, attempt: str) -> PipelineError:
     return PipelineError(
-        f"A step cannot return a {_kind(value)}", cause=cause, attempt=attempt, code="bucle-151"
+        f"A step cannot return {with_article(_kind(value))}",
+        cause=cause,
+        attempt=attempt,
+        code="bucle-151",
     )
 
 

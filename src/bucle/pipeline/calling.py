@@ -14,6 +14,7 @@ from typing import Any
 from bucle.charter.project_code import load_name, loaded_sources
 from bucle.clock import from_iso
 from bucle.errors import BucleError, DigestMismatchError, StepError, UnknownNameError
+from bucle.grammar import with_article
 from bucle.pipeline.artifacts import keep_value, read_value
 from bucle.pipeline.jobs import Done, Job, Preparation
 from bucle.pipeline.output import captured
@@ -120,7 +121,9 @@ def _load(call: str, root: Path) -> Callable[..., Any]:
     else:
         raise StepError(f"Cannot call {call!r}: it is of no project and not of Bucle")
     if not callable(found):
-        raise StepError(f"Cannot call {call!r}: it is a {type(found).__name__}", where=module)
+        raise StepError(
+            f"Cannot call {call!r}: it is {with_article(type(found).__name__)}", where=module
+        )
     return found
 
 

@@ -16,6 +16,7 @@ import polars as pl
 
 from bucle.data.inference import infer_types
 from bucle.data.sources import read_source
+from bucle.grammar import say_count
 from bucle.templates.table import Column, Roles, Table, survey_table
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def write_draft(
     notes += [
         f"{told.column}: "
         + ("kept as text because of " if frame.schema[told.column] == pl.String else "no label in ")
-        + f"{told.count:,} values such as "
+        + f"{say_count(told.count, 'value')} such as "
         + ", ".join(map(repr, told.examples[:3]))
         for told in coercions
         if told.became.startswith("text")

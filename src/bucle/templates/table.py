@@ -12,6 +12,7 @@ from msgspec import Struct
 from bucle.charter.settings import DatasetSettings
 from bucle.data.casting import cast_column
 from bucle.errors import SourceError, UnknownNameError, UsageError, nearest
+from bucle.grammar import say_count
 from bucle.templates.hindsight import find_late_columns
 from bucle.templates.target import has_decimal_commas, kind_of_target, read_target
 from bucle.types import Coercion
@@ -314,15 +315,17 @@ def _notes(frame: pl.DataFrame, roles: Roles, columns: Sequence[Column]) -> list
         if column.part == "left out"
     ]
     notes += [
-        f"{column.name}: empty in {column.nulls:,} rows, which will go to quarantine"
+        f"{column.name}: empty in {say_count(column.nulls, 'row')}; to quarantine"
         for column in columns
         if column.nulls and column.part in {"key", "event_time"}
     ]
     missing = frame[roles.target].null_count()
     if missing:
-        notes.append(f"{missing:,} of {frame.height:,} rows have no label yet")
+        notes.append(f"{missing:,} of {say_count(frame.height, 'row')} without a label yet")
     if frame.height - missing < 100:  # noqa: PLR2004  (a holdout of 20 rows decides nothing)
-        notes.append(f"{frame.height - missing:,} labelled rows are few: expect no decision")
+        notes.append(
+            say_count(frame.height - missing, "labelled row") + ": too few to expect a decision"
+        )
     if roles.key:
         named = frame.unique().drop_nulls(roles.key)
         double = int(named.select(roles.key).is_duplicated().sum())
@@ -351,5 +354,5 @@ def _notes(frame: pl.DataFrame, roles: Roles, columns: Sequence[Column]) -> list
                 code="bucle-194",
             )
         if early:
-            notes.append(f"{early:,} rows have their label before their event time")
+            notes.append(say_count(int(early), "row") + " with a label before the event time")
     return notes

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bucle.cli.terminal import Terminal, columns, plural
+from bucle.cli.terminal import Terminal, columns
 
 
 def test_words_go_to_stdout(capsys):
@@ -89,10 +89,3 @@ def test_rows_of_different_length_are_filled():
 def test_no_rows_are_no_lines():
     assert columns([]) == []
     assert columns([], header=["name"]) == ["name"]
-
-
-@pytest.mark.parametrize(
-    ("count", "text"), [(0, "0 rows"), (1, "1 row"), (2, "2 rows"), (12345, "12,345 rows")]
-)
-def test_counts_agree_with_their_noun(count, text):
-    assert plural(count, "row") == text

@@ -115,7 +115,7 @@ def test_a_primary_key_of_the_contract_holds_without_settings() -> None:
 def test_columns_beyond_the_contract_are_told() -> None:
     frame = pl.DataFrame([GOOD | {"more": "1"}])
     assert screen(frame, Sales, settings=DatasetSettings()).notes == (
-        "1 columns are not in the contract and are not kept: more",
+        "1 column not in the contract, so not kept: more",
     )
 
 

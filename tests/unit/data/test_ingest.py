@@ -114,7 +114,7 @@ def test_text_beyond_the_header_is_not_dropped_when_added_again() -> None:
     again = desk.add(export_rows(desk.quarantined()))
     assert (again.added, again.quarantined, again.corrected, again.is_new) == (0, 1, 0, False)
     assert desk.quarantined().height == 1
-    assert "stay in quarantine" in again.notes[0]
+    assert "left in quarantine" in again.notes[0]
     with pytest.raises(UnknownNameError, match="it is not there"):
         Desk(key="id").add("id,_extra,_reasons,_row\n3,x,y,q-0000\n")
 

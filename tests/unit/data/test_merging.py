@@ -73,4 +73,4 @@ def test_old_moments_that_become_dates_are_told() -> None:
         old, schema=pl.Schema({"at": pl.Date()}), settings=DatasetSettings()
     )
     assert aligned["at"].to_list() == [date(2026, 1, 2), date(2026, 1, 3)]
-    assert notes == ("column 'at': 1 old values became a date without its time",)
+    assert notes == ("column 'at': 1 old value became date without its time",)

@@ -42,7 +42,7 @@ def test_lines_that_are_no_objects_are_kept_apart() -> None:
 def test_a_missing_key_is_null_and_told() -> None:
     rows = read_json_lines(b'{"a": 1}\n{"b": 2}\n', name="f")
     assert rows.frame.rows() == [(1, None), (None, 2)]
-    assert "2 lines do not have every key" in rows.notes[0]
+    assert "2 lines without every key" in rows.notes[0]
 
 
 def test_numbers_beyond_64_bits_stay_exact() -> None:

@@ -43,13 +43,15 @@ def test_a_label_without_a_time_is_unknown() -> None:
     rows = ROWS.with_columns(pl.when(pl.col("id") > 1).then("known").alias("known"))
     assert as_of(rows, moment(9), SETTINGS)["price"].to_list() == [None, 20.0, 30.0, 40.0]
     assert as_of(rows, None, SETTINGS)["price"][0] is None
-    assert "1 rows have a label but no known" in view_pair(rows, SETTINGS, holdout=0.3).warnings[0]
+    warning = view_pair(rows, SETTINGS, holdout=0.3).warnings[0]
+    assert warning.startswith("1 row with a label but without 'known'")
+    assert "nothing is learned from it" in warning
 
 
 def test_a_row_without_event_time_is_in_no_view_and_told() -> None:
     rows = ROWS.with_columns(pl.when(pl.col("id") > 1).then("seen").alias("seen"))
     assert as_of(rows, None, SETTINGS)["id"].to_list() == [2, 3, 4]
-    assert "1 rows have no seen" in view_pair(rows, SETTINGS, holdout=0.3).warnings[0]
+    assert "1 row without 'seen': in no view" in view_pair(rows, SETTINGS, holdout=0.3).warnings[0]
 
 
 @pytest.mark.parametrize(

@@ -189,7 +189,7 @@ def test_odd_words_among_numbers_of_the_target_are_missing_labels():
     typed, table = survey_table(_frame().with_columns(y=words), Roles(target="y"), reading=READING)
     assert table.kind == "regression"
     assert typed["y"].null_count() == 6
-    assert any("6 of 60 rows have no label" in note for note in table.notes)
+    assert any("6 of 60 rows without a label" in note for note in table.notes)
 
 
 def test_says_what_cannot_be_promised_without_times():
