@@ -27,7 +27,8 @@ class Tick(Struct, frozen=True, kw_only=True):
     `did` lists what was done at its beginning, of `retrain`, `judge`, `refit` and `promote`; `why`
     is the reason, also for doing nothing. `rows` are those whose label is known in the end;
     `error` (of all of them, in the metric of the replay) and `money` (their cost, without
-    retrains and alarms) are hindsight; `error` is None where no label came.
+    retrains and alarms) are hindsight; `error` is None where no label came. `upkeep` is what its
+    retrain and its alarm cost.
     """
 
     at: str
@@ -37,6 +38,7 @@ class Tick(Struct, frozen=True, kw_only=True):
     champion: str
     did: tuple[str, ...]
     why: str
+    upkeep: float = 0.0
 
 
 class PolicyResult(Struct, frozen=True, kw_only=True):
@@ -82,12 +84,16 @@ class Comparison(Struct, frozen=True, kw_only=True):
 
 
 class OracleResult(Struct, frozen=True, kw_only=True):
-    """The best that could have been done, in hindsight, with the models that were trained."""
+    """The best that could have been done, in hindsight, with the models that were trained.
+
+    `spent` is what it cost in each period, retrains included; empty where nobody asked.
+    """
 
     money: float
     error: float | None
     retrains: int
     champions: tuple[str, ...]
+    spent: tuple[float, ...] = ()
 
 
 class Benefit(Struct, frozen=True, kw_only=True):
