@@ -54,6 +54,16 @@ def test_the_leak_finder_finds_what_gives_the_value_of_a_line_away(freight) -> N
 # ---- blank ------------------------------------------------------------------
 
 
+def test_null_values_come_one_by_one_or_between_commas(tmp_path: Path) -> None:
+    rows = [f"{i % 23},{['', '?', 'n/a', '-'][i % 40 % 4] or i},{i}\n" for i in range(200)]
+    (tmp_path / "t.csv").write_text("size,weight,price\n" + "".join(rows))
+    words = ("--data", "t.csv", "--target", "price", "--null-values", "n/a,?", "--null-values=-")
+    bucle("new", "shop", *words, at=tmp_path)
+    charter = (tmp_path / "shop" / "bucle.toml").read_text()
+    assert 'null_values = ["", "n/a", "?", "-"]' in charter
+    assert "weight = dy.Int64(" in (tmp_path / "shop" / "contract.py").read_text()
+
+
 def _taxi(shared: Path, target: Path, *, count: int) -> Path:
     frame = pl.concat(
         [pl.read_parquet(shared / f"green_taxi_2024_0{month}.parquet") for month in (1, 2)],

@@ -1,6 +1,7 @@
 """`bucle new`: a project from a template or from a table."""
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
 from bucle.charter.settings import DatasetSettings
@@ -49,6 +50,13 @@ def _arguments(parser: ArgumentParser) -> None:
         "--dates", choices=["day-first", "month-first"], help="blank: what 3/4/2026 means"
     )
     parser.add_argument(
+        "--null-values",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="blank: what stands for a missing value, such as N/A",
+    )
+    parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="consignment: which store to simulate"
     )
 
@@ -71,6 +79,7 @@ def _call(options: Namespace, terminal: Terminal) -> int:
                 separator=options.separator,
                 decimal=options.decimal,
                 dates=options.dates,
+                null_values=_null_values(options.null_values),
             ),
         ),
     )
@@ -89,6 +98,11 @@ def _call(options: Namespace, terminal: Terminal) -> int:
         terminal.paragraph(note, indent="  ")
     terminal.say(f"Try: cd {created.folder} && bucle run")
     return 0
+
+
+def _null_values(given: Sequence[str]) -> tuple[str, ...]:
+    """Return what stands for a missing value: the empty text, and all between given commas."""
+    return tuple(dict.fromkeys(["", *(part for text in given for part in text.split(","))]))
 
 
 NEW = Handler(

@@ -159,7 +159,8 @@ def _refuse_ambiguous(column: str, moments: Moments) -> None:
         raise SourceError(
             f"Cannot tell the day from the month in column '{column}' ({shown})",
             cause="each can be read day-first or month-first, and no other value settles it",
-            attempt='dates = "day-first" (or "month-first") in the dataset\'s section',
+            attempt='dates = "day-first" (or "month-first") in the dataset\'s section; for bucle '
+            "new: --dates day-first",
             code="bucle-131",
         )
 

@@ -5,22 +5,22 @@ What is heavy (reading a table, simulating a store) is imported when a template 
 
 import os
 import re
-import secrets
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from importlib.abc import Traversable
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import Struct, field
 
 from bucle.charter.project_code import load_name
 from bucle.charter.settings import DatasetSettings
-from bucle.errors import OutsideError, UnknownNameError, UsageError, nearest
+from bucle.errors import UnknownNameError, UsageError, nearest
 from bucle.templates.copies import check_files, copy_files
+from bucle.templates.drafts import draft_folder
 from bucle.templates.naming import check_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["TEMPLATES", "Created", "Template", "TemplateOptions", "create_project"]
 
@@ -31,13 +31,17 @@ _VARIANT = re.compile(r"bucle\.(\w+)\.toml")
 
 
 class Template(Struct, frozen=True, kw_only=True):
-    """One kind of project: whether it needs a table, and the tasks it can be set to."""
+    """One kind of project: whether it needs a table, and the tasks it can be set to.
+
+    `derived` are the columns of its contract that it makes itself.
+    """
 
     name: str
     summary: str
     needs_data: bool = False
     takes_data: bool = True
     tasks: tuple[str, ...] = ()
+    derived: tuple[str, ...] = ()
 
 
 class TemplateOptions(Struct, frozen=True, kw_only=True):
@@ -85,6 +89,7 @@ TEMPLATES: dict[str, Template] = {
             summary="freight cost and pack price from the SCMS consignment file",
             needs_data=True,
             tasks=("freight", "price"),
+            derived=("event_time", "label_time", "dated_by"),
         ),
     )
 }
@@ -104,12 +109,19 @@ def create_project(folder: Path, *, template: str, options: TemplateOptions) -> 
         SourceError: A data file cannot be used.
         OutsideError: The disk failed.
     """
+    if folder == Path():
+        raise UsageError(
+            "Cannot make a project in the folder that you are in",
+            cause="a project is moved to its place whole, and would pull the folder from under you",
+            attempt=f"cd .. && bucle new {Path.cwd().name}, with the same options",
+            code="bucle-186",
+        )
     check_folder(folder)
     chosen = _find_template(template)
     _check_options(chosen, options)
     _check_place(folder)
     check_files(options.data)
-    with _whole_folder(folder) as draft:
+    with draft_folder(folder) as draft:
         notes = _WRITERS[chosen.name](draft, folder.name, chosen, options)
         written = sorted(
             path.relative_to(draft).as_posix() for path in draft.rglob("*") if path.is_file()
@@ -201,28 +213,6 @@ def _check_place(folder: Path) -> None:
 # ---- writing ----------------------------------------------------------------
 
 
-@contextmanager
-def _whole_folder(folder: Path) -> Iterator[Path]:
-    """Give a folder to fill beside the wanted one; move it there if all goes well."""
-    draft = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.new")
-    try:
-        draft.mkdir()
-        yield draft
-        draft.rename(folder)
-    except OSError as error:
-        shutil.rmtree(draft, ignore_errors=True)
-        if isinstance(error, OutsideError):
-            raise
-        raise OutsideError(
-            f"Cannot write the project {str(folder)!r}",
-            cause=error.strerror or str(error),
-            code="bucle-189",
-        ) from error
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
-
-
 def _write_template(draft: Path, name: str, template: Template, options: TemplateOptions) -> None:
     """Copy a template's files, name the project and choose its task."""
     _copy_tree(files("bucle.templates") / template.name, draft)
@@ -266,6 +256,8 @@ def _write_consignment(
 def _write_from_file(
     draft: Path, name: str, template: Template, options: TemplateOptions
 ) -> list[str]:
+    from bucle.templates.fitting import check_columns  # noqa: PLC0415  (reads tables: heavy)
+
     _write_template(draft, name, template, options)
     copied = copy_files(options.data, folder=draft / "data")
     charter = draft / "bucle.toml"
@@ -274,6 +266,7 @@ def _write_from_file(
         lambda _: f"source = [{sources}]", charter.read_text(encoding="utf-8"), count=1
     )
     charter.write_text(text, encoding="utf-8")
+    check_columns(draft, template=template.name, copied=copied, derived=template.derived)
     return [f"copied {file} to data/" for file in copied]
 
 

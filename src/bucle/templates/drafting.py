@@ -16,7 +16,7 @@ import polars as pl
 
 from bucle.data.inference import infer_types
 from bucle.data.sources import read_source
-from bucle.grammar import say_count
+from bucle.templates.advice import tell_texts
 from bucle.templates.table import Column, Roles, Table, survey_table
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ def write_draft(
         late=options.late,
     )
     frame, table = survey_table(inferred, roles, reading=options.reading, coercions=coercions)
-    (draft / "contract.py").write_text(contract_text(table), encoding="utf-8")
+    contract = contract_text(table)
+    (draft / "contract.py").write_text(contract, encoding="utf-8")
     pipeline = draft / "pipeline.py"
     pipeline.write_text(
         pipeline_text(pipeline.read_text(encoding="utf-8"), table), encoding="utf-8"
@@ -72,15 +73,13 @@ def write_draft(
     )
     (draft / "bucle.toml").write_text(charter, encoding="utf-8")
     notes = [*table.notes, *raw.notes]
-    notes += [
-        f"{told.column}: "
-        + ("kept as text because of " if frame.schema[told.column] == pl.String else "no label in ")
-        + f"{say_count(told.count, 'value')} such as "
-        + ", ".join(map(repr, told.examples[:3]))
-        for told in coercions
-        if told.became.startswith("text")
-        and (frame.schema[told.column] == pl.String or told.column == roles.target)
-    ]
+    notes += tell_texts(
+        frame,
+        coercions,
+        target=roles.target,
+        lines=_contract_lines(contract, table),
+        reading=options.reading,
+    )
     (draft / "README.md").write_text(_readme_text(table, name, notes), encoding="utf-8")
     if len(notes) > _NOTES:
         return [*notes[:_NOTES], f"{len(notes) - _NOTES} more notes are in README.md"]
@@ -109,6 +108,12 @@ class Rows(dy.Schema):
     taken: set[str] = set()
     lines = [_column_line(column, table.rows, taken) for column in table.columns]
     return head + "".join(lines)
+
+
+def _contract_lines(contract: str, table: Table) -> dict[str, int]:
+    """Return the number of the line in which each column stands: they are the last ones."""
+    first = contract.count("\n") - len(table.columns) + 1
+    return {column.name: first + place for place, column in enumerate(table.columns)}
 
 
 def _column_line(column: Column, rows: int, taken: set[str]) -> str:
@@ -248,6 +253,10 @@ def charter_text(
         ("separator", _quoted(reading.separator) if reading.separator else None),
         ("decimal", _quoted(reading.decimal) if reading.decimal != "." else None),
         ("dates", _quoted(reading.dates) if reading.dates else None),
+        (
+            "null_values",
+            _listed(list(reading.null_values)) if reading.null_values != ("",) else None,
+        ),
     ]
     data = "\n".join(f"{key} = {value}" for key, value in wiring if value is not None)
     return _CHARTER.format(

@@ -249,3 +249,57 @@ def test_a_yes_or_no_kept_as_decimal_numbers_with_gaps_can_be_learned(tmp_path):
     assert charter.pipeline.kind == "classification"
     assert 0 < charter.charter.kpis[0].must < 1
     assert fitted.predict_proba(features).shape == (features.height, 2)
+
+
+def _with_words(path):
+    """Write a table in which three weights are words."""
+    words = {3: "n/a", 9: "?", 20: "too heavy"}
+    rows = [f"{i % 23},{words.get(i, 1 + i / 7)},{i * 3 % 17 + i / 9}\n" for i in range(300)]
+    path.write_text("size,weight,price\n" + "".join(rows))
+    return path
+
+
+def test_a_column_kept_as_text_says_how_to_make_it_a_number(tmp_path):
+    table = _with_words(tmp_path / "t.csv")
+    (note,) = (
+        note for note in _create(tmp_path / "p", table, target="price").notes if "kept as" in note
+    )
+    assert "--null-values n/a --null-values '?' --null-values 'too heavy'" in note
+    line = int(note.partition(" in line ")[2].split()[0])
+    contract = tmp_path / "p" / "contract.py"
+    lines = contract.read_text().splitlines()
+    assert lines[line - 1].startswith("    weight = dy.String(")
+    lines[line - 1] = "    weight = dy.Float64(nullable=True)"
+    contract.write_text("\n".join(lines))
+    charter = tmp_path / "p" / "bucle.toml"
+    setting = 'null_values = ["", "n/a", "?", "too heavy"]'
+    assert setting in note
+    charter.write_text(charter.read_text().replace("[data.rows]", f"[data.rows]\n{setting}"))
+    _, found, rows = _ingest(tmp_path / "p")
+    assert (found.quarantined, found.coerced, rows["weight"].null_count()) == (0, (), 3)
+
+
+def test_null_values_given_are_read_and_written_down(tmp_path):
+    table = _with_words(tmp_path / "t.csv")
+    words = ("", "n/a", "?", "too heavy")
+    created = _create(
+        tmp_path / "p", table, target="price", reading=DatasetSettings(null_values=words)
+    )
+    assert not [note for note in created.notes if "kept as text" in note]
+    charter, found, rows = _ingest(tmp_path / "p")
+    assert charter.data["rows"].null_values == words
+    assert "weight" in charter.pipeline.features
+    assert (found.quarantined, rows.schema["weight"], rows["weight"].null_count()) == (
+        0,
+        pl.Float64,
+        3,
+    )
+
+
+def test_days_and_months_that_cannot_be_told_apart_name_the_option(tmp_path):
+    table = tmp_path / "t.csv"
+    rows = [f"{i % 12 + 1}/{i % 11 + 1}/2025,{i}\n" for i in range(60)]
+    table.write_text("when,price\n" + "".join(rows))
+    with pytest.raises(SourceError) as caught:
+        _create(tmp_path / "p", table, target="price", event_time="when")
+    assert "--dates day-first" in caught.value.attempt

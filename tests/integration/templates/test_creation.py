@@ -165,6 +165,75 @@ def test_a_full_disk_leaves_nothing(tmp_path):
     assert _left(tmp_path) == ["subscriptions.csv"]
 
 
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from bucle.templates.drafts import draft_folder
+
+with draft_folder(Path(sys.argv[1])) as draft:
+    (draft / "half.txt").write_text("half")
+    print(draft.name, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def drafting(tmp_path):
+    """Start a process that drafts the project `shop` until it is killed."""
+    processes = []
+
+    def start():
+        process = subprocess.Popen(
+            [sys.executable, "-c", _KILLED, str(tmp_path / "shop")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        return process, process.stdout.readline().strip()
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def test_the_draft_of_a_killed_process_is_swept_away_and_one_in_use_stays(
+    tmp_path, table, drafting
+):
+    killed, left = drafting()
+    killed.kill()
+    killed.wait()
+    assert (tmp_path / left / "half.txt").exists()
+    (tmp_path / ".shop.notes.new").mkdir()
+    (tmp_path / ".shopping.0123abcd.new").mkdir()
+    _, used = drafting()
+    assert not (tmp_path / left).exists()
+    _blank(tmp_path / "shop", table)
+    assert (tmp_path / used / "half.txt").exists()
+    assert {".shop.notes.new", ".shopping.0123abcd.new", "shop"} <= set(_left(tmp_path))
+
+
+def test_the_folder_one_is_in_is_refused_with_what_to_type(tmp_path, monkeypatch):
+    (tmp_path / "shop").mkdir()
+    monkeypatch.chdir(tmp_path / "shop")
+    with pytest.raises(UsageError) as caught:
+        create_project(Path(), template="consignment", options=TemplateOptions())
+    assert "cd .. && bucle new shop" in caught.value.attempt
+    assert _left(tmp_path / "shop") == []
+
+
+def test_another_file_than_the_template_is_for_is_refused_with_its_missing_columns(tmp_path):
+    lines = tmp_path / "lines.csv"
+    lines.write_text("ID,Projct Code\n1,x\n")
+    with pytest.raises(
+        SourceError, match="lacks 32 of 33 columns: 'Project Code', 'PQ #'"
+    ) as found:
+        create_project(tmp_path / "p", template="scms", options=TemplateOptions(data=(lines,)))
+    assert found.value.did_you_mean == ("Projct Code",)
+    assert _left(tmp_path) == ["lines.csv"]
+
+
 def test_every_template_says_what_it_is():
     assert set(TEMPLATES) == {"blank", "consignment", "scms"}
     for name, template in TEMPLATES.items():
