@@ -1,7 +1,7 @@
 """The tasks that follow the steps: package the model, judge it, refit it; and their answers.
 
-Builds values only; the work itself is in `evidence.py` and runs in a worker. Imports nothing
-heavy.
+Builds values only; the work itself is in `packaging.py` and `evidence.py`, which run in a
+worker. Imports nothing heavy.
 """
 
 from typing import Any
@@ -30,7 +30,10 @@ __all__ = [
     "refit_tasks",
 ]
 
-_WORK = "bucle.loop.evidence"
+_PACKAGE = "bucle.loop.packaging:make_package"
+_REFIT = "bucle.loop.packaging:make_refit_package"
+_JUDGE = "bucle.loop.evidence:judge_package"
+_COMPARE = "bucle.loop.evidence:compare_packages"
 _LIBRARIES = ("polars", "sklearn", "skops", "numpy", "scipy")
 _LOOKS = ("looks", "others")
 _AFTER_VERDICT = ("promote", "refit")
@@ -74,8 +77,8 @@ def package_task(workspace: Workspace, fitted: Fitted, *, again: str = "") -> Ta
     """
     return Task(
         name="package",
-        call=f"{_WORK}:make_package",
-        code=workspace.code_reader.of_builtin(f"{_WORK}:make_package", libraries=_LIBRARIES),
+        call=_PACKAGE,
+        code=workspace.code_reader.of_builtin(_PACKAGE, libraries=_LIBRARIES),
         artifacts={
             "model": fitted.artifact(fitted.plan.model, TRAIN),
             "train": fitted.artifact(fitted.plan.examples, TRAIN),
@@ -104,8 +107,8 @@ def judge_task(
     """Return the task that judges a packaged model against the champion and the baselines."""
     return Task(
         name="judge",
-        call=f"{_WORK}:judge_package",
-        code=workspace.code_reader.of_builtin(f"{_WORK}:judge_package", libraries=_LIBRARIES),
+        call=_JUDGE,
+        code=workspace.code_reader.of_builtin(_JUDGE, libraries=_LIBRARIES),
         artifacts={
             "package": packaged.artifact,
             "train": fitted.artifact(fitted.plan.examples, TRAIN),
@@ -136,8 +139,8 @@ def refit_tasks(workspace: Workspace, fitted: Fitted, packaged: Packaged) -> tup
     reader = workspace.code_reader
     package = Task(
         name="package refit",
-        call=f"{_WORK}:make_refit_package",
-        code=reader.of_builtin(f"{_WORK}:make_refit_package", libraries=_LIBRARIES),
+        call=_REFIT,
+        code=reader.of_builtin(_REFIT, libraries=_LIBRARIES),
         artifacts={
             "model": fitted.artifact(fitted.plan.model, NEWER),
             "newer": newer,
@@ -152,8 +155,8 @@ def refit_tasks(workspace: Workspace, fitted: Fitted, packaged: Packaged) -> tup
     )
     compare = Task(
         name="compare refit",
-        call=f"{_WORK}:compare_packages",
-        code=reader.of_builtin(f"{_WORK}:compare_packages", libraries=_LIBRARIES),
+        call=_COMPARE,
+        code=reader.of_builtin(_COMPARE, libraries=_LIBRARIES),
         inputs={"refit": package.name},
         artifacts={"newer": newer, "package": packaged.artifact},
         parameters=_rules(workspace, fitted),
@@ -205,7 +208,7 @@ def _rules(workspace: Workspace, fitted: Fitted) -> dict[str, Any]:
 
 
 def _question(workspace: Workspace, fitted: Fitted) -> dict[str, Any]:
-    """Return what is predicted from what, as `evidence.Question` reads it."""
+    """Return what is predicted from what, as `Question` reads it."""
     plan = fitted.plan
     settings = plan.settings[plan.primary] if plan.primary else DatasetSettings()
     others = [plan.settings[name] for name in plan.datasets]

@@ -1,7 +1,7 @@
 import pytest
 
 from bucle.errors import PipelineError
-from bucle.loop.evidence import _require_estimator
+from bucle.loop.packaging import _require_estimator
 
 
 class Fitted:
