@@ -13,15 +13,19 @@ from bucle.errors import CharterError, nearest
 __all__ = ["Policy", "Trigger", "parse_policy"]
 
 _EVERY = re.compile(r"every:([1-9]\d{0,3})(d|w|mo|y)")
+_DRIFT = re.compile(r"drift(?::(\d{1,3}(?:\.\d+)?))?")
 _PERFORMANCE = re.compile(r"performance:\+(\d{1,3}(?:\.\d+)?)%")
 _UNITS: dict[str, Literal["d", "w", "mo", "y"]] = {"d": "d", "w": "w", "mo": "mo", "y": "y"}
-_SYNTAX = "never, every:<n>d|w|mo|y, performance:+<x>%, drift, gain, or several joined by /"
+# The population stability index above which the usual rule of thumb calls a column drifted.
+_DISTANCE = 0.2
+_SYNTAX = "never, every:<n>d|w|mo|y, performance:+<x>%, drift[:<x>], gain, or several joined by /"
 
 
 class Trigger(Struct, frozen=True, kw_only=True):
     """One reason to retrain.
 
-    `amount` counts `unit` for `every` and is a share (0.15 for +15 %) for `performance`.
+    `amount` counts `unit` for `every`, is a share (0.15 for +15 %) for `performance` and a distance
+    of inputs for `drift`.
     """
 
     kind: Literal["every", "performance", "drift", "gain"]
@@ -52,8 +56,8 @@ def parse_policy(text: str) -> Policy:
 
 
 def _trigger(part: str, text: str) -> Trigger:
-    if part == "drift":
-        return Trigger(kind="drift")
+    if (drift := _DRIFT.fullmatch(part)) and float(drift[1] or _DISTANCE) > 0:
+        return Trigger(kind="drift", amount=float(drift[1] or _DISTANCE))
     if part == "gain":
         return Trigger(kind="gain")
     if every := _EVERY.fullmatch(part):

@@ -1,4 +1,4 @@
-"""The decision at the end of a run: judge the challenger, ship it or not, all in one commit.
+"""The end of a run: do what `decide` asks for on a log not yet written, then write it at once.
 
 Another process may change the champion meanwhile; then the challenger is judged again, against
 the champion that is there now.
@@ -9,7 +9,8 @@ from msgspec import Struct
 
 from bucle.errors import BucleError, OutsideError, StalePositionError
 from bucle.grammar import say_count
-from bucle.loop.events import Fact, Promoted, RunFinished, VerdictGiven
+from bucle.loop.decide import Action, Judge, Promote, Refit, Wait, decide
+from bucle.loop.events import Fact, Promoted, Refitted, RunFinished, VerdictGiven, draft_fact
 from bucle.loop.judging import (
     Fitted,
     Packaged,
@@ -21,11 +22,13 @@ from bucle.loop.judging import (
     refit_tasks,
 )
 from bucle.loop.plan import Cut, plan_tasks
+from bucle.loop.policy import Policy
 from bucle.loop.state import State, VerdictRecord
 from bucle.loop.workspace import Workspace
 from bucle.models.package_files import is_whole
-from bucle.models.registry import champion, was_rolled_back
+from bucle.models.registry import champion
 from bucle.pipeline.engine import Engine
+from bucle.store.chain import seal
 from bucle.types import Check, Verdict
 
 __all__ = ["Decision", "decide_champion"]
@@ -109,6 +112,40 @@ class _Referee:
         return package, f"refit on all rows, as good as its tested twin: {check.why}"
 
 
+class _Proposal:
+    """Facts that are true once they are committed together, and the state they would lead to."""
+
+    def __init__(self, workspace: Workspace, finished: RunFinished) -> None:
+        self.workspace = workspace
+        self.finished = finished
+        self.kept: list[Fact] = []
+        self.is_judged = False
+        self._fold = workspace.fold()
+        self.state = self._fold.state()
+        self.position, self.before = self.state.position, champion(self.state.tenures)
+        self._apply(finished)
+
+    def add(self, fact: Fact, *, keep: bool = True) -> None:
+        """Take a fact as true; one that is on record already is not kept again."""
+        if keep:
+            self.kept.append(fact)
+        self.is_judged |= isinstance(fact, VerdictGiven)
+        self._apply(fact)
+
+    def _apply(self, fact: Fact) -> None:
+        draft = draft_fact(fact, clock=self.workspace.clock, actor=self.workspace.actor)
+        state = self.state
+        self._fold.apply(seal(draft, position=state.position + 1, previous=state.head))
+        self.state = self._fold.state()
+
+    def commit(self) -> None:
+        """Write everything in one commit; raise StalePositionError when the log has moved on."""
+        # One commit: nobody ever sees a verdict without its run, or a champion without its verdict.
+        self.workspace.record(
+            self.finished, *self.kept, expected=self.position, cause=self.finished.run
+        )
+
+
 def decide_champion(
     workspace: Workspace,
     engine: Engine,
@@ -132,11 +169,8 @@ def decide_champion(
     """
     referee = _Referee(workspace, engine, fitted, packaged)
     for _ in range(_ATTEMPTS):
-        state = workspace.state()
-        tenure = champion(state.tenures)
-        reigning = tenure.model if tenure else None
         try:
-            return _decide(referee, state, reigning, finished)
+            return _decide(referee, finished)
         except StalePositionError:
             continue
     raise OutsideError(
@@ -146,78 +180,103 @@ def decide_champion(
     )
 
 
-def _decide(
-    referee: _Referee, state: State, reigning: str | None, finished: RunFinished
-) -> Decision:
-    workspace, model = referee.workspace, referee.packaged.model
-    record = state.models.get(reigning) if reigning else None
-    if reigning is not None and record is not None and model in {reigning, record.twin}:
-        earlier = _verdicts(state, referee.packaged.model)
-        if earlier:
-            finished = msgspec.structs.replace(finished, evidence=earlier[-1].fact.evidence)
-        workspace.record(finished, expected=state.position, cause=finished.run)
-        return _unchanged(state, model, reigning)
-    verdict, evidence, is_new = referee.judge(state, reigning)
-    finished = msgspec.structs.replace(finished, evidence=evidence)
-    facts: list[Fact] = []
-    if is_new:
-        facts.append(VerdictGiven(run=finished.run, verdict=verdict, evidence=evidence))
-    shipped = model
-    held = _held_back(referee, state, verdict)
-    notes = (held,) if held else ()
-    promoted = verdict.outcome == "pass" and not held
-    if promoted and workspace.charter.gates.refit:
-        refit, why = referee.refit()
-        notes = (why,)
-        if refit is not None:
-            shipped = refit.model
-            digests = {**finished.digests, refit.model: refit.digest}
-            finished = msgspec.structs.replace(finished, model=shipped, digests=digests)
-    if promoted:
-        facts.append(
-            Promoted(
-                model=shipped,
-                because=f"the gate passed on {say_count(verdict.rows, 'row')} it had not seen",
-                verdict=verdict.outcome,
-                previous=reigning,
-            )
-        )
-    # One commit: nobody ever sees a verdict without its run, or a champion without its verdict.
-    workspace.record(finished, *facts, expected=state.position, cause=finished.run)
+def _decide(referee: _Referee, finished: RunFinished) -> Decision:
+    """Ask what to do and do it, until nothing is left to do; then write it down."""
+    workspace = referee.workspace
+    proposal = _Proposal(workspace, finished)
+    policy = _policy(workspace)
+    verdict, notes = _known_verdict(proposal), list[str]()
+    while True:
+        (action,) = decide(proposal.state, policy, workspace.clock.now())
+        if isinstance(action, Judge):
+            verdict, evidence, is_new = referee.judge(proposal.state, action.champion)
+            proposal.finished = msgspec.structs.replace(proposal.finished, evidence=evidence)
+            given = VerdictGiven(run=action.run, verdict=verdict, evidence=evidence)
+            proposal.add(given, keep=is_new)
+        elif isinstance(action, Refit):
+            refit, why = referee.refit()
+            notes.append(why)
+            proposal.add(_refitted(action, refit, why))
+        elif isinstance(action, Promote):
+            proposal.add(_promoted(action, verdict))
+        else:
+            break
+    proposal.commit()
+    return _decision(proposal, verdict, (*notes, *_said(action, proposal, verdict)))
+
+
+def _policy(workspace: Workspace) -> Policy:
+    """Return what a run by hand follows: no triggers, and the gate of the charter."""
+    gates = workspace.charter.gates
+    return Policy(
+        text="by hand", gate="referee+refit" if gates.refit else "referee", promote=gates.promote
+    )
+
+
+def _refitted(action: Refit, refit: Packaged | None, why: str) -> Refitted:
+    return Refitted(
+        action=action.id,
+        run=action.run,
+        tested=action.model,
+        model=refit.model if refit else None,
+        digest=refit.digest if refit else None,
+        outcome="pass" if refit else "undecided",
+        why=why,
+    )
+
+
+def _promoted(action: Promote, verdict: Verdict) -> Promoted:
+    return Promoted(
+        action=action.id,
+        model=action.model,
+        because=f"the gate passed on {say_count(verdict.rows, 'row')} it had not seen",
+        verdict=action.verdict,
+        previous=action.previous,
+    )
+
+
+def _known_verdict(proposal: _Proposal) -> Verdict:
+    """Return the last verdict on the run's model, and name it as the one the run ended with.
+
+    A champion by a person's word alone has never been before the referee.
+    """
+    model = str(proposal.finished.tested)
+    earlier = _verdicts(proposal.state, model)
+    if not earlier:
+        return Verdict(outcome="undecided", checks=(), rows=0, challenger=model)
+    evidence = earlier[-1].fact.evidence
+    proposal.finished = msgspec.structs.replace(proposal.finished, evidence=evidence)
+    return earlier[-1].fact.verdict
+
+
+def _decision(proposal: _Proposal, verdict: Verdict, notes: tuple[str, ...]) -> Decision:
+    before, now = proposal.before, champion(proposal.state.tenures)
+    promoted = now is not None and (before is None or now.model != before.model)
+    refit = proposal.state.refits.get(proposal.finished.run)
+    model = str(proposal.finished.tested)
+    if now is not None and (promoted or _is_twin(proposal.state, now.model, model)):
+        model = now.model
     return Decision(
-        model=shipped,
+        model=refit.model if refit and refit.model else model,
         verdict=verdict,
-        champion=shipped if promoted else reigning,
-        previous=reigning if promoted else None,
+        champion=now.model if now else None,
+        previous=before.model if promoted and before else None,
         promoted=promoted,
-        notes=notes + _missing_champion(workspace, None if promoted else reigning),
+        notes=notes
+        + _missing_champion(proposal.workspace, before.model if before and not promoted else None),
     )
 
 
-def _unchanged(state: State, model: str, reigning: str) -> Decision:
-    earlier = _verdicts(state, model)
-    return Decision(
-        model=reigning,
-        verdict=earlier[-1].fact.verdict if earlier else _unjudged(model),
-        champion=reigning,
-        notes=("the same model as before: there is nothing to judge",),
-    )
+def _said(action: Action, proposal: _Proposal, verdict: Verdict) -> tuple[str, ...]:
+    """Return why a model that was not turned down does not ship."""
+    moved = champion(proposal.state.tenures) != proposal.before
+    turned_down = proposal.is_judged and verdict.outcome != "pass"
+    return (action.settled,) if isinstance(action, Wait) and not (moved or turned_down) else ()
 
 
-def _held_back(referee: _Referee, state: State, verdict: Verdict) -> str:
-    """Say why a model that passed is not promoted by itself; empty when nothing is against it."""
-    workspace, model = referee.workspace, referee.packaged.model
-    if verdict.outcome != "pass":
-        return ""
-    ask = f"bucle promote {model}"
-    if workspace.charter.gates.promote == "ask":
-        return f"it passed and waits for a person: {ask}"
-    if referee.fitted.plan.moment is not None:
-        return f"a look at an earlier moment promotes nothing: {ask} would"
-    twins = {model} | {name for name, known in state.models.items() if known.twin == model}
-    if any(was_rolled_back(state.tenures, twin) for twin in twins):
-        return f'it passed, but was rolled back from before: {ask} --because "..."'
-    return ""
+def _is_twin(state: State, refit: str, model: str) -> bool:
+    record = state.models.get(refit)
+    return record is not None and record.twin == model
 
 
 def _missing_champion(workspace: Workspace, reigning: str | None) -> tuple[str, ...]:
@@ -228,11 +287,6 @@ def _missing_champion(workspace: Workspace, reigning: str | None) -> tuple[str, 
         " restore .bucle/packages from a backup, or: bucle rollback"
     )
     return (note,)
-
-
-def _unjudged(model: str) -> Verdict:
-    """A champion by a person's word alone has never been before the referee."""
-    return Verdict(outcome="undecided", checks=(), rows=0, challenger=model)
 
 
 def _verdicts(state: State, model: str) -> tuple[VerdictRecord, ...]:

@@ -11,21 +11,26 @@ from msgspec import Struct
 
 from bucle.clock import to_iso
 from bucle.errors import LogError
-from bucle.types import Clock, Coercion, Draft, Event, Verdict
+from bucle.types import Clock, Coercion, Draft, Event, Outcome, Verdict
 
 __all__ = [
     "KINDS",
     "DataAdded",
+    "Decided",
+    "DriftMeasured",
     "Fact",
+    "GainEstimated",
     "LogRepaired",
     "Origin",
     "Promoted",
+    "Refitted",
     "RolledBack",
     "RunFinished",
     "RunStarted",
     "SourceFile",
     "StepRecord",
     "VerdictGiven",
+    "WindowJudged",
     "draft_fact",
     "read_fact",
 ]
@@ -35,10 +40,16 @@ Origin = Literal["source", "files"]
 
 
 class Fact(Struct, frozen=True, kw_only=True):
-    """What every kind of event has: a name and the version of its fields."""
+    """What every kind of event has: a name and the version of its fields.
+
+    `action` is the id of the action whose effect the fact is, empty when nobody decided it. An
+    effect counts once: folding leaves out a second fact of the same kind and action.
+    """
 
     kind: ClassVar[str] = ""
     version: ClassVar[int] = 1
+
+    action: str = ""
 
 
 class SourceFile(Struct, frozen=True, kw_only=True):
@@ -77,7 +88,10 @@ class DataAdded(Fact, frozen=True, kw_only=True):
 
 
 class RunStarted(Fact, frozen=True, kw_only=True):
-    """A run began: everything it will be judged to have depended on."""
+    """A run began: everything it will be judged to have depended on.
+
+    `asked` is the id of the action that asked for it, empty when a person did.
+    """
 
     kind: ClassVar[str] = "run_started"
 
@@ -88,6 +102,7 @@ class RunStarted(Fact, frozen=True, kw_only=True):
     parameters: dict[str, dict[str, Any]]
     datasets: dict[str, str]
     as_of: str | None = None
+    asked: str = ""
 
 
 class StepRecord(Struct, frozen=True, kw_only=True):
@@ -156,6 +171,83 @@ class RolledBack(Fact, frozen=True, kw_only=True):
     because: str
 
 
+class Refitted(Fact, frozen=True, kw_only=True):
+    """A tested model was learned once more, from everything known, and compared with its twin.
+
+    `model` is the refit, None when it could not be made; `outcome` whether it may ship.
+    """
+
+    kind: ClassVar[str] = "refitted"
+
+    run: str
+    tested: str
+    model: str | None
+    digest: str | None = None
+    outcome: Outcome
+    why: str
+
+
+class WindowJudged(Fact, frozen=True, kw_only=True):
+    """The labels of a window were in, and what the champion had predicted was measured.
+
+    `error` and `reference` are in loss form, lower is better (1 - AUC, 1 - R²); the reference is
+    what the model was validated at before it became champion.
+    """
+
+    kind: ClassVar[str] = "window_judged"
+
+    model: str
+    start: str
+    end: str
+    rows: int
+    labelled: int
+    metric: str
+    error: float
+    reference: float
+
+
+class DriftMeasured(Fact, frozen=True, kw_only=True):
+    """How far the inputs of a window lie from those the champion learned from.
+
+    `distance` is the largest over the columns, `column` the one it belongs to.
+    """
+
+    kind: ClassVar[str] = "drift_measured"
+
+    model: str
+    start: str
+    end: str
+    rows: int
+    distance: float
+    column: str
+
+
+class GainEstimated(Fact, frozen=True, kw_only=True):
+    """What a new model would have saved on labels that just arrived.
+
+    The rows are newer than what either model learned from. `gain` is the share of the champion's
+    loss that is saved, `saved` the money.
+    """
+
+    kind: ClassVar[str] = "gain_estimated"
+
+    champion: str
+    challenger: str
+    rows: int
+    gain: float
+    saved: float
+
+
+class Decided(Fact, frozen=True, kw_only=True):
+    """The controller looked, and this is what it did and why; `did` is empty for nothing."""
+
+    kind: ClassVar[str] = "decided"
+
+    policy: str
+    did: tuple[str, ...]
+    why: str
+
+
 class LogRepaired(Fact, frozen=True, kw_only=True):
     """The end of the log was damaged and cut off; the evidence is kept beside it.
 
@@ -178,8 +270,13 @@ KINDS: dict[str, type[Fact]] = {
         RunStarted,
         RunFinished,
         VerdictGiven,
+        Refitted,
         Promoted,
         RolledBack,
+        WindowJudged,
+        DriftMeasured,
+        GainEstimated,
+        Decided,
         LogRepaired,
     )
 }

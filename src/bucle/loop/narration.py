@@ -4,12 +4,18 @@ from bucle.errors import LogError
 from bucle.grammar import say_count
 from bucle.loop.events import (
     DataAdded,
+    Decided,
+    DriftMeasured,
+    Fact,
+    GainEstimated,
     LogRepaired,
     Promoted,
+    Refitted,
     RolledBack,
     RunFinished,
     RunStarted,
     VerdictGiven,
+    WindowJudged,
     read_fact,
 )
 from bucle.types import Event
@@ -23,30 +29,63 @@ def tell_event(event: Event) -> str:
         fact = read_fact(event)
     except LogError as error:
         return f"{event.kind}, not understood: {error.cause}"
+    told = "" if fact is None else _tell_run(fact) or _tell_champion(fact) or _tell_look(fact)
+    return told or f"{event.kind} (version {event.version}, not known to this Bucle)"
+
+
+def _tell_run(fact: Fact) -> str:
     match fact:
         case DataAdded():
-            text = (
+            return (
                 f"{fact.dataset}: {say_count(fact.read, 'row')} offered, {tell_addition(fact)}; "
                 f"version {fact.data_version} has {say_count(fact.rows, 'row')}"
             )
         case RunStarted():
-            text = f"run {fact.run} began on " + (", ".join(fact.datasets) or "no dataset")
+            return f"run {fact.run} began on " + (", ".join(fact.datasets) or "no dataset")
         case RunFinished():
             made = f", made {fact.model}" if fact.model else ""
-            text = f"run {fact.run} {fact.state}{made}"
+            return f"run {fact.run} {fact.state}{made}"
+        case Refitted():
+            return f"{fact.tested} was refitted as {fact.model or 'nothing'}: {fact.why}"
+        case LogRepaired():
+            return f"the log was repaired after event {fact.after}: {fact.reason}"
+    return ""
+
+
+def _tell_champion(fact: Fact) -> str:
+    match fact:
         case VerdictGiven():
             verdict = fact.verdict
             against = f" against champion {verdict.champion}" if verdict.champion else ""
-            text = f"verdict on {verdict.challenger}{against}: {verdict.outcome}"
+            return f"verdict on {verdict.challenger}{against}: {verdict.outcome}"
         case Promoted():
-            text = f"{fact.model} became champion: {fact.because}"
+            return f"{fact.model} became champion: {fact.because}"
         case RolledBack():
-            text = f"rolled back from {fact.previous} to {fact.model}: {fact.because}"
-        case LogRepaired():
-            text = f"the log was repaired after event {fact.after}: {fact.reason}"
-        case _:
-            text = f"{event.kind} (version {event.version}, not known to this Bucle)"
-    return text
+            return f"rolled back from {fact.previous} to {fact.model}: {fact.because}"
+    return ""
+
+
+def _tell_look(fact: Fact) -> str:
+    match fact:
+        case WindowJudged():
+            return (
+                f"{fact.model} from {fact.start[:10]} to {fact.end[:10]}: {fact.metric} "
+                f"{fact.error:.4g} on {say_count(fact.labelled, 'label')}, "
+                f"validated at {fact.reference:.4g}"
+            )
+        case DriftMeasured():
+            return (
+                f"inputs of {fact.model} from {fact.start[:10]} to {fact.end[:10]}: "
+                f"{fact.column} moved most, by {fact.distance:.2f}"
+            )
+        case GainEstimated():
+            return (
+                f"{fact.challenger} would have saved {fact.gain:.1%} of the loss of "
+                f"{fact.champion} on {say_count(fact.rows, 'row')}"
+            )
+        case Decided():
+            return f"{fact.policy}: {', '.join(fact.did) or 'nothing to do'} ({fact.why})"
+    return ""
 
 
 def tell_addition(fact: DataAdded) -> str:

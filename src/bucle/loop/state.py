@@ -12,11 +12,16 @@ from msgspec import Struct
 
 from bucle.loop.events import (
     DataAdded,
+    DriftMeasured,
+    Fact,
+    GainEstimated,
     Promoted,
+    Refitted,
     RolledBack,
     RunFinished,
     RunStarted,
     VerdictGiven,
+    WindowJudged,
     read_fact,
 )
 from bucle.models.registry import Tenure
@@ -24,7 +29,9 @@ from bucle.types import DataVersion, Event
 
 __all__ = [
     "DatasetRecord",
+    "Fold",
     "ModelRecord",
+    "Observed",
     "RunRecord",
     "State",
     "VerdictRecord",
@@ -108,8 +115,23 @@ class ModelRecord(Struct, frozen=True, kw_only=True):
     verdicts: tuple[VerdictRecord, ...] = ()
 
 
+class Observed(Struct, frozen=True, kw_only=True):
+    """What was last seen of a model at work: its window, its inputs, what another would save.
+
+    Each with the moment it entered the log.
+    """
+
+    window: tuple[str, WindowJudged] | None = None
+    drift: tuple[str, DriftMeasured] | None = None
+    gain: tuple[str, GainEstimated] | None = None
+
+
 class State(Struct, frozen=True, kw_only=True):
-    """Everything the log says, at one position."""
+    """Everything the log says, at one position.
+
+    `observed` is by model, `refits` by run. `ended` is the run that ended last. `acted` holds the
+    ids of actions whose effect is on record.
+    """
 
     position: int = 0
     head: str = ""
@@ -117,10 +139,21 @@ class State(Struct, frozen=True, kw_only=True):
     runs: dict[str, RunRecord] = {}
     models: dict[str, ModelRecord] = {}
     tenures: tuple[Tenure, ...] = ()
+    ended: str | None = None
+    refits: dict[str, Refitted] = {}
+    observed: dict[str, Observed] = {}
+    acted: frozenset[str] = frozenset()
     unknown: dict[str, int] = {}
 
+    @property
+    def last_run(self) -> RunRecord | None:
+        """The run that began last."""
+        return next(reversed(self.runs.values()), None)
 
-class _Builder:
+
+class Fold:
+    """Folds events one by one; the state may be asked for at any time."""
+
     def __init__(self) -> None:
         self.position = 0
         self.head = ""
@@ -128,13 +161,25 @@ class _Builder:
         self.runs: dict[str, RunRecord] = {}
         self.models: dict[str, ModelRecord] = {}
         self.tenures: list[Tenure] = []
+        self.ended: str | None = None
+        self.refits: dict[str, Refitted] = {}
+        self.observed: dict[str, Observed] = {}
+        self.acted: set[str] = set()
         self.unknown: dict[str, int] = {}
 
     def apply(self, event: Event) -> None:
+        """Take in the next event; one that was taken in before changes nothing."""
         if event.position <= self.position:
             return
         self.position, self.head = event.position, event.hash
         fact = read_fact(event)
+        if fact is not None and fact.action:
+            if fact.action in self.acted:
+                return
+            self.acted.add(fact.action)
+        self._take(event, fact)
+
+    def _take(self, event: Event, fact: Fact | None) -> None:
         if isinstance(fact, DataAdded):
             record = VersionRecord(at=event.at, by=event.actor, fact=fact)
             self.additions.setdefault(fact.dataset, []).append(record)
@@ -144,8 +189,12 @@ class _Builder:
             self._finish_run(event, fact)
         elif isinstance(fact, VerdictGiven):
             self._judge(event, fact)
+        elif isinstance(fact, Refitted):
+            self._refit(event, fact)
         elif isinstance(fact, (Promoted, RolledBack)):
             self._enthrone(event, fact)
+        elif isinstance(fact, (WindowJudged, DriftMeasured, GainEstimated)):
+            self._observe(event, fact)
         elif fact is None:
             self.unknown[event.kind] = self.unknown.get(event.kind, 0) + 1
 
@@ -155,6 +204,7 @@ class _Builder:
             # A run ends once: Ctrl-C after its decision was kept does not undo the decision.
             return
         if run is not None:
+            self.ended = fact.run
             self.runs[fact.run] = msgspec.structs.replace(run, finished_at=event.at, finished=fact)
         for model in dict.fromkeys(name for name in (fact.tested, fact.model) if name):
             known = self.models.get(model)
@@ -178,6 +228,27 @@ class _Builder:
                 known, verdicts=(*known.verdicts, record)
             )
 
+    def _refit(self, event: Event, fact: Refitted) -> None:
+        self.refits[fact.run] = fact
+        run, tested = self.runs.get(fact.run), self.models.get(fact.tested)
+        if fact.model is not None and tested is not None:
+            ended = run.finished.end if run and run.finished else None
+            self.models[fact.model] = ModelRecord(
+                model=fact.model,
+                at=event.at,
+                runs=(fact.run,),
+                metrics=tested.metrics,
+                digest=fact.digest,
+                cut=ended,
+                twin=fact.tested,
+            )
+
+    def _observe(self, event: Event, fact: WindowJudged | DriftMeasured | GainEstimated) -> None:
+        model = fact.champion if isinstance(fact, GainEstimated) else fact.model
+        part = {WindowJudged: "window", DriftMeasured: "drift", GainEstimated: "gain"}[type(fact)]
+        known = self.observed.get(model, Observed())
+        self.observed[model] = msgspec.structs.replace(known, **{part: (event.at, fact)})
+
     def _enthrone(self, event: Event, fact: Promoted | RolledBack) -> None:
         if self.tenures and self.tenures[-1].model == fact.model:
             return
@@ -194,7 +265,8 @@ class _Builder:
             )
         )
 
-    def freeze(self) -> State:
+    def state(self) -> State:
+        """Return what is true after the events so far; later ones do not change it."""
         return State(
             position=self.position,
             head=self.head,
@@ -202,10 +274,14 @@ class _Builder:
                 name: DatasetRecord(name=name, additions=tuple(additions))
                 for name, additions in self.additions.items()
             },
-            runs=self.runs,
-            models=self.models,
+            runs=dict(self.runs),
+            models=dict(self.models),
             tenures=tuple(self.tenures),
-            unknown=self.unknown,
+            ended=self.ended,
+            refits=dict(self.refits),
+            observed=dict(self.observed),
+            acted=frozenset(self.acted),
+            unknown=dict(self.unknown),
         )
 
 
@@ -217,10 +293,10 @@ def fold(events: Iterable[Event]) -> State:
     Raises:
         LogDamagedError: Reading met an event that does not fit its chain.
     """
-    builder = _Builder()
+    folded = Fold()
     for event in events:
-        builder.apply(event)
-    return builder.freeze()
+        folded.apply(event)
+    return folded.state()
 
 
 def state_bytes(state: State) -> bytes:

@@ -14,7 +14,7 @@ from bucle.charter.settings import Charter
 from bucle.clock import SystemClock
 from bucle.errors import UsageError
 from bucle.loop.events import Fact, draft_fact
-from bucle.loop.state import State, fold
+from bucle.loop.state import Fold, State
 from bucle.pipeline.cache import Cache
 from bucle.pipeline.code import CodeReader
 from bucle.pipeline.engine import Engine
@@ -93,7 +93,14 @@ class Workspace:
 
     def state(self) -> State:
         """Fold the log as it is now."""
-        return fold(self.log.read())
+        return self.fold().state()
+
+    def fold(self) -> Fold:
+        """Fold the log as it is now, ready to take in more."""
+        folded = Fold()
+        for event in self.log.read():
+            folded.apply(event)
+        return folded
 
     def record(
         self, *facts: Fact, expected: int | None = None, cause: str = ""

@@ -13,10 +13,11 @@ from bucle.errors import CharterError
         ("every:2w", (Trigger(kind="every", amount=2, unit="w"),)),
         ("every:1mo", (Trigger(kind="every", amount=1, unit="mo"),)),
         ("performance:+12.5%", (Trigger(kind="performance", amount=0.125),)),
+        ("drift:0.5", (Trigger(kind="drift", amount=0.5),)),
         (
             "drift/gain/every:1y",
             (
-                Trigger(kind="drift"),
+                Trigger(kind="drift", amount=0.2),
                 Trigger(kind="gain"),
                 Trigger(kind="every", amount=1, unit="y"),
             ),

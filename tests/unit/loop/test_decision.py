@@ -1,7 +1,5 @@
 """What is decided on a verdict, and what then stands in the log; the referee is told its answer."""
 
-from types import SimpleNamespace
-
 import pytest
 
 from bucle.errors import StalePositionError
@@ -19,12 +17,9 @@ PLAIN = '[project]\nname = "shop"\n\n'
 class ToldReferee:
     """A referee that knows its verdict beforehand and says what a refit would come to."""
 
-    def __init__(
-        self, workspace, model, outcome, *, is_new=True, refit=(None, "not better"), moment=None
-    ):
+    def __init__(self, workspace, model, outcome, *, is_new=True, refit=(None, "not better")):
         self.workspace = workspace
         self.packaged = _packaged(model)
-        self.fitted = SimpleNamespace(plan=SimpleNamespace(moment=moment))
         self.outcome, self.is_new, self.answer = outcome, is_new, refit
         self.asked = []
 
@@ -52,22 +47,22 @@ def _packaged(model):
     return Packaged(model=model, digest="5" * 64, metrics={}, artifact=artifact)
 
 
-def started(run):
-    return RunStarted(run=run, source="", environment="", seed=0, parameters={}, datasets={})
+def started(run, moment=None):
+    return RunStarted(
+        run=run, source="", environment="", seed=0, parameters={}, datasets={}, as_of=moment
+    )
 
 
 def finished(run, model):
     return RunFinished(run=run, state="done", steps=(), metrics={}, model=model, tested=model)
 
 
-def decide(made, model, outcome, *, run="r-1", **told):
+def decide(made, model, outcome, *, run="r-1", moment=None, **told):
     """Return a decision and the kinds of the events that it added."""
     referee = ToldReferee(made.workspace, model, outcome, **told)
     before = made.workspace.log.head().position
-    made.record(started(run))
-    state = made.workspace.state()
-    reigning = champion(state.tenures)
-    decision = _decide(referee, state, reigning and reigning.model, finished(run, model))
+    made.record(started(run, moment))
+    decision = _decide(referee, finished(run, model))
     events = list(made.workspace.log.read(after=before + 1))
     return decision, [event.kind for event in events], referee
 
@@ -145,7 +140,7 @@ def test_charter_may_leave_promotion_to_a_person(shop):
     decision, kinds, _ = decide(made, "m-a", "pass")
     assert (decision.champion, decision.promoted) == (None, False)
     assert kinds == ["run_finished", "verdict_given"]
-    assert decision.notes == ("it passed and waits for a person: bucle promote m-a",)
+    assert decision.notes == ("it waits for a person: bucle promote m-a",)
 
 
 def test_refit_as_good_as_its_twin_ships(shop):
@@ -153,7 +148,7 @@ def test_refit_as_good_as_its_twin_ships(shop):
     decision, kinds, _ = decide(made, "m-a", "pass", refit=(_packaged("m-refit"), "as good"))
     assert (decision.champion, decision.model) == ("m-refit", "m-refit")
     assert decision.notes == ("as good",)
-    assert kinds == ["run_finished", "verdict_given", "promoted"]
+    assert kinds == ["run_finished", "verdict_given", "refitted", "promoted"]
     state = made.workspace.state()
     assert state.models["m-refit"].twin == "m-a"
     assert state.models["m-refit"].digest == "5" * 64
@@ -184,12 +179,18 @@ def test_tested_twin_of_the_champion_is_the_champion(shop):
 
 def test_decision_on_an_old_state_is_refused_whole(shop):
     made = shop()
-    old = made.record(started("r-1"))
-    made.record(Promoted(model="m-other", because="another process"))
-    before = made.workspace.log.head()
+    made.record(started("r-1"))
+
+    class SlowReferee(ToldReferee):
+        """While it judges, another process makes a champion."""
+
+        def judge(self, state, reigning):
+            made.record(Promoted(model="m-other", because="another process"))
+            return super().judge(state, reigning)
+
     with pytest.raises(StalePositionError):
-        _decide(ToldReferee(made.workspace, "m-a", "pass"), old, None, finished("r-1", "m-a"))
-    assert made.workspace.log.head() == before
+        _decide(SlowReferee(made.workspace, "m-a", "pass"), finished("r-1", "m-a"))
+    assert [event.kind for event in made.workspace.log.read()] == ["run_started", "promoted"]
 
 
 def test_looks_are_counted_for_each_champion_apart(shop):

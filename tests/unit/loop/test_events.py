@@ -22,12 +22,17 @@ def logged(**fields):
 def test_kinds_are_named_as_their_classes():
     assert sorted(KINDS) == [
         "data_added",
+        "decided",
+        "drift_measured",
+        "gain_estimated",
         "log_repaired",
         "promoted",
+        "refitted",
         "rolled_back",
         "run_finished",
         "run_started",
         "verdict_given",
+        "window_judged",
     ]
 
 

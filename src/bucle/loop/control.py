@@ -1,0 +1,115 @@
+"""The controller: look at the world, decide, act, until nothing is left to do at this moment.
+
+The same for every world: what is seen and done becomes facts in a log, and every decision is
+taken by `decide` on the fold of that log. Reads no clock: whoever calls says what time it is.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from msgspec import Struct
+
+from bucle.clock import FixedClock
+from bucle.errors import RequestError
+from bucle.loop.decide import Action, Wait, decide
+from bucle.loop.events import Decided, Fact, draft_fact
+from bucle.loop.policy import Policy
+from bucle.loop.state import Fold, State
+from bucle.types import Log
+
+__all__ = ["Controller", "Look", "World"]
+
+_MOST_ACTIONS = 20
+
+
+class World(Protocol):
+    """Where the loop runs: history that is replayed, a simulated store, the real one."""
+
+    def observe(self, state: State, now: datetime) -> Sequence[Fact]:
+        """Return what has become known since the last look."""
+        ...
+
+    def perform(self, action: Action, state: State, now: datetime) -> Sequence[Fact]:
+        """Do something and return its effect; doing it again has the same effect.
+
+        The last fact carries the action's id: with it the action counts as done.
+        """
+        ...
+
+
+class Look(Struct, frozen=True, kw_only=True):
+    """What one look at the world led to: the actions, in their order, and why."""
+
+    did: tuple[Action, ...]
+    why: str
+
+
+class Controller:
+    """Drives one world by one policy; what happens goes to the log.
+
+    It may be stopped between any two appends and made again on the same log: it then goes on
+    with the action that was lost.
+
+    Args:
+        world: What is looked at and acted on.
+        policy: What is followed.
+        log: Where facts go; folded from its beginning.
+        actor: Who acts, as it will stand in the log.
+    """
+
+    def __init__(self, world: World, policy: Policy, log: Log, *, actor: str = "loop") -> None:
+        self._world = world
+        self._policy = policy
+        self._log = log
+        self._actor = actor
+        self._fold = Fold()
+        self._state = self._fold.state()
+        self._catch_up()
+
+    @property
+    def state(self) -> State:
+        """What is true now."""
+        return self._state
+
+    def look(self, now: datetime) -> Look:
+        """Observe, then decide and act until nothing is left to do.
+
+        Raises:
+            RequestError: The world's effects never settle what was asked for (bucle-253).
+            StalePositionError: Another controller has written to the log meanwhile.
+        """
+        self._record(self._world.observe(self._state, now), now)
+        did: list[Action] = []
+        for _ in range(_MOST_ACTIONS):
+            for action in decide(self._state, self._policy, now):
+                if isinstance(action, Wait):
+                    return self._conclude(did, action, now)
+                did.append(action)
+                self._record(self._world.perform(action, self._state, now), now, cause=action.id)
+        raise RequestError(
+            f"Cannot settle {did[-1].name} under the policy {self._policy.name}",
+            cause=f"it was asked for {_MOST_ACTIONS} times and its effect is not on record",
+            code="bucle-253",
+        )
+
+    def _conclude(self, did: list[Action], wait: Wait, now: datetime) -> Look:
+        why = f"{did[0].why}; {wait.settled}" if did else wait.why
+        names = tuple(action.name for action in did)
+        self._record([Decided(policy=self._policy.name, did=names, why=why)], now)
+        return Look(did=tuple(did), why=why)
+
+    def _record(self, facts: Sequence[Fact], now: datetime, *, cause: str = "") -> None:
+        if facts:
+            clock = FixedClock(now)
+            drafts = [
+                draft_fact(fact, clock=clock, actor=self._actor, cause=cause) for fact in facts
+            ]
+            for event in self._log.append(drafts, expected=self._state.position):
+                self._fold.apply(event)
+            self._state = self._fold.state()
+
+    def _catch_up(self) -> None:
+        for event in self._log.read(after=self._state.position):
+            self._fold.apply(event)
+        self._state = self._fold.state()
