@@ -191,3 +191,14 @@ def test_too_few_labels_are_undecided_and_say_how_many_are_missing(tmp_path: Pat
     undecided = [one for one in run["verdict"]["checks"] if one["outcome"] == "undecided"]
     assert undecided
     assert any(one["labels_needed"] for one in undecided)
+
+
+def test_times_that_have_not_come_yet_are_warned_of_and_kept(steps: Path) -> None:
+    with (steps / "sales.csv").open("a") as file:
+        file.write("900,2062-01-01,2062-01-03,1,2\n901,2071-05-06,2071-05-07,1,2\n")
+    answer = bucle("run", at=steps)
+    assert "! 2 rows with 'sold_at' in the future, such as 2071-05-06" in answer.out
+    (steps / "more.csv").write_text("id,sold_at,paid_at,size,price\n902,2080-01-01,,1,\n")
+    added = bucle("data", "add", "sales", "more.csv", "--json", at=steps).json
+    assert added["warnings"] == ["1 row with 'sold_at' in the future, such as 2080-01-01"]
+    assert (added["added"], added["quarantined"]) == (1, 0)

@@ -55,6 +55,7 @@ def _add(options: Namespace, terminal: Terminal) -> int:
             "quarantined": fact.quarantined,
             "fingerprint": fact.fingerprint,
             "coerced": msgspec.to_builtins(fact.coerced),
+            "warnings": list(added.warnings),
         }
     )
     if terminal.json:
@@ -65,6 +66,8 @@ def _add(options: Namespace, terminal: Terminal) -> int:
     )
     for coercion in fact.coerced:
         terminal.paragraph(tell_coercion(coercion), indent="  ")
+    for warning in added.warnings:
+        terminal.paragraph(warning, indent="  ! ")
     for note in added.notes:
         terminal.paragraph(note, indent="  ")
     terminal.say(

@@ -68,6 +68,7 @@ def _document(outcome: RunOutcome) -> dict[str, object]:
                 "added": data.addition.added if data.addition else 0,
                 "quarantined": data.addition.quarantined if data.addition else 0,
                 "coerced": msgspec.to_builtins(data.addition.coerced if data.addition else ()),
+                "warnings": list(data.warnings),
             }
             for data in outcome.data
         ],
@@ -118,6 +119,8 @@ def _tell_data(outcome: RunOutcome, terminal: Terminal) -> None:
     for data in outcome.data:
         for coercion in data.addition.coerced if data.addition else ():
             terminal.paragraph(f"{data.dataset}.{tell_coercion(coercion)}", indent="    ")
+        for warning in data.warnings:
+            terminal.paragraph(warning, indent="    ! ")
         if data.addition and data.addition.quarantined:
             terminal.say(f"    try: bucle data quarantine {data.dataset}")
 

@@ -8,6 +8,7 @@ whatever a crash left in the tables. Must not import the log or anything above `
 
 import json
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from bucle.data.recorded import read_recorded
 from bucle.data.rows import SourceFile, SourceRows
 from bucle.data.screened import Screened
 from bucle.data.untyped import screen_untyped
+from bucle.data.views import future_times
 from bucle.errors import UnknownNameError
 from bucle.grammar import say_count
 from bucle.types import Coercion, DataVersion, Tables
@@ -63,6 +65,7 @@ class Ingested(Struct, frozen=True, kw_only=True):
     coerced: tuple[Coercion, ...] = ()
     files: tuple[SourceFile, ...] = ()
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def ingest(
@@ -74,6 +77,7 @@ def ingest(
     tables: Tables,
     current: DataVersion | None,
     mirror: bool = False,
+    now: datetime | None = None,
 ) -> Ingested:
     """Screen rows, merge the good ones into a new version and put the others in quarantine.
 
@@ -87,9 +91,10 @@ def ingest(
         root: The project's folder, where contract and prepare live.
         tables: Where versions are kept.
         current: The last version on record. If there is no table at all any more, these rows
-            begin a new one, and a note says so.
+            begin a new one, and a warning says so.
         mirror: The rows are all there is: those of the last version and of quarantine that are
             not among them go. Only for a dataset without a key.
+        now: The present: times after it are warned of. None warns of none.
 
     Raises:
         ContractError: The contract or `prepare` cannot be used with these rows.
@@ -107,8 +112,9 @@ def ingest(
     breached = _breached_rows(batch.rows, screened, batch.again, opened)
     good = batch.rows.frame[screened.good_index]
     corrected = _corrected(batch, good, breached, opened, settings=settings, mirror=mirror)
-    if lost:
-        notes = (*notes, _tell_loss(lost, merged))
+    warnings = [_tell_loss(lost, merged)] if lost else []
+    if now is not None:
+        warnings += future_times(screened.good, settings, now=now)
     version, is_new = _write(merged, before, tables, dataset, current)
     if breached.height or corrected or is_new:
         add_rows(
@@ -133,6 +139,7 @@ def ingest(
         coerced=(*raw.coercions, *screened.coercions),
         files=raw.files,
         notes=(*raw.notes, *batch.notes, *screened.notes, *notes),
+        warnings=tuple(warnings),
     )
 
 

@@ -17,7 +17,7 @@ from bucle.data.fingerprint import row_digests
 from bucle.errors import ContractError, nearest
 from bucle.grammar import say_count
 
-__all__ = ["Views", "as_of", "cut_time", "view_pair"]
+__all__ = ["Views", "as_of", "cut_time", "future_times", "view_pair"]
 
 _DIGEST_SPAN = 16**15
 
@@ -139,6 +139,32 @@ def view_pair(
         lack = f"nothing to learn from: no label was known by {to_iso(cut)}, where the newest begin"
         warnings = (*warnings, lack)
     return Views(train=train, newer=newer, cut=cut, end=end, warnings=warnings)
+
+
+def future_times(
+    frame: pl.DataFrame, settings: DatasetSettings, *, now: datetime
+) -> tuple[str, ...]:
+    """Say how many rows have an event, or a label, of a time that has not come yet.
+
+    Example:
+        >>> rows = pl.DataFrame({"day": [datetime(2026, 1, 1), datetime(2062, 1, 1)]})
+        >>> future_times(rows, DatasetSettings(event_time="day"), now=datetime(2026, 1, 5))
+        ("1 row with 'day' in the future, such as 2062-01-01 00:00:00",)
+    """
+    found = []
+    asked = [(settings.event_time, pl.lit(value=True))]
+    if settings.label_time is not None and set(_names(settings.label)) <= set(frame.columns):
+        asked.append((settings.label_time, _labelled(frame, settings)))
+    for name, counts in asked:
+        if name not in frame.columns or not isinstance(frame.schema[name], pl.Date | pl.Datetime):
+            continue
+        late = frame.filter(counts & (_time(frame, name) > _as_utc(now)))[name]
+        if len(late):
+            example = str(late.max())
+            found.append(
+                say_count(len(late), "row") + f" with {name!r} in the future, such as {example}"
+            )
+    return tuple(found)
 
 
 def _split_by_content(

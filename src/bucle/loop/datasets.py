@@ -34,6 +34,7 @@ class Addition(Struct, frozen=True, kw_only=True):
     fact: DataAdded
     is_new: bool
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def add_rows(workspace: Workspace, name: str, files: Sequence[Path] = ()) -> Addition:
@@ -164,10 +165,11 @@ def _add(
             tables=workspace.tables,
             current=current,
             mirror=origin == "source" and _mirrors(record, settings, names),
+            now=workspace.clock.now(),
         )
         fact = _fact(name, done, origin=origin, rules=_rules(workspace, settings))
         workspace.record(fact)
-    return Addition(fact=fact, is_new=done.is_new, notes=done.notes)
+    return Addition(fact=fact, is_new=done.is_new, notes=done.notes, warnings=done.warnings)
 
 
 def _fact(name: str, done: "Ingested", *, origin: Origin, rules: str) -> DataAdded:

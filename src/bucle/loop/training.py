@@ -50,6 +50,7 @@ class RunData(Struct, frozen=True, kw_only=True):
     rows: int
     fingerprint: str
     addition: DataAdded | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class RunOutcome(Struct, frozen=True, kw_only=True):
@@ -286,14 +287,15 @@ def _outcome(
 
 
 def _run_data(plan: RunPlan, additions: tuple[Addition, ...]) -> list[RunData]:
-    facts = {addition.fact.dataset: addition.fact for addition in additions}
+    added = {addition.fact.dataset: addition for addition in additions}
     return [
         RunData(
             dataset=name,
             version=version.version,
             rows=version.rows,
             fingerprint=version.fingerprint,
-            addition=facts.get(name),
+            addition=added[name].fact if name in added else None,
+            warnings=added[name].warnings if name in added else (),
         )
         for name, version in plan.datasets.items()
     ]

@@ -1,12 +1,12 @@
 """As-of views show what was known, and nothing else."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 import pytest
 
 from bucle.charter.settings import DatasetSettings
-from bucle.data.views import as_of, cut_time, view_pair
+from bucle.data.views import as_of, cut_time, future_times, view_pair
 from bucle.errors import ContractError
 
 SETTINGS = DatasetSettings(event_time="seen", label="price", label_time="known")
@@ -159,3 +159,22 @@ def test_without_event_time_rows_are_split_by_content_the_same_way_each_time() -
     assert set(views.train["id"]) & set(views.newer["id"]) == set()
     assert 150 < views.newer.height < 250
     assert "not by time" in views.warnings[0]
+
+
+def test_only_times_that_have_not_come_are_told() -> None:
+    now = datetime(2026, 1, 5, 12, tzinfo=UTC)
+    frame = pl.DataFrame(
+        {
+            "day": [date(2026, 1, 5), date(2026, 1, 6), None],
+            "at": [now, now + timedelta(seconds=1), now + timedelta(days=9)],
+            "price": [1.0, 2.0, None],
+        }
+    )
+    told = future_times(
+        frame, DatasetSettings(event_time="day", label="price", label_time="at"), now=now
+    )
+    assert told == (
+        "1 row with 'day' in the future, such as 2026-01-06",
+        "1 row with 'at' in the future, such as 2026-01-05 12:00:01+00:00",
+    )
+    assert future_times(frame, DatasetSettings(event_time="price"), now=now) == ()
