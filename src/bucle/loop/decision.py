@@ -197,6 +197,11 @@ def _decide(referee: _Referee, finished: RunFinished) -> Decision:
             refit, why = referee.refit()
             notes.append(why)
             proposal.add(_refitted(action, refit, why))
+            if refit is not None:
+                digests = {**proposal.finished.digests, refit.model: refit.digest}
+                proposal.finished = msgspec.structs.replace(
+                    proposal.finished, model=refit.model, digests=digests
+                )
         elif isinstance(action, Promote):
             proposal.add(_promoted(action, verdict))
         else:
