@@ -3,6 +3,7 @@
 Used by acceptance tests and by the integration tests of the loop.
 """
 
+import ctypes
 import json
 import os
 import signal
@@ -12,10 +13,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["BUCLE", "Answer", "bucle", "kill", "start", "surroundings"]
+__all__ = ["BUCLE", "Answer", "bucle", "kill", "obey_permissions", "start", "surroundings"]
 
 BUCLE = Path(sys.executable).parent / "bucle"
 _PATIENCE_S = 240
+_PR_CAPBSET_DROP = 24
+_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 1, 2
 
 
 class Answer(NamedTuple):
@@ -68,6 +71,18 @@ def bucle(
     if code is not None:
         assert answer.code == code, f"{words} left with {answer.code}:\n{answer.all[-3000:]}"
     return answer
+
+
+def obey_permissions() -> None:
+    """Make the command that this process will become obey permissions, even as root.
+
+    For `preexec_fn`. Another user could not even reach an interpreter in root's home.
+    """
+    if os.geteuid() == 0:
+        library = ctypes.CDLL(None, use_errno=True)
+        for capability in (_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH):
+            if library.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0):
+                raise OSError(ctypes.get_errno(), "prctl")
 
 
 def start(*words: str | Path, at: Path, **options: Any) -> "subprocess.Popen[bytes]":

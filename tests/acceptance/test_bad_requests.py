@@ -2,9 +2,10 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
-from calls import BUCLE, Answer, bucle, surroundings
+from calls import BUCLE, Answer, bucle, obey_permissions, surroundings
 
 
 @pytest.fixture
@@ -27,10 +28,10 @@ def _tree(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
-def _refused(*words: str | Path, at: Path, says: str = "", code: int = 2) -> Answer:
+def _refused(*words: str | Path, at: Path, says: str = "", code: int = 2, **options: Any) -> Answer:
     """Call, and hold the refusal to what every refusal must be; nothing may have been written."""
     before = _tree(at.parent)
-    answer = bucle(*words, at=at, code=code)
+    answer = bucle(*words, at=at, code=code, **options)
     assert "Traceback" not in answer.all
     assert "Code: bucle-" in answer.err
     assert answer.out == ""
@@ -106,12 +107,13 @@ def test_a_path_that_is_no_file_is_refused(project, tmp_path, kind) -> None:
         assert not (tmp_path / "made").exists()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_an_unreadable_file_is_named(project, tmp_path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("id\n1\n")
     path.chmod(0)
-    _refused("data", "add", "sales", path, at=project, says="rows.csv", code=3)
+    words = ("data", "add", "sales", path)
+    answer = _refused(*words, at=project, says="rows.csv", preexec_fn=obey_permissions)
+    assert "may not read it" in answer.err
 
 
 def test_a_project_folder_that_is_none_is_named(project, tmp_path) -> None:
