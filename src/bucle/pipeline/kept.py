@@ -4,6 +4,7 @@ A text that is missing or damaged counts as not kept. Must not import anything h
 """
 
 import sqlite3
+import time
 import weakref
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +15,10 @@ from bucle.store.files import translated_errors
 from bucle.store.queries import load_queries
 
 __all__ = ["FileKept", "Kept", "MemoryKept"]
+
+
+_WAIT_S = 30
+_PAUSE_S = 0.005
 
 
 class Kept(Protocol):
@@ -92,10 +97,11 @@ class FileKept:
             with translated_errors("write", self.path):
                 self.path.parent.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(
-                self.path, timeout=30, isolation_level=None, check_same_thread=False
+                self.path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False
             )
             weakref.finalize(self, connection.close)
-            for name in ("journal", "relaxed", "create"):
+            _use_journal(connection, self._queries["journal"])
+            for name in ("relaxed", "create"):
                 connection.execute(self._queries[name])
             self._connection = connection
         return self._connection
@@ -107,6 +113,23 @@ class FileKept:
         # The journal goes first: one that is left would be played into the new file.
         for suffix in ("-wal", "-shm", ""):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+
+
+def _use_journal(connection: sqlite3.Connection, query: str) -> None:
+    """Change to the journal that lets readers go on.
+
+    While another process makes the same change SQLite refuses at once, whatever its timeout.
+    """
+    for _ in range(int(_WAIT_S / _PAUSE_S)):
+        try:
+            connection.execute(query)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            time.sleep(_PAUSE_S)
+        else:
+            return
+    connection.execute(query)
 
 
 class MemoryKept:
