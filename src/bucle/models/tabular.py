@@ -66,7 +66,48 @@ def tabular(
     )
 
 
-class TabularRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # untyped library
+class _Trees(BaseEstimator):  # type: ignore[misc]  # untyped library
+    """What both learners share: their settings, and boosted trees on mixed columns."""
+
+    def __init__(
+        self,
+        *,
+        learning_rate: float = 0.08,
+        max_iter: int = 200,
+        seed: int = 0,
+        categories: Sequence[str] = (),
+    ) -> None:
+        self.learning_rate = learning_rate
+        self.max_iter = max_iter
+        self.seed = seed
+        self.categories = categories
+
+    def _learn(self, learner: Any, features: pl.DataFrame, target: NDArray[Any]) -> Self:
+        """Fit a class of learners on the columns as numbers."""
+        self.columns_ = Columns(self.categories).fit(features)
+        matrix = self.columns_.transform(features)
+        trees = learner(
+            learning_rate=self.learning_rate,
+            max_iter=self.max_iter,
+            random_state=self.seed,
+            early_stopping=False,
+            categorical_features=list(range(self.columns_.words)) or None,
+        )
+        self.learner_ = _lightened(trees.fit(matrix, target), matrix)
+        return self
+
+    def _matrix(self, features: pl.DataFrame) -> NDArray[np.float64]:
+        """Return the columns as numbers, once there is a learner for them."""
+        if not hasattr(self, "learner_"):
+            raise PackageError(
+                f"Cannot predict: {type(self).__name__} has not been fitted",
+                attempt="return tabular().fit(frame, labels) from the step",
+                code="bucle-166",
+            )
+        return self.columns_.transform(features)
+
+
+class TabularRegressor(RegressorMixin, _Trees):  # type: ignore[misc]  # untyped library
     """Predict a number from mixed columns.
 
     With a logarithmic target it predicts the median rather than the mean of a skewed label,
@@ -90,10 +131,9 @@ class TabularRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # 
         categories: Sequence[str] = (),
     ) -> None:
         self.log_target = log_target
-        self.learning_rate = learning_rate
-        self.max_iter = max_iter
-        self.seed = seed
-        self.categories = categories
+        super().__init__(
+            learning_rate=learning_rate, max_iter=max_iter, seed=seed, categories=categories
+        )
 
     def fit(self, features: pl.DataFrame, labels: Any) -> Self:
         """Learn from rows whose labels are known.
@@ -108,20 +148,17 @@ class TabularRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # 
                 attempt="tabular(log_target=False)",
             )
         self.log_target_ = _is_skewed(target) if self.log_target is None else self.log_target
-        self.columns_ = Columns(self.categories).fit(features)
-        matrix = self.columns_.transform(features)
-        learner = HistGradientBoostingRegressor(**_settings(self, self.columns_))
-        learner.fit(matrix, np.log(target) if self.log_target_ else target)
-        self.learner_ = _lightened(learner, matrix)
-        return self
+        scaled = np.log(target) if self.log_target_ else target
+        return self._learn(HistGradientBoostingRegressor, features, scaled)
 
     def predict(self, features: pl.DataFrame) -> NDArray[np.float64]:
         """Return one number a row, shape (rows,)."""
-        raw = _fitted(self).predict(self.columns_.transform(features))
+        matrix = self._matrix(features)
+        raw = self.learner_.predict(matrix)
         return np.asarray(np.exp(raw) if self.log_target_ else raw, dtype=np.float64)
 
 
-class TabularClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # untyped library
+class TabularClassifier(ClassifierMixin, _Trees):  # type: ignore[misc]  # untyped library
     """Predict yes or no, and how probable yes is, from mixed columns.
 
     The greater of the two labels is yes: True, 1, "yes".
@@ -132,19 +169,6 @@ class TabularClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         seed: Of the learner's random numbers.
         categories: Number columns that are codes, not quantities.
     """
-
-    def __init__(
-        self,
-        *,
-        learning_rate: float = 0.08,
-        max_iter: int = 200,
-        seed: int = 0,
-        categories: Sequence[str] = (),
-    ) -> None:
-        self.learning_rate = learning_rate
-        self.max_iter = max_iter
-        self.seed = seed
-        self.categories = categories
 
     def fit(self, features: pl.DataFrame, labels: Any) -> Self:
         """Learn from rows whose labels are known; there must be exactly two classes.
@@ -166,16 +190,13 @@ class TabularClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
                 attempt="derive a yes/no column, or kind='regression'",
             )
         self.classes_ = np.asarray(classes)
-        self.columns_ = Columns(self.categories).fit(features)
-        matrix = self.columns_.transform(features)
-        learner = HistGradientBoostingClassifier(**_settings(self, self.columns_))
-        learner.fit(matrix, (series == classes[1]).cast(pl.Int8).to_numpy())
-        self.learner_ = _lightened(learner, matrix)
-        return self
+        is_yes = (series == classes[1]).cast(pl.Int8).to_numpy()
+        return self._learn(HistGradientBoostingClassifier, features, is_yes)
 
     def predict_proba(self, features: pl.DataFrame) -> NDArray[np.float64]:
         """Return the probabilities of no and yes, shape (rows, 2)."""
-        found = _fitted(self).predict_proba(self.columns_.transform(features))
+        matrix = self._matrix(features)
+        found = self.learner_.predict_proba(matrix)
         return np.asarray(found, dtype=np.float64)
 
     def predict(self, features: pl.DataFrame) -> NDArray[Any]:
@@ -201,16 +222,6 @@ def _skewness(values: NDArray[np.float64]) -> float:
     return float(np.mean((centred / spread) ** 3))
 
 
-def _settings(model: "TabularRegressor | TabularClassifier", columns: Columns) -> dict[str, Any]:
-    return {
-        "learning_rate": model.learning_rate,
-        "max_iter": model.max_iter,
-        "random_state": model.seed,
-        "early_stopping": False,
-        "categorical_features": list(range(columns.words)) or None,
-    }
-
-
 def _lightened(learner: Any, matrix: NDArray[np.float64]) -> Any:
     """Take out the learner's own encoder, which halves the latency of a single row.
 
@@ -226,16 +237,6 @@ def _lightened(learner: Any, matrix: NDArray[np.float64]) -> Any:
     if not np.array_equal(before, learner.predict(sample)):
         learner._preprocessor = encoder  # noqa: SLF001  (as above)
     return learner
-
-
-def _fitted(model: Any) -> Any:
-    if not hasattr(model, "learner_"):
-        raise PackageError(
-            f"Cannot predict: {type(model).__name__} has not been fitted",
-            attempt="return tabular().fit(frame, labels) from the step",
-            code="bucle-166",
-        )
-    return model.learner_
 
 
 def _numbers(labels: Any, *, rows: int) -> NDArray[np.float64]:
