@@ -68,8 +68,11 @@ def set_aside_torn(folder: Path) -> None:
 def set_aside_checkpoints(folder: Path) -> None:
     """Rename checkpoints, which only repeat what the commits say.
 
-    Another program or an older Bucle made them; no digest says whether they are still whole.
+    Another program or an older Bucle made them; no digest says whether they are still whole. Where
+    an earlier commit is gone they are all that is left of it, and stay.
     """
+    if sorted(_versions(folder)) != list(range(len(_versions(folder)))):
+        return
     log = folder / "_delta_log"
     for path in (*log.glob("*.checkpoint*.parquet"), *log.glob("_last_checkpoint")):
         with contextlib.suppress(FileNotFoundError):

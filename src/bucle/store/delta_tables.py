@@ -15,7 +15,9 @@ from deltalake import DeltaTable, PostCommitHookProperties, write_deltalake
 
 from bucle.errors import BucleError, OutsideError, RequestError
 from bucle.store.commits import (
+    commit_name,
     commit_names,
+    has_version,
     latest_version,
     set_aside_checkpoints,
     set_aside_torn,
@@ -170,6 +172,10 @@ class DeltaTables:
         if latest is None:
             raise unknown_table(name, self._names())
         chosen = latest if version is None else version
+        if chosen > latest and has_version(folder, chosen):
+            # Its commit is not whole: torn, unless the disk once had it and its digest is known.
+            broken = [commit_name(chosen)]
+            refuse_changed(folder, broken, digests=read_digests(folder, chosen))
         if not 0 <= chosen <= latest:
             raise unknown_version(name, chosen, latest=latest)
         self._check_folder()

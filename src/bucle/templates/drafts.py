@@ -68,7 +68,10 @@ def _make_locked(folder: Path) -> tuple[Path, int]:
 def _sweep(folder: Path) -> None:
     """Remove drafts of this name that nobody holds; those of another user stay."""
     form = re.compile(rf"\.{re.escape(folder.name)}\.[0-9a-f]{{8}}\.new")
-    for place in folder.parent.iterdir():
+    places: list[Path] = []
+    with suppress(OSError):
+        places += folder.parent.iterdir()
+    for place in places:
         if form.fullmatch(place.name) and not place.is_symlink() and place.is_dir():
             with suppress(OSError):
                 lock = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)

@@ -107,11 +107,20 @@ def test_torn_newest_commit_leaves_the_version_before(tmp_path: Path, share: flo
     cut_file(commit, size=int(commit.stat().st_size * share))
     assert tables.version("sales") == 0
     assert_frame_equal(tables.read("sales"), FRAME)
-    with pytest.raises(UnknownNameError):
+    with pytest.raises(DigestMismatchError, match=commit.name):
         tables.read("sales", version=1)
     assert tables.write("sales", FRAME.head(7), mode="append") == 1
     assert tables.read("sales").height == 1007
     assert_frame_equal(tables.read("sales", version=0), FRAME)
+
+
+def test_a_torn_commit_that_the_disk_never_had_is_no_version(tmp_path: Path) -> None:
+    tables = DeltaTables(tmp_path)
+    tables.write("sales", FRAME, mode="append")
+    commit_of(tmp_path, 1).write_bytes(b'{"add":')
+    with pytest.raises(UnknownNameError):
+        tables.read("sales", version=1)
+    assert tables.version("sales") == 0
 
 
 @pytest.mark.parametrize(
@@ -150,6 +159,15 @@ def test_a_checkpoint_of_another_program_is_not_believed(tmp_path: Path) -> None
     # A checkpoint that opens, and leaves a file of rows out.
     is_file = kept["add"].struct.field("path").is_not_null()
     kept.filter(~is_file | is_file.cum_sum().gt(1)).write_parquet(checkpoint)
+    assert sorted(tables.read("sales")["a"].to_list()) == [0, 1, 2]
+
+
+def test_a_checkpoint_that_is_all_there_is_left_is_read(tmp_path: Path) -> None:
+    tables = DeltaTables(tmp_path)
+    for number in range(3):
+        tables.write("sales", pl.DataFrame({"a": [number]}), mode="append")
+    DeltaTable(str(tmp_path / "sales")).create_checkpoint()
+    commit_of(tmp_path, 0).unlink()
     assert sorted(tables.read("sales")["a"].to_list()) == [0, 1, 2]
 
 
