@@ -1,0 +1,81 @@
+"""Who did best in a replay, who is worth a colour beside it, and how each compares with the best.
+
+Pure; imports nothing heavy.
+"""
+
+import math
+
+from bucle.charter.metrics import METRICS
+from bucle.loop.replay.findings import Comparison, Findings, PolicyResult
+from bucle.loop.replay.report_words import finite
+
+__all__ = ["BETTER", "UNCLEAR", "WORSE", "best_of", "highlight", "is_lower_better", "rank_rivals"]
+
+BETTER, WORSE, UNCLEAR = "a is better", "b is better", "cannot be told apart"
+_HIGHLIGHTED = 6
+
+
+def is_lower_better(metric: str) -> bool:
+    """Tell whether a small figure of this metric is good; of an unknown one, assume so."""
+    return metric not in METRICS or METRICS[metric].lower_is_better
+
+
+def best_of(findings: Findings) -> PolicyResult | None:
+    """Return the policy that cost least; of equals the one with the better error.
+
+    None where there is no policy.
+    """
+    return _by_merit(findings)[0] if findings.policies else None
+
+
+def highlight(findings: Findings) -> tuple[PolicyResult, ...]:
+    """Return the few policies that get a colour: the best, `never`, and the nearest rivals."""
+    ranked = _by_merit(findings)
+    never = [one for one in ranked if one.policy == "never"][:1]
+    chosen = ranked[:1] + [one for one in never if one is not ranked[0]]
+    chosen += [one for one in ranked if not any(one is other for other in chosen)]
+    return tuple(chosen[:_HIGHLIGHTED])
+
+
+def rank_rivals(findings: Findings) -> tuple[Comparison, ...]:
+    """Return the comparisons with the best policy, each turned so that the best stands as b.
+
+    Turning a ratio of losses with its interval is exact. Cheapest rival first.
+    """
+    best = best_of(findings)
+    if best is None:
+        return ()
+    place = {one.name: number for number, one in enumerate(_by_merit(findings))}
+    turned = [one if one.b == best.name else _turn(one) for one in findings.comparisons]
+    against = [one for one in turned if one is not None and one.b == best.name != one.a]
+    return tuple(sorted(against, key=lambda one: place.get(one.a, len(place))))
+
+
+def _by_merit(findings: Findings) -> list[PolicyResult]:
+    sign = 1.0 if is_lower_better(findings.metric) else -1.0
+
+    def merit(result: PolicyResult) -> tuple[float, float]:
+        money, error = finite(result.money), finite(result.error)
+        return (
+            math.inf if money is None else money,
+            math.inf if error is None else sign * error,
+        )
+
+    return sorted(findings.policies, key=merit)
+
+
+def _turn(one: Comparison) -> Comparison | None:
+    if min(one.difference, one.low, one.high) <= -1:
+        return None
+    verdicts = {BETTER: WORSE, WORSE: BETTER}
+    return Comparison(
+        a=one.b,
+        b=one.a,
+        difference=1 / (1 + one.difference) - 1,
+        low=1 / (1 + one.high) - 1,
+        high=1 / (1 + one.low) - 1,
+        verdict=verdicts.get(one.verdict, one.verdict),
+        money=-one.money,
+        money_low=-one.money_high,
+        money_high=-one.money_low,
+    )
