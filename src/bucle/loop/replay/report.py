@@ -6,6 +6,7 @@ so to the browser. The same findings give the same bytes. Imports nothing heavy.
 
 import functools
 import pkgutil
+import re
 
 from bucle.loop.replay.findings import Benefit, Drill, Findings
 from bucle.loop.replay.report_charts import chart_errors, chart_money
@@ -50,7 +51,8 @@ def render_report(findings: Findings) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
         f"<title>{title}</title>\n<style>\n{_style()}</style>\n</head>\n<body>\n<main>\n"
-        + "\n".join(part for part in sections if part)
+        # A number and its per cent sign stay on one line.
+        + re.sub(r"(?<=\d) %", "\u00a0%", "\n".join(part for part in sections if part))
         + f"\n</main>\n{_footer(findings)}\n</body>\n</html>\n"
     )
 
@@ -66,9 +68,9 @@ def _section(title: str, content: str) -> str:
 
 def _opening(findings: Findings) -> str:
     advice = "".join(
-        f"<p>{escaped(line)}</p>" for line in findings.recommendation.splitlines() if line.strip()
+        f"<p>{named(line)}</p>" for line in findings.recommendation.splitlines() if line.strip()
     )
-    warnings = "".join(f"<li>{escaped(one)}</li>" for one in findings.warnings)
+    warnings = "".join(f"<li>{named(one)}</li>" for one in findings.warnings)
     careful = f'<div class="warnings"><h2>Careful</h2><ul>{warnings}</ul></div>' if warnings else ""
     advice = f'<div class="advice"><h2>Recommendation</h2>{advice}</div>' if advice else ""
     return (
@@ -82,8 +84,8 @@ def _opening(findings: Findings) -> str:
 
 def _span(findings: Findings) -> str:
     return (
-        f"{escaped(findings.start)} to {escaped(findings.end)}, "
-        f"{counted(findings.periods, 'period')} of {escaped(findings.period)}, "
+        f"{named(findings.start)} to {named(findings.end)}, "
+        f"{counted(findings.periods, 'period')} of {named(findings.period)}, "
         f"{counted(findings.rows, 'row')}"
     )
 
@@ -158,7 +160,7 @@ def _reading(findings: Findings) -> str:
 
 
 def _footer(findings: Findings) -> str:
-    metric, trained = escaped(findings.metric), findings.trainings.distinct
+    metric, trained = named(findings.metric), findings.trainings.distinct
     models = f" {counted(trained, 'distinct training set')}." if trained else ""
     return (
         f"<footer><p>{_span(findings)}. Metric {metric}; intervals at "

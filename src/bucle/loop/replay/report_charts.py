@@ -63,7 +63,7 @@ def chart_errors(findings: Findings) -> str:
     )
     lanes = "".join(_lane(policy, number, places) for number, policy in enumerate(shown, start=1))
     return (
-        f'<figure><p class="axis-name">{metric} in each period; {better} is better'
+        f'<figure><p class="axis-name">{named(findings.metric)} in each period; {better} is better'
         f'{"; logarithmic" if logarithmic else ""}</p><div class="plot-box">{drawing}</div>'
         f'<p class="key">{_KEY} {_rest(findings, shown)}</p><ul class="lanes">{lanes}</ul></figure>'
     )

@@ -36,7 +36,7 @@ def table_policies(findings: Findings) -> str:
     arrow = "lower" if is_lower_better(findings.metric) else "higher"
     unit = f"<br>{named(findings.currency)}" if findings.currency else ""
     heads = (
-        f"{escaped(findings.metric)}<br>{arrow} is better",
+        f"{named(findings.metric)}<br>{arrow} is better",
         f"money{unit}",
         f"regret{unit}",
         *("retrains", "promotions", "of these<br>bad", "alarms", "of these<br>false"),
@@ -153,6 +153,6 @@ def _table(
     )
     return (
         '<div class="scroll" role="region" aria-label="table" tabindex="0"><table>'
-        f"<caption>{caption}</caption><thead><tr>{columns}</tr></thead>"
+        f"<caption><span>{caption}</span></caption><thead><tr>{columns}</tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )

@@ -25,9 +25,11 @@ _WIDE = 1e15
 _SMALL = 1e-4
 _WIDE_PERCENT, _FULL = 1e6, 100.0
 _UNITS = ((1e9, " bn"), (1e6, " M"), (1e3, " k"))
-# Control characters and lone surrogates have no place in a page; marks of direction may stay,
-# because names are isolated from the text around them.
-_UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+# Control characters, lone surrogates and what reverses the text after it have no place in a page.
+# Mere marks of direction stay, because names are isolated from the text around them.
+_UNFIT = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]"
+)
 _NONE = "–"
 
 
