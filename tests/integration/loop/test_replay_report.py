@@ -86,6 +86,18 @@ def test_everything_unfolded_still_fits_a_phone(browser: Browser, tmp_path: Path
     assert browser.tell("document.querySelectorAll('details tbody tr').length") > 9 * 54
 
 
+def test_a_page_fits_on_paper(browser: Browser, tmp_path: Path) -> None:
+    browser.open(written(CASES["as it is"], tmp_path), width=720, dark=True)
+    browser.ask("Emulation.setEmulatedMedia", media="print")
+    try:
+        browser.tell("document.querySelectorAll('details').forEach(one => one.open = true)")
+        assert browser.tell("document.documentElement.scrollWidth <= innerWidth")
+        paper = "getComputedStyle(document.body).backgroundColor"
+        assert browser.tell(paper) == "rgb(255, 255, 255)"
+    finally:
+        browser.ask("Emulation.setEmulatedMedia", media="")
+
+
 def test_pictures_follow_the_colours_of_the_screen(browser: Browser, tmp_path: Path) -> None:
     page = written(CASES["as it is"], tmp_path)
     asked = "getComputedStyle(document.querySelector('.plot .l1')).stroke"

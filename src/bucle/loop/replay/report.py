@@ -74,7 +74,7 @@ def _opening(findings: Findings) -> str:
     careful = f'<div class="warnings"><h2>Careful</h2><ul>{warnings}</ul></div>' if warnings else ""
     advice = f'<div class="advice"><h2>Recommendation</h2>{advice}</div>' if advice else ""
     return (
-        f'<header><p class="quiet">Bucle replay</p><h1>{named(findings.project)}</h1>'
+        f'<header><p class="quiet">Bucle</p><h1>Replay of {named(findings.project)}</h1>'
         f"<p>{_span(findings)}: what would have happened if each of "
         f"{counted(len(findings.policies), 'retraining policy').replace('policys', 'policies')} "
         "had run on this history, seeing at every moment only what was known by then.</p></header>"
@@ -144,8 +144,8 @@ def _reading(findings: Findings) -> str:
         f"<li>An interval holds the true difference in {level} of such histories. Where it spans "
         "zero, the two policies cannot be told apart here; that is an answer, not a failure, "
         "and it speaks for the one that is simpler to run.</li>"
-        "<li>The intervals draw whole stretches of time, because errors of neighbouring periods "
-        "move together. A few long seasons make them wide.</li>"
+        "<li>The intervals come from drawing whole stretches of time again and again, because the "
+        "errors of neighbouring periods move together. Few such stretches make them wide.</li>"
         "<li>Error, money and regret are judged with every label that ever came. So are bad "
         "promotions and false alarms: no policy could have known them at the time.</li>"
         "<li>The oracle knew the future. No policy can be expected to reach it; its distance "
@@ -153,7 +153,7 @@ def _reading(findings: Findings) -> str:
         "<li>With many policies, the cheapest one is in part the luckiest one. Its figures are "
         "likely to be a little better than what it will do next.</li>"
         "<li>A replay cannot tell what a prediction would have changed: customers, prices and "
-        "stocks stay as history had them. Nor can it show an event that never happened.</li>"
+        "demand stay as history had them. Nor can it show an event that never happened.</li>"
         "<li>It tells of this past. When the world changes in a new way, ask again.</li>"
         "</ul>"
     )

@@ -36,16 +36,16 @@ def table_policies(findings: Findings) -> str:
     arrow = "lower" if is_lower_better(findings.metric) else "higher"
     unit = f"<br>{named(findings.currency)}" if findings.currency else ""
     heads = (
-        f"{named(findings.metric)}<br>{arrow} is better",
+        f"{named(findings.metric)}<br>{arrow}&nbsp;is better",
         f"money{unit}",
         f"regret{unit}",
-        *("retrains", "promotions", "of these<br>bad", "alarms", "of these<br>false"),
+        *("retrains", "promotions", "of&nbsp;these<br>bad", "alarms", "of&nbsp;these<br>false"),
     )
     caption = (
         "What each policy would have done. Money holds errors, retrains and alarms; regret is the "
         "money above that of the oracle."
     )
-    return _table(caption, ("policy", *heads), rows)
+    return _table(caption, ("policy", *heads), rows, label="Policies")
 
 
 def table_comparisons(findings: Findings) -> str:
@@ -72,7 +72,7 @@ def table_comparisons(findings: Findings) -> str:
     ]
     heads = ("first", "second", "more loss", "interval", "verdict", "more money", "interval")
     caption = "How much more the first lost and cost than the second, on the same rows."
-    return _table(caption, heads, rows, text=(1, 4))
+    return _table(caption, heads, rows, label="Comparisons", text=(1, 4))
 
 
 def table_drill(drill: Drill) -> str:
@@ -91,7 +91,8 @@ def table_drill(drill: Drill) -> str:
         *("error without the fault", "error with it"),
         *("money without the fault", "money with it", "champions that learned from it"),
     )
-    return _table("Every policy with and without the fault, on the same clean rows.", heads, rows)
+    caption = "Every policy with and without the fault, on the same clean rows."
+    return _table(caption, heads, rows, label="Fault drill")
 
 
 def tell_timelines(findings: Findings) -> str:
@@ -108,7 +109,7 @@ def _timeline(policy: PolicyResult) -> str:
     return (
         f'<details><summary>{named(policy.name)} <span class="quiet">'
         f"{counted(len(rows), 'period')}</span></summary>"
-        f"{_table(caption, heads, rows, text=(4, 5, 6))}</details>"
+        f"{_table(caption, heads, rows, label='Timeline', text=(4, 5, 6))}</details>"
     )
 
 
@@ -126,7 +127,7 @@ def _tick_row(tick: Tick, *, error: _Writer, money: _Writer) -> str:
 def _policy_row(one: PolicyResult, *, mark: str, error: _Writer, money: _Writer) -> str:
     badges = {
         "best": ' <span class="badge">★ cheapest</span>',
-        "close": ' <span class="badge faint">≈ cannot be told apart</span>',
+        "close": ' <span class="badge faint">≈ not told apart</span>',
     }
     what = f"{named(one.policy)}, window {named(one.window)}, gate {named(one.gate)}"
     counts = (one.retrains, one.promotions, one.bad_promotions, one.alarms, one.false_alarms)
@@ -144,7 +145,12 @@ def _cells(*texts: str) -> str:
 
 
 def _table(
-    caption: str, heads: Iterable[str], rows: Iterable[str], *, text: tuple[int, ...] = ()
+    caption: str,
+    heads: Iterable[str],
+    rows: Iterable[str],
+    *,
+    label: str,
+    text: tuple[int, ...] = (),
 ) -> str:
     """Return a table that scrolls in a box of its own; columns in `text` are set to the left."""
     columns = "".join(
@@ -152,7 +158,7 @@ def _table(
         for number, head in enumerate(heads)
     )
     return (
-        '<div class="scroll" role="region" aria-label="table" tabindex="0"><table>'
+        f'<div class="scroll" role="region" aria-label="{label}" tabindex="0"><table>'
         f"<caption><span>{caption}</span></caption><thead><tr>{columns}</tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )

@@ -7,6 +7,7 @@ light and on dark paper. Text that comes in must already be escaped. Imports not
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -127,8 +128,7 @@ def draw_lines(
         parts.append(f'<line class="grid" x1="0" x2="100%" y1="{at}" y2="{at}"/>')
         parts.append(f'<text x="-8" y="{at}" dy=".32em" class="end">{say_axis(tick)}</text>')
     parts += [_label(one, y="100%", drop="1.5em") for one in labels]
-    paths = [f'<path class="{line.style}" d="{_path(line.places)}"/>' for line in lines]
-    parts.append(_stretched("".join(paths)))
+    parts.append(_stretched("".join(map(_stroke, lines))))
     return "".join(parts) + "</svg>"
 
 
@@ -213,19 +213,19 @@ def _arrow(place: float, shape: str) -> str:
     )
 
 
-def _path(places: Sequence[Place | None]) -> str:
-    parts: list[str] = []
-    pen = "M"
-    for index, place in enumerate(places):
-        if place is None:
-            pen = "M"
-            continue
-        parts.append(f"{pen}{_at(place[0])} {_at(1 - place[1])}")
-        alone = pen == "M" and (index + 1 == len(places) or places[index + 1] is None)
-        # A line of no length with round ends is a point.
-        parts.append("h0" if alone else "")
-        pen = "L"
-    return "".join(parts)
+def _stroke(line: Line) -> str:
+    """Draw the stretches of a line, and as points the places that have no neighbour."""
+    stretches = [
+        [f"{_at(place[0])} {_at(1 - place[1])}" for place in group if place is not None]
+        for known, group in groupby(line.places, key=lambda place: place is not None)
+        if known
+    ]
+    long = "".join("M" + "L".join(one) for one in stretches if len(one) > 1)
+    # A line of no length with round ends is a point.
+    short = "".join(f"M{one[0]}h0" for one in stretches if len(one) == 1)
+    return (f'<path class="{line.style}" d="{long}"/>' if long else "") + (
+        f'<path class="{line.style} point" d="{short}"/>' if short else ""
+    )
 
 
 def _at(share: float) -> str:

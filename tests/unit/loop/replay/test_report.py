@@ -136,7 +136,7 @@ def test_the_cheapest_is_marked_in_words_and_the_oracle_comes_last(page: Page) -
 
 
 def test_what_cannot_be_told_apart_from_the_cheapest_says_so(page: Page) -> None:
-    assert "every:6mo referee ≈ cannot be told apart" in page.text
+    assert "every:6mo referee ≈ not told apart" in page.text
     assert "never none ≈" not in page.text
 
 
@@ -183,10 +183,16 @@ def test_ids_are_unique(page: Page) -> None:
 
 
 def test_a_period_without_labels_breaks_the_line() -> None:
-    found = build_findings(policies=1, periods=12)
-    line = re.search(r'<path class="l1" d="(M[^"]*L[^"]*)"', render_report(found))
+    text = render_report(build_findings(policies=1, periods=20))
+    line = re.search(r'<path class="l1" d="([^"]*)"', text.split('id="errors-about"')[1])
     assert line is not None
     assert line[1].count("M") == 2
+    assert len(re.findall("[ML]", line[1])) == 18
+
+
+def test_a_period_between_two_without_labels_is_a_point() -> None:
+    text = render_report(build_findings(policies=1, periods=12))
+    assert re.search(r'<path class="l1 point" d="M1000 [\d.]+h0"/>', text)
 
 
 def test_marks_count_what_was_done(page: Page) -> None:
