@@ -90,7 +90,9 @@ class PipelineSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     `examples` is the step or dataset whose rows are predicted; `target` is the column predicted;
     `features` are the columns a prediction may use (default: every column of the examples but
-    labels, times and key). `parameters` sets steps' parameters: `model.learning_rate = 0.05`.
+    labels, times and key). `key` names one row of the examples (default: the dataset's key where
+    the examples have it, else their content). `parameters` sets steps' parameters:
+    `model.learning_rate = 0.05`.
     """
 
     file: str = "pipeline.py"
@@ -99,6 +101,7 @@ class PipelineSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     examples: str | None = None
     target: str | None = None
     features: tuple[str, ...] = ()
+    key: tuple[str, ...] | str = ()
     seed: int = 0
     workers: int = 2
     parameters: dict[str, dict[str, Any]] = field(default_factory=dict)

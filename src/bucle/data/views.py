@@ -80,6 +80,35 @@ def as_of(
     )
 
 
+def as_asked(
+    frame: pl.DataFrame,
+    start: datetime | str,
+    end: datetime | str,
+    settings: DatasetSettings,
+) -> pl.DataFrame:
+    """Return the rows that come before `end`, with the labels that were known at `start`.
+
+    It is what a model that was made at `start` is asked in the time until `end`: the labels and
+    label times of the rows from `start` on are null, whatever the data says of them.
+
+    Raises:
+        ContractError: As for `as_of`.
+    """
+    seen = as_of(frame, end, settings)
+    begin = _moment(start)
+    if begin is None or settings.event_time is None:
+        return seen
+    hidden = _time(seen, settings.event_time) >= begin
+    names = list(_label_columns(seen, settings))
+    if settings.label_time is not None:
+        hidden |= (_time(seen, settings.label_time) > begin).fill_null(value=False)
+        names.append(settings.label_time)
+    return seen.with_columns(
+        pl.when(hidden).then(None).otherwise(pl.col(name)).alias(name)
+        for name in dict.fromkeys(names)
+    )
+
+
 def cut_time(
     frame: pl.DataFrame,
     settings: DatasetSettings,

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from bucle.charter.settings import DatasetSettings
+from bucle.charter.settings import Charter, DatasetSettings
 from bucle.ids import digest_json
 from bucle.loop.plan import NEWER, TRAIN, Cut, RunPlan, task_name
 from bucle.loop.state import ModelRecord
@@ -21,6 +21,7 @@ from bucle.types import Verdict
 __all__ = [
     "Fitted",
     "Packaged",
+    "describe_question",
     "evidence_id",
     "judge_task",
     "package_task",
@@ -166,6 +167,31 @@ def refit_tasks(workspace: Workspace, fitted: Fitted, packaged: Packaged) -> tup
     return package, compare
 
 
+def describe_question(plan: RunPlan, charter: Charter, *, cut: str | None) -> dict[str, Any]:
+    """Return what is predicted from what, as `Question` reads it."""
+    settings = plan.settings[plan.primary] if plan.primary else DatasetSettings()
+    others = [plan.settings[name] for name in plan.datasets]
+    key = (settings.key,) if isinstance(settings.key, str) else settings.key
+    labels = [
+        label
+        for known in others
+        for label in ((known.label,) if isinstance(known.label, str) else known.label)
+    ]
+    pipeline = charter.pipeline
+    return {
+        "kind": pipeline.kind,
+        "target": plan.target,
+        "features": list(pipeline.features),
+        "hidden": sorted({*key, *labels}),
+        "event_time": settings.event_time,
+        "label_time": settings.label_time,
+        "cut": cut,
+        "threshold": charter.gates.threshold,
+        "money": msgspec.to_builtins(charter.charter.money),
+        "seed": pipeline.seed,
+    }
+
+
 def evidence_id(task: Task) -> str:
     """Return one digest for all that a verdict rests on, except how often one has looked."""
     parameters = {name: value for name, value in task.parameters.items() if name not in _LOOKS}
@@ -208,29 +234,7 @@ def _rules(workspace: Workspace, fitted: Fitted) -> dict[str, Any]:
 
 
 def _question(workspace: Workspace, fitted: Fitted) -> dict[str, Any]:
-    """Return what is predicted from what, as `Question` reads it."""
-    plan = fitted.plan
-    settings = plan.settings[plan.primary] if plan.primary else DatasetSettings()
-    others = [plan.settings[name] for name in plan.datasets]
-    key = (settings.key,) if isinstance(settings.key, str) else settings.key
-    labels = [
-        label
-        for known in others
-        for label in ((known.label,) if isinstance(known.label, str) else known.label)
-    ]
-    pipeline = workspace.charter.pipeline
-    return {
-        "kind": pipeline.kind,
-        "target": plan.target,
-        "features": list(pipeline.features),
-        "hidden": sorted({*key, *labels}),
-        "event_time": settings.event_time,
-        "label_time": settings.label_time,
-        "cut": fitted.cut.cut,
-        "threshold": workspace.charter.gates.threshold,
-        "money": msgspec.to_builtins(workspace.charter.charter.money),
-        "seed": pipeline.seed,
-    }
+    return describe_question(fitted.plan, workspace.charter, cut=fitted.cut.cut)
 
 
 def _lineage(workspace: Workspace, fitted: Fitted) -> dict[str, Any]:

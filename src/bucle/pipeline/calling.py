@@ -21,7 +21,7 @@ from bucle.pipeline.output import captured
 from bucle.pipeline.tracebacks import last_line, trimmed_traceback
 from bucle.types import Blobs
 
-__all__ = ["import_calls", "run_job"]
+__all__ = ["import_calls", "run_job", "set_seed"]
 
 # These draw no random numbers through numpy, which costs a fifth of a second to import.
 _NO_RANDOMNESS = frozenset({"bucle", "dataframely", "msgspec", "polars", "python"})
@@ -72,7 +72,7 @@ def run_job(job: Job, *, blobs: Blobs, loaded: Callable[[], None] = lambda: None
                     damaged.append(name)
             if damaged:
                 return Done(state="damaged", damaged=tuple(damaged))
-            _seed(job)
+            set_seed(job.seed)
             value = function(**inputs, **job.settings, **_moments(job))
             _check_sources(job)
             artifact = keep_value(value, blobs=blobs, root=root)
@@ -141,14 +141,15 @@ def _check_sources(job: Job) -> None:
             )
 
 
-def _seed(job: Job) -> None:
-    random.seed(job.seed)
+def set_seed(seed: int) -> None:
+    """Start the random numbers that the libraries loaded so far share from a step's seed."""
+    random.seed(seed)
     numpy = sys.modules.get("numpy")
     if numpy is not None:
-        numpy.random.seed(job.seed)
+        numpy.random.seed(seed)
     polars = sys.modules.get("polars")
     if polars is not None:
-        polars.set_random_seed(job.seed)
+        polars.set_random_seed(seed)
 
 
 def _moments(job: Job) -> dict[str, Any]:

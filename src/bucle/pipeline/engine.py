@@ -134,6 +134,16 @@ class Engine:
 
         return read_value(artifact, blobs=self.blobs, root=self.reader.modules.root)
 
+    def keep(self, value: Any) -> Artifact:
+        """Keep a value as an artifact, for tasks to come.
+
+        Raises:
+            PipelineError: It is of a kind that cannot be kept.
+        """
+        from bucle.pipeline.artifacts import keep_value  # noqa: PLC0415  (when needed)
+
+        return keep_value(value, blobs=self.blobs, root=self.reader.modules.root)
+
     def close(self) -> None:
         """End the workers at once; a later `execute` starts new ones."""
         executor, self._executor = self._executor, None
