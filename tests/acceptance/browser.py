@@ -8,10 +8,11 @@ import base64
 import fcntl
 import json
 import os
+import select
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -87,19 +88,21 @@ class Browser:
         found = self.ask("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
         path.write_bytes(base64.b64decode(found["data"]))
 
-    def _await(self, is_it: Any) -> dict[str, Any]:
+    def _await(self, is_it: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         end = time.monotonic() + self._limit_s
-        while time.monotonic() < end:
-            told = self._read()
+        while True:
+            told = self._read(end)
             self._keep(told)
             if "error" in told:
                 raise RuntimeError(told["error"])
             if is_it(told):
                 return told
-        raise TimeoutError(f"the browser said nothing of it within {self._limit_s:.0f} s")
 
-    def _read(self) -> dict[str, Any]:
+    def _read(self, end: float) -> dict[str, Any]:
         while b"\0" not in self._rest:
+            ready, _, _ = select.select([self._back], [], [], max(end - time.monotonic(), 0.0))
+            if not ready:
+                raise TimeoutError(f"the browser said nothing of it within {self._limit_s:.0f} s")
             piece = os.read(self._back, 1 << 16)
             if not piece:
                 raise ConnectionError("the browser has ended")

@@ -12,6 +12,7 @@ __all__ = [
     "Benefit",
     "Comparison",
     "Drill",
+    "DrillResult",
     "Findings",
     "OracleResult",
     "PolicyResult",

@@ -16,7 +16,7 @@ from bucle.loop.replay.report_words import say_axis
 
 __all__ = ["Label", "Line", "Scale", "draw_axis", "draw_lane", "draw_lines", "draw_strip", "fit"]
 
-Place: TypeAlias = tuple[float, float]
+_Place: TypeAlias = tuple[float, float]
 
 _UNIT = 1000
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
@@ -55,7 +55,7 @@ class Label(Struct, frozen=True, kw_only=True):
 class Line(Struct, frozen=True, kw_only=True):
     """A line through places from left and bottom; None breaks it. `style` is a class."""
 
-    places: tuple[Place | None, ...]
+    places: tuple[_Place | None, ...]
     style: str
 
 
