@@ -34,8 +34,9 @@ def fingerprint(frame: pl.DataFrame) -> str:
     ordered = plain.sort(plain.columns, nulls_last=False) if plain.width else plain
     total = hashlib.sha256(_FORM)
     total.update(frame.height.to_bytes(8, "little"))
+    schema = frame.schema
     for name in ordered.columns:
-        label = json.dumps([name, _type_name(frame.schema[name])], ensure_ascii=False)
+        label = json.dumps([name, _type_name(schema[name])], ensure_ascii=False)
         _update_framed(total.update, label.encode("utf-8", "surrogatepass"))
         for start in range(0, max(ordered.height, 1), _SLICE_ROWS):
             _update_column(total.update, ordered[name].slice(start, _SLICE_ROWS))

@@ -15,6 +15,7 @@ from bucle.errors import UnknownNameError, nearest
 
 __all__ = ["Suspect", "find_leaks"]
 
+_TIMES = (pl.Date, pl.Datetime)
 _MIN_ROWS = 30
 _MIN_SIDE = 20
 _SAME_NULLS = 0.98
@@ -207,8 +208,10 @@ def _dated_late(
         return
     start = _moment(frame, str(event_time))
     end = _moment(frame, str(label_time)) if _is_time(frame, label_time) else None
+    # A frame works its schema out anew each time it is asked.
+    schema = frame.schema
     for name in columns:
-        if not _is_time(frame, name):
+        if schema.get(name) not in _TIMES:
             continue
         moment = _moment(frame, name)
         late = (moment > start).drop_nulls()
@@ -225,7 +228,7 @@ def _dated_late(
 
 
 def _is_time(frame: pl.DataFrame, name: str | None) -> bool:
-    return name in frame.columns and frame.schema[str(name)] in (pl.Date, pl.Datetime)
+    return name is not None and frame.schema.get(name) in _TIMES
 
 
 def _moment(frame: pl.DataFrame, name: str) -> pl.Series:

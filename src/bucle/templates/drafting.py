@@ -17,7 +17,7 @@ import polars as pl
 from bucle.data.inference import infer_types
 from bucle.data.sources import read_source
 from bucle.templates.advice import tell_texts
-from bucle.templates.table import Column, Roles, Table, survey_table
+from bucle.templates.table import Column, Roles, Table, refuse_width, survey_table
 
 if TYPE_CHECKING:
     from bucle.charter.settings import DatasetSettings
@@ -53,6 +53,7 @@ def write_draft(
     # Errors and notes name the files alone: the draft's folder goes away.
     folder = draft.absolute() / "data"
     raw = read_source([folder / file for file in copied], options.reading, root=folder)
+    refuse_width(raw.frame)
     inferred, coercions = infer_types(raw.frame, settings=options.reading)
     roles = Roles(
         target=options.target or "",

@@ -50,9 +50,10 @@ def find_late_columns(
         for name in suspect.columns:
             if name not in {event_time, label_time}:
                 found.setdefault(name, suspect.evidence)
-    if not frame.schema[target].is_numeric():
+    schema = frame.schema
+    if not schema[target].is_numeric():
         return found
-    numbers = [name for name in asked if frame.schema[name].is_numeric() and name not in found]
+    numbers = [name for name in asked if schema[name].is_numeric() and name not in found]
     known = frame.select(pl.col(*numbers, target).cast(pl.Float64).fill_nan(None)).drop_nulls(
         target
     )

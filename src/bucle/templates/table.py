@@ -17,7 +17,7 @@ from bucle.templates.hindsight import find_late_columns
 from bucle.templates.target import has_decimal_commas, kind_of_target, read_target
 from bucle.types import Coercion
 
-__all__ = ["Column", "Roles", "Table", "survey_table"]
+__all__ = ["Column", "Roles", "Table", "refuse_width", "survey_table"]
 
 _Part = Literal["key", "event_time", "label_time", "target", "late", "feature", "left out"]
 
@@ -27,6 +27,7 @@ _CODES = 255
 _CODE_WORDS = ("id", "code", "type", "zone")
 _SPOILT = 0.05
 _EPOCH = 10**8
+_MOST_COLUMNS = 2_000
 
 
 class Roles(Struct, frozen=True, kw_only=True):
@@ -67,6 +68,21 @@ class Table(Struct, frozen=True, kw_only=True):
     def named(self, *parts: _Part) -> tuple[Column, ...]:
         """Return the columns that play one of some parts."""
         return tuple(column for column in self.columns if column.part in parts)
+
+
+def refuse_width(frame: pl.DataFrame) -> None:
+    """Refuse a table that would take minutes to survey and give a contract nobody reads.
+
+    Raises:
+        SourceError: It has more than 2,000 columns.
+    """
+    if frame.width > _MOST_COLUMNS:
+        raise SourceError(
+            f"Cannot draft a project from a table of {frame.width:,} columns",
+            cause=f"each becomes a line of the contract; at most {_MOST_COLUMNS:,} can be drafted",
+            attempt="a file with the columns that matter",
+            code="bucle-188",
+        )
 
 
 def survey_table(
