@@ -1,13 +1,23 @@
 """A corrupt or swapped package never becomes champion, and the champion stays."""
 
+import io
+import json
 import os
 import pickle
 import shutil
+import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 from calls import bucle
+
+from bucle.models.package_files import write_files
+from bucle.models.tabular import tabular
+from bucle.pipeline.estimators import estimator_to_bytes
 
 
 def _flip(package: Path, _other: Path) -> None:
@@ -86,6 +96,72 @@ def _other_signature(package: Path, _other: Path) -> None:
     _change(package / "signature.json", lambda content: content.replace(b'"size"', b'"sise"'))
 
 
+def _rewrite(package: Path, name: str, how: Callable[[bytes], bytes]) -> None:
+    """Change a file and write a manifest that is true of it: only the log knows better."""
+    files = {path.name: path.read_bytes() for path in package.iterdir()}
+    del files["manifest.json"]
+    files[name] = how(files[name])
+    forged = package.parent / write_files(package.parent, files)
+    shutil.rmtree(package)
+    forged.rename(package)
+
+
+def _nan_leaves(package: Path, _other: Path) -> None:
+    _rewrite(package, "model.skops", lambda _: _dead_trees())
+
+
+def _dead_trees() -> bytes:
+    """Return boosted trees whose every leaf says NaN."""
+    rows = pl.DataFrame({"size": [float(number) for number in range(60)]})
+    model = tabular(max_iter=2).fit(rows, rows["size"])
+    for (tree,) in model.learner_._predictors:
+        tree.nodes["value"][:] = np.nan
+    return estimator_to_bytes(model)
+
+
+def _other_classes(package: Path, _other: Path) -> None:
+    _rewrite_signature(package, kind="classification", classes=["dear", "cheap"])
+
+
+def _other_order(package: Path, _other: Path) -> None:
+    _rewrite_signature(package, features=[_feature("price"), _feature("size")])
+
+
+def _more_features(package: Path, _other: Path) -> None:
+    _rewrite_signature(package, features=[_feature("size"), _feature("weight")])
+
+
+def _feature(name: str) -> dict[str, object]:
+    return {"name": name, "dtype": "Float64"}
+
+
+def _rewrite_signature(package: Path, **changes: object) -> None:
+    def change(content: bytes) -> bytes:
+        return json.dumps(json.loads(content) | changes).encode()
+
+    _rewrite(package, "signature.json", change)
+
+
+def _section_twice(package: Path, _other: Path) -> None:
+    def double(content: bytes) -> bytes:
+        stream = io.BytesIO(content)
+        with warnings.catch_warnings(), zipfile.ZipFile(stream, "a") as archive:
+            warnings.simplefilter("ignore")  # of the very name that is wanted twice
+            archive.writestr("schema.json", archive.read("schema.json"))
+        return stream.getvalue()
+
+    _rewrite(package, "model.skops", double)
+
+
+def _key_twice(package: Path, _other: Path) -> None:
+    _rewrite(package, "signature.json", lambda content: b'{"target": "size",' + content[1:])
+
+
+def _five_gigabytes(package: Path, _other: Path) -> None:
+    with (package / "model.skops").open("r+b") as stream:
+        stream.truncate(5_000_000_000)  # sparse: it takes no room
+
+
 def _manifest_of_nonsense(package: Path, _other: Path) -> None:
     _change(package / "manifest.json", lambda _: b"[" * 100_000)
 
@@ -106,11 +182,29 @@ DAMAGES = [
     _device,
     _other_signature,
     _manifest_of_nonsense,
+    _nan_leaves,
+    _other_classes,
+    _other_order,
+    _more_features,
+    _section_twice,
+    _key_twice,
+    _five_gigabytes,
 ]
 
 
 # Those that the others say little beyond.
-FURTHER = {_zero_a_block, _empty, _link_to_the_same, _other_signature, _device}
+FURTHER = {
+    _zero_a_block,
+    _empty,
+    _link_to_the_same,
+    _other_signature,
+    _device,
+    _other_classes,
+    _other_order,
+    _more_features,
+    _section_twice,
+    _key_twice,
+}
 
 
 @pytest.mark.parametrize(
@@ -145,3 +239,11 @@ def test_with_json_the_refusal_names_the_package(shop: Path) -> None:
     _flip(shop / ".bucle" / "packages" / first, shop)
     answer = bucle("rollback", "--json", at=shop, code=2).json
     assert answer["code"].startswith("bucle-16")
+
+
+def test_a_model_that_predicts_no_numbers_becomes_no_package(shop: Path) -> None:
+    before = bucle("models", "--json", at=shop).json
+    refused = bucle("run", "--set", "model.bend=1e308", at=shop, code=2)
+    assert "bucle-168" in refused.err
+    assert "Traceback" not in refused.all
+    assert bucle("models", "--json", at=shop).json == before
