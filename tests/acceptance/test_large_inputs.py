@@ -37,14 +37,6 @@ def test_a_table_too_wide_to_draft_is_refused_in_one_line(tmp_path: Path) -> Non
     assert not (tmp_path / "made").exists()
 
 
-@pytest.mark.slow
-def test_fifty_thousand_columns_become_a_version(tmp_path: Path) -> None:
-    _write_wide(tmp_path / "wide.csv", 50_000)
-    (tmp_path / "bucle.toml").write_text('[project]\nname = "w"\n[data.wide]\nevent_time = "day"\n')
-    added = bucle("data", "add", "wide", "wide.csv", "--json", at=tmp_path, preexec_fn=_limit).json
-    assert (added["rows"], added["quarantined"]) == (60, 0)
-
-
 @pytest.mark.parametrize("command", ["new", "add"])
 def test_a_small_file_that_unpacks_to_a_huge_one_is_refused(tmp_path: Path, command) -> None:
     with gzip.open(tmp_path / "bomb.csv.gz", "wb", compresslevel=9) as packed:
