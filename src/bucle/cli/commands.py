@@ -24,6 +24,9 @@ COMMANDS = (
     Command("data quarantine", "list or export rows held back", "bucle.cli.data", "QUARANTINE"),
     Command("data check", "look for columns that give the label away", "bucle.cli.data", "CHECK"),
     Command("run", "run the pipeline up to a verdict", "bucle.cli.run", "RUN"),
+    Command(
+        "replay", "try retrain policies on the project's history", "bucle.cli.replay", "REPLAY"
+    ),
     Command("runs", "list runs", "bucle.cli.runs", "RUNS"),
     Command("show", "show a run or a model version", "bucle.cli.runs", "SHOW"),
     Command("models", "list model versions", "bucle.cli.models", "MODELS"),

@@ -38,10 +38,14 @@ _KEPT = 48
 
 
 class Learned(Struct, frozen=True, kw_only=True):
-    """A model made at some moment of history; `cut` is when its training ended."""
+    """A model made at some moment of history; `cut` is when its training ended.
+
+    `view` is the digest of what it learned from.
+    """
 
     model: str
     cut: str
+    view: str
     labels: int
     rows: int
     reference: dict[str, Any]
@@ -197,6 +201,7 @@ class Archive:
         return Learned(
             model=short_id("m-", model.digest),
             cut=training.moment,
+            view=training.view,
             labels=answer["labels"],
             rows=answer["rows"],
             reference=answer["reference"],

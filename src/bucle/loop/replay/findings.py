@@ -3,6 +3,7 @@
 Values only; imports nothing heavy and nothing of Bucle.
 """
 
+import math
 from typing import Any
 
 import msgspec
@@ -175,6 +176,14 @@ class Findings(Struct, frozen=True, kw_only=True, rename={"start": "from", "end"
 
 
 def as_document(findings: Findings) -> dict[str, Any]:
-    """Return findings as the JSON document people and programs read."""
-    document: dict[str, Any] = msgspec.to_builtins(findings)
+    """Return findings as the JSON document people and programs read; an infinite bound is null."""
+    document: dict[str, Any] = _without_infinities(msgspec.to_builtins(findings))
     return document
+
+
+def _without_infinities(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_infinities(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_infinities(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,84 @@
+"""What a replay recommends, in words, and how sure that is. Pure; imports nothing heavy."""
+
+import math
+from collections.abc import Sequence
+
+from bucle.grammar import say_count
+from bucle.loop.replay.findings import Comparison, PolicyResult
+
+__all__ = ["choose", "recommend"]
+
+_SHOWN = 3
+
+
+def choose(results: Sequence[PolicyResult], comparisons: Sequence[Comparison]) -> PolicyResult:
+    """Return the policy to take: of those that cost no more than the cheapest, the quietest.
+
+    A policy counts as no dearer when the interval of the difference in money holds zero. The
+    quietest is the one with the fewest retrains, then with the least money.
+    """
+    cheapest = min(results, key=lambda one: one.money)
+    rivals = [one for one in results if one is cheapest or _is_close(one, cheapest, comparisons)]
+    return min(rivals, key=lambda one: (one.retrains, one.money))
+
+
+def recommend(
+    results: Sequence[PolicyResult],
+    comparisons: Sequence[Comparison],
+    *,
+    currency: str,
+    level: float,
+) -> str:
+    """Say which policy to take, against what, and what cannot be told apart."""
+    if len(results) == 1:
+        return f"Only {results[0].name} was replayed: name another policy to compare it with."
+    chosen = choose(results, comparisons)
+    cheapest = min(results, key=lambda one: one.money)
+    dearest = max(results, key=lambda one: one.money)
+    said = [f"Take {chosen.name}: {say_count(chosen.retrains, 'retrain')},"]
+    said.append(f"{_money(chosen.money, currency)} in all.")
+    if chosen is not cheapest:
+        said.append(
+            f"{cheapest.name} cost {_money(chosen.money - cheapest.money, currency)} less, with "
+            f"{say_count(cheapest.retrains, 'retrain')}, but the two cannot be told apart here."
+        )
+    others = [
+        one.name
+        for one in results
+        if one not in (chosen, cheapest) and _is_close(one, chosen, comparisons)
+    ]
+    if others:
+        more = len(others) - _SHOWN
+        shown = ", ".join(others[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+        said.append(f"Neither can {shown} be told apart from it.")
+    against = _pair(chosen, dearest, comparisons)
+    if against is not None and dearest is not chosen:
+        low, high = against[1], against[2]
+        said.append(
+            f"Against {dearest.name} it saved {_money(dearest.money - chosen.money, currency)} "
+            f"({_money(low, currency)} to {_money(high, currency)}, {level:.0%} interval)."
+            if math.isfinite(low) and math.isfinite(high)
+            else f"Too few periods to say how much it saves against {dearest.name}."
+        )
+    return " ".join(said)
+
+
+def _is_close(one: PolicyResult, other: PolicyResult, comparisons: Sequence[Comparison]) -> bool:
+    found = _pair(one, other, comparisons)
+    return found is not None and found[1] <= 0.0 <= found[2]
+
+
+def _pair(
+    cheap: PolicyResult, dear: PolicyResult, comparisons: Sequence[Comparison]
+) -> tuple[float, float, float] | None:
+    """Return what the second costs more than the first, with its bounds."""
+    for one in comparisons:
+        if (one.a, one.b) == (dear.name, cheap.name):
+            return one.money, one.money_low, one.money_high
+        if (one.a, one.b) == (cheap.name, dear.name):
+            return -one.money, -one.money_high, -one.money_low
+    return None
+
+
+def _money(amount: float, currency: str) -> str:
+    return f"{amount:,.0f} {currency}".rstrip()

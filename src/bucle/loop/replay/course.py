@@ -1,0 +1,131 @@
+"""All policies walk through history side by side, from moment to moment, and share what is trained.
+
+Each has its own log, its own state and the same controller as a live project.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from msgspec import Struct
+
+from bucle.clock import FixedClock, from_iso
+from bucle.loop.control import Controller, Look
+from bucle.loop.events import draft_fact
+from bucle.loop.policy import Policy
+from bucle.loop.replay.archive import Archive, Learned
+from bucle.loop.replay.outlook import Outlook
+from bucle.loop.replay.survey import Survey, Training
+from bucle.loop.replay.world import ReplayWorld
+from bucle.loop.spans import Span
+from bucle.models.registry import champion
+from bucle.store.memory_log import MemoryLog
+
+__all__ = ["Course", "Leg", "foresee", "walk"]
+
+
+class Leg(Struct, frozen=True, kw_only=True):
+    """One period of one policy: who was champion in it, and what was decided when it began."""
+
+    champion: Learned
+    look: Look
+    candidate: Learned | None
+
+
+class Course(Struct, frozen=True, kw_only=True):
+    """One policy's whole way through history, a leg a period."""
+
+    policy: Policy
+    legs: tuple[Leg, ...]
+
+
+def walk(archive: Archive, outlook: Outlook, policies: Sequence[Policy]) -> tuple[Course, ...]:
+    """Drive every policy through every moment.
+
+    Raises:
+        BucleError: The first model of history cannot be trained.
+    """
+    survey = archive.survey
+    archive.prepare((training, None) for training in foresee(survey, policies))
+    outlook.move(0)
+    drivers = [_Driver(outlook, policy) for policy in policies]
+    for number in range(1, _count(survey)):
+        outlook.move(number)
+        for driver in drivers:
+            driver.look(outlook.now)
+    return tuple(Course(policy=driver.policy, legs=tuple(driver.legs)) for driver in drivers)
+
+
+def foresee(survey: Survey, policies: Sequence[Policy]) -> list[Training]:
+    """Return the training sets that are sure to be asked for, whatever happens.
+
+    They are made before the walk begins, as many at once as there are workers: the first ones,
+    those of policies that only follow the calendar, and those that gains are estimated with.
+    """
+    found: dict[tuple[str, str | None], Training] = {}
+    for policy in policies:
+        for number in _sure_moments(survey, policy):
+            moment = survey.moments[survey.first + number]
+            whole, cut = moment.whole[policy.window], moment.cut[policy.window]
+            gains = any(trigger.kind == "gain" for trigger in policy.triggers)
+            wanted = [whole] if policy.gate == "none" and not gains else [cut]
+            if number == 0:
+                wanted = [whole]
+            for training in wanted:
+                if training is not None:
+                    found[training.moment, training.since] = training
+    return list(found.values())
+
+
+class _Driver:
+    """One policy on its way."""
+
+    def __init__(self, outlook: Outlook, policy: Policy) -> None:
+        self.policy = policy
+        self.legs: list[Leg] = []
+        self._world = ReplayWorld(outlook, policy)
+        self._outlook = outlook
+        log = MemoryLog()
+        clock = FixedClock(outlook.now)
+        facts = self._world.begin()
+        log.append([draft_fact(fact, clock=clock, actor="history") for fact in facts])
+        self._controller = Controller(self._world, policy, log)
+        self._note(Look(did=(), why="history begins with the model of this day"))
+
+    def look(self, now: datetime) -> None:
+        self._note(self._controller.look(now))
+
+    def _note(self, look: Look) -> None:
+        reigning = champion(self._controller.state.tenures)
+        if reigning is None:
+            raise AssertionError("history begins with a champion")
+        self.legs.append(
+            Leg(
+                champion=self._world.models[reigning.model],
+                look=look,
+                candidate=self._world.candidates.get(self._outlook.number),
+            )
+        )
+
+
+def _sure_moments(survey: Survey, policy: Policy) -> Iterable[int]:
+    yield 0
+    moments = [from_iso(one.at) for one in survey.moments[survey.first :]]
+    if any(trigger.kind == "gain" for trigger in policy.triggers):
+        yield from range(1, len(moments))
+        return
+    spans = [
+        Span(count=int(trigger.amount), unit=trigger.unit or "d")
+        for trigger in policy.triggers
+        if trigger.kind == "every"
+    ]
+    if not spans or len(spans) < len(policy.triggers):
+        return
+    last = moments[0]
+    for number, at in enumerate(moments[1:], start=1):
+        if any(span.after(last) <= at for span in spans):
+            yield number
+            last = at
+
+
+def _count(survey: Survey) -> int:
+    return len(survey.moments) - survey.first

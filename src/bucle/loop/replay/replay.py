@@ -1,0 +1,311 @@
+"""Back-test the whole loop: what `bucle replay` does.
+
+History is walked through as if it were happening, by every policy side by side; hindsight then
+says what each would have cost. Imports numpy and polars; models are trained in workers.
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import product
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from bucle.charter.settings import Charter
+from bucle.errors import BucleError, RequestError
+from bucle.loop.datasets import sync_sources
+from bucle.loop.judging import read_artifact
+from bucle.loop.plan import RunPlan, check_plan, plan_run
+from bucle.loop.policy import Policy, make_policy
+from bucle.loop.replay.advice import recommend
+from bucle.loop.replay.archive import Archive, Known
+from bucle.loop.replay.benefit import split_benefit
+from bucle.loop.replay.course import Course, walk
+from bucle.loop.replay.faults import Fault
+from bucle.loop.replay.findings import Benefit, Drill, DrillResult, Findings, Trainings
+from bucle.loop.replay.outlook import Outlook, make_scale
+from bucle.loop.replay.recipe import Place, make_recipe
+from bucle.loop.replay.scores import Hindsight
+from bucle.loop.replay.survey import Survey
+from bucle.loop.replay.tasks import Kitchen, survey_task
+from bucle.loop.workspace import Workspace
+from bucle.pipeline.engine import Engine
+from bucle.pipeline.graph import read_graph
+from bucle.pipeline.progress import Progress
+
+__all__ = ["ReplayRequest", "replay_project"]
+
+_USUAL = ("never", "every:1mo", "every:6mo", "performance:+15%", "drift", "gain")
+_GATES = ("none", "referee", "referee+refit")
+_WINDOWS = ("expanding",)
+_SPLITS = 12
+
+
+class ReplayRequest(Struct, frozen=True, kw_only=True):
+    """What is to be replayed: the span, the grid, and every combination of the three lists.
+
+    `start` and `end` are ISO 8601; None takes what history offers.
+    """
+
+    start: str | None = None
+    end: str | None = None
+    period: str | None = None
+    policies: tuple[str, ...] = ()
+    gates: tuple[str, ...] = ()
+    windows: tuple[str, ...] = ()
+    fault: Fault | None = None
+    level: float = 0.9
+    seed: int = 0
+
+
+def replay_project(
+    workspace: Workspace, request: ReplayRequest, *, progress: Progress | None = None
+) -> Findings:
+    """Replay a project's history under several policies.
+
+    Each distinct training set is trained once, whatever asks for it, and kept: a replay that was
+    killed, or is asked again with one more policy, goes on from there. Nothing enters the
+    project's log but new rows of its sources.
+
+    Raises:
+        RequestError: History is too short, or the request does not fit it.
+        BucleError: The data or the pipeline cannot be used.
+    """
+    charter = workspace.charter
+    policies = combine(request, charter)
+    plan = _plan(workspace)
+    with workspace.engine(progress) as engine:
+        replay = _Replay(workspace, engine, plan, request, policies)
+        clean, fault = replay.walk(), request.fault
+        drill = _drill(clean, replay.walk(fault, clean=clean), fault) if fault else None
+        return replay.conclude(clean, drill)
+
+
+def combine(request: ReplayRequest, charter: Charter) -> tuple[Policy, ...]:
+    """Return every policy with every gate and window, `never` once for each window.
+
+    Raises:
+        RequestError: A gate or window is unknown.
+        CharterError: A policy cannot be read.
+    """
+    named = request.policies or _policies_of(charter)
+    price = charter.charter.money.retrain
+    found: dict[str, Policy] = {}
+    for text, window, gate in product(named, request.windows or _WINDOWS, request.gates or _GATES):
+        policy = make_policy(text, gate=gate, window=window, price=price)
+        if not policy.triggers:
+            # What never retrains has nothing to judge.
+            policy = make_policy(text, gate="none", window=window, price=price)
+        found.setdefault(policy.name, policy)
+    return tuple(found.values())
+
+
+class _Walk(Struct, frozen=True, kw_only=True):
+    """One walk through history, with or without a fault."""
+
+    archive: Archive
+    courses: tuple[Course, ...]
+    hindsight: Hindsight
+    final: Known
+
+
+class _Replay:
+    """A replay under way."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        engine: Engine,
+        plan: RunPlan,
+        request: ReplayRequest,
+        policies: Sequence[Policy],
+    ) -> None:
+        self._workspace = workspace
+        self._engine = engine
+        self._plan = plan
+        self._request = request
+        self._policies = policies
+        self._scale = make_scale(workspace.charter, workspace.root)
+
+    def walk(self, fault: Fault | None = None, *, clean: _Walk | None = None) -> _Walk:
+        """Walk through history; scores rest on the labels of the walk without a fault."""
+        archive = self._open(fault)
+        outlook = Outlook(archive, self._scale, archive.suspects())
+        courses = walk(archive, outlook, self._policies)
+        final = clean.final if clean else archive.known(None)
+        hindsight = Hindsight(
+            archive, final.labels, self._scale, seed=self._request.seed, level=self._request.level
+        )
+        if not hindsight.rows:
+            raise _nothing_known(final)
+        return _Walk(archive=archive, courses=courses, hindsight=hindsight, final=final)
+
+    def conclude(self, clean: _Walk, drill: Drill | None) -> Findings:
+        """Sum up what was found."""
+        hindsight, survey = clean.hindsight, clean.archive.survey
+        oracle = hindsight.oracle(clean.courses)
+        results = tuple(hindsight.result(course, oracle) for course in clean.courses)
+        comparisons = hindsight.compare(clean.courses)
+        currency = self._workspace.charter.charter.money.currency
+        return Findings(
+            project=self._workspace.charter.project.name,
+            metric=self._scale.metric,
+            start=survey.moments[survey.first].at[:10],
+            end=survey.moments[-1].end[:10],
+            period=survey.period,
+            periods=hindsight.periods,
+            rows=hindsight.rows,
+            level=self._request.level,
+            currency=currency,
+            policies=results,
+            comparisons=comparisons,
+            oracle=oracle,
+            recommendation=recommend(
+                results, comparisons, currency=currency, level=hindsight.level
+            ),
+            labels_by=survey.delay,
+            benefit=self._benefit(clean),
+            drill=drill,
+            trainings=Trainings(
+                distinct=len(clean.archive.models),
+                trained=clean.archive.trained,
+                seconds=clean.archive.seconds,
+            ),
+            warnings=_warnings(clean, survey),
+        )
+
+    def _open(self, fault: Fault | None) -> Archive:
+        kitchen = _kitchen(self._workspace, self._plan, fault)
+        policies = self._policies
+        task = survey_task(
+            kitchen,
+            start=self._request.start,
+            end=self._request.end,
+            period=self._request.period,
+            windows=sorted({policy.window for policy in policies}),
+        )
+        found = self._engine.read(read_artifact(self._engine.execute([task])[task.name]))
+        survey = msgspec.convert(found, Survey)
+        return Archive(self._engine, kitchen, survey, kind=self._workspace.charter.pipeline.kind)
+
+    def _benefit(self, clean: _Walk) -> Benefit | None:
+        """Split what retraining on every moment saves; None where it cannot be trained."""
+        archive, hindsight = clean.archive, clean.hindsight
+        window = self._policies[0].window
+        moments = archive.survey.moments[archive.survey.first :]
+        every = max(1, -(-len(moments) // _SPLITS))
+        chosen = [moments[at].whole[window] for at in range(0, len(moments), every)]
+        try:
+            first = archive.learned(chosen[0])
+            sizes = (None, first.labels)
+            archive.prepare((training, size) for training in chosen for size in sizes)
+            everything, newest = (
+                [archive.learned(chosen[at // every], newest=size) for at in range(len(moments))]
+                for size in sizes
+            )
+        except BucleError:
+            return None
+        return split_benefit(
+            hindsight.losses([first] * len(moments)),
+            newest=hindsight.losses(newest),
+            everything=hindsight.losses(everything),
+            moments=len(chosen) - 1,
+            labels_at_start=first.labels,
+            labels_at_end=everything[-1].labels,
+            seed=self._request.seed,
+            level=hindsight.level,
+        )
+
+
+def _nothing_known(final: Known) -> RequestError:
+    lost = f"{final.unmatched:,} labelled rows were not recognised" if final.unmatched else ""
+    return RequestError(
+        "Cannot replay: no row that was asked in this time ever got its label",
+        cause=lost,
+        attempt='key = "COLUMN" in [pipeline], or an earlier --from',
+        code="bucle-264",
+    )
+
+
+def _kitchen(workspace: Workspace, plan: RunPlan, fault: Fault | None) -> Kitchen:
+    charter = workspace.charter
+    key, gates = charter.pipeline.key, charter.gates
+    beside = (gates.cluster, gates.baseline_key, *gates.slices)
+    return Kitchen(
+        reader=workspace.code_reader,
+        recipe=make_recipe(plan, charter),
+        place=Place(
+            tables=str(workspace.home / "tables"),
+            versions=dict(plan.datasets),
+            blobs=str(workspace.home / "blobs"),
+            root=str(workspace.root),
+            fault=fault,
+        ),
+        key=(key,) if isinstance(key, str) else tuple(key),
+        beside=tuple(dict.fromkeys(name for name in beside if name)),
+        holdout=gates.holdout,
+    )
+
+
+def _plan(workspace: Workspace) -> RunPlan:
+    charter = workspace.charter
+    module = workspace.code_reader.modules.of_file(charter.pipeline.file)
+    graph = read_graph(module, datasets=tuple(charter.data))
+    check_plan(graph, charter)
+    sync_sources(workspace)
+    versions = {
+        name: record.current
+        for name, record in workspace.state().datasets.items()
+        if record.current.version
+    }
+    plan = plan_run(graph, charter, versions)
+    if plan.model is None or plan.primary is None:
+        raise RequestError(
+            "Cannot replay: the pipeline has no model",
+            attempt='model = "STEP" in [pipeline]',
+            code="bucle-265",
+        )
+    return plan
+
+
+def _policies_of(charter: Charter) -> tuple[str, ...]:
+    """Return the charter's policies where it names any that retrain, else the usual ones."""
+    named = charter.retrain.policies
+    return named if any(text != "never" for text in named) else _USUAL
+
+
+def _drill(clean: _Walk, faulted: _Walk, fault: Fault) -> Drill:
+    """Set the walk with a fault beside the one without."""
+    sound = {
+        training.view
+        for moment in clean.archive.survey.moments
+        for training in (*moment.whole.values(), *moment.cut.values())
+        if training is not None
+    }
+    results = []
+    for before, after in zip(clean.courses, faulted.courses, strict=True):
+        shipped = {leg.champion.model for leg in after.legs if leg.champion.view not in sound}
+        results.append(
+            DrillResult(
+                name=after.policy.name,
+                error=faulted.hindsight.error([leg.champion for leg in after.legs]),
+                clean_error=clean.hindsight.error([leg.champion for leg in before.legs]),
+                money=math.fsum(faulted.hindsight.money(after)),
+                clean_money=math.fsum(clean.hindsight.money(before)),
+                shipped=len(shipped),
+            )
+        )
+    right, wrong = clean.final.labels, faulted.archive.known(None).labels
+    damaged = np.isfinite(right) & np.isfinite(wrong) & (right != wrong)
+    return Drill(fault=fault.text, labels=int(np.sum(damaged)), policies=tuple(results))
+
+
+def _warnings(clean: _Walk, survey: Survey) -> tuple[str, ...]:
+    found = list(survey.warnings)
+    if clean.final.unmatched:
+        found.append(
+            f"{clean.final.unmatched:,} labelled rows were not recognised as rows that were asked:"
+            ' key = "COLUMN" in [pipeline] names them'
+        )
+    return tuple(found)
