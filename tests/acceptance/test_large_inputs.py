@@ -29,12 +29,22 @@ def _write_wide(path: Path, width: int) -> None:
 
 
 def test_a_table_too_wide_to_draft_is_refused_in_one_line(tmp_path: Path) -> None:
-    _write_wide(tmp_path / "wide.csv", 50_000)
+    _write_wide(tmp_path / "wide.csv", 3_000)
     answer = _new(tmp_path, "wide.csv", code=2)
-    assert "a table of 50,002 columns" in answer.err
+    assert "a table of 3,002 columns" in answer.err
     assert "bucle-188" in answer.err
     assert "Traceback" not in answer.all
     assert not (tmp_path / "made").exists()
+
+
+def test_a_table_too_wide_to_keep_is_refused_in_one_line(tmp_path: Path) -> None:
+    _write_wide(tmp_path / "wide.csv", 50_000)
+    (tmp_path / "bucle.toml").write_text('[project]\nname = "b"\n[data.rows]\n')
+    words = ("data", "add", "rows", "wide.csv")
+    answer = bucle(*words, at=tmp_path, code=2, preexec_fn=_limit)
+    assert "it has 50,002 columns" in answer.err
+    assert "bucle-127" in answer.err
+    assert "Traceback" not in answer.all
 
 
 @pytest.mark.parametrize("command", ["new", "add"])

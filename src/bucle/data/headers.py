@@ -15,6 +15,8 @@ __all__ = ["RESERVED", "clean_names", "refuse_values"]
 RESERVED = "bucle:"
 
 _MAX_LETTERS = 255
+# What is written, read and typed column by column takes milliseconds for each.
+_MAX_COLUMNS = 5_000
 # polars takes these for a choice of columns wherever it is given a name.
 _PATTERN = re.compile(r"\*|\^.*\$")
 _VALUE = re.compile(r"[+-]?(\d[\d.,:/ T-]*|\.\d+)([eE][+-]?\d+)?Z?")
@@ -30,12 +32,19 @@ def clean_names(names: Sequence[str], *, where: str) -> tuple[list[str], tuple[s
     space or Unicode form only are kept and told.
 
     Raises:
-        SourceError: A name is longer than 255 letters.
+        SourceError: There are more than 5,000 names, or one is longer than 255 letters.
 
     Example:
         >>> clean_names(["a", "a", ""], where="f.csv")[0]
         ['a', 'a_2', 'column_3']
     """
+    if len(names) > _MAX_COLUMNS:
+        raise SourceError(
+            f"Cannot use {where}: it has {len(names):,} columns",
+            cause=f"a dataset has at most {_MAX_COLUMNS:,}",
+            attempt="a table of rows instead of columns, or the columns that are needed",
+            code="bucle-127",
+        )
     taken = set(names)
     used: set[str] = set()
     last: dict[str, int] = {}
