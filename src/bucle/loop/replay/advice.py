@@ -42,15 +42,8 @@ def recommend(
             f"{cheapest.name} cost {_money(chosen.money - cheapest.money, currency)} less, with "
             f"{say_count(cheapest.retrains, 'retrain')}, but the two cannot be told apart here."
         )
-    others = [
-        one.name
-        for one in results
-        if one not in (chosen, cheapest) and _is_close(one, chosen, comparisons)
-    ]
-    if others:
-        more = len(others) - _SHOWN
-        shown = ", ".join(others[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
-        said.append(f"Neither can {shown} be told apart from it.")
+    said += _name_equals(chosen, cheapest, results, comparisons)
+    said += _price_of_gate(chosen, results, currency)
     against = _pair(chosen, dearest, comparisons)
     if against is not None and dearest is not chosen:
         low, high = against[1], against[2]
@@ -61,6 +54,53 @@ def recommend(
             else f"Too few periods to say how much it saves against {dearest.name}."
         )
     return " ".join(said)
+
+
+def _name_equals(
+    chosen: PolicyResult,
+    cheapest: PolicyResult,
+    results: Sequence[PolicyResult],
+    comparisons: Sequence[Comparison],
+) -> list[str]:
+    """Name the policies that did just the same, and those that cannot be told apart."""
+    others = [one for one in results if one not in (chosen, cheapest)]
+    same = [one.name for one in others if _champions(one) == _champions(chosen)]
+    close = [
+        one.name for one in others if one.name not in same and _is_close(one, chosen, comparisons)
+    ]
+    said = []
+    if same:
+        said.append(f"{_list(same)} shipped the same models on the same days.")
+    if close:
+        said.append(f"Nor can {_list(close, last='or')} be told apart from it.")
+    return said
+
+
+def _price_of_gate(
+    chosen: PolicyResult, results: Sequence[PolicyResult], currency: str
+) -> list[str]:
+    """Say what it would cost to let no model ship without a gate."""
+    gated = [one for one in results if one.gate != "none"]
+    if chosen.gate != "none" or not chosen.promotions or not gated:
+        return []
+    safest = min(gated, key=lambda one: one.money)
+    more = safest.money - chosen.money
+    dearer = f"{_money(abs(more), currency)} {'more' if more >= 0 else 'less'}"
+    return [
+        f"It ships whatever was trained; the cheapest with a gate, {safest.name}, cost {dearer}:",
+        "see what a --fault would have done before going without.",
+    ]
+
+
+def _champions(one: PolicyResult) -> tuple[str, ...]:
+    return tuple(tick.champion for tick in one.timeline)
+
+
+def _list(names: Sequence[str], *, last: str = "and") -> str:
+    more = len(names) - _SHOWN
+    if more > 0:
+        return ", ".join(names[:_SHOWN]) + f" {last} {more} more"
+    return f" {last} ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
 
 
 def _is_close(one: PolicyResult, other: PolicyResult, comparisons: Sequence[Comparison]) -> bool:
