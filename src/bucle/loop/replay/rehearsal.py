@@ -279,7 +279,8 @@ def _key(key: list[str], cook: Recipe, question: Question, examples: pl.DataFram
     names = [of_data] if isinstance(of_data, str) else list(of_data)
     if names and all(name in examples.columns for name in names):
         return names
-    return [str(question.event_time), *question.feature_names(examples)]
+    # The event time may be a feature too.
+    return list(dict.fromkeys([str(question.event_time), *question.feature_names(examples)]))
 
 
 def _row_names(rows: pl.DataFrame, key: list[str]) -> pl.Series:
