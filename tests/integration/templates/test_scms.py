@@ -122,10 +122,13 @@ def test_charter_names_the_columns_of_the_code(
     frame: Any = load_name(folder, f"{file}:{step}")
     examples = frame(clean(screened.good.head(300)))
     gates = charter.gates
-    named = [*charter.pipeline.features, *gates.slices, gates.baseline_key, gates.cluster]
+    key = charter.pipeline.key
+    assert examples[key].is_unique().all()
+    named = [*charter.pipeline.features, *gates.slices, gates.baseline_key, gates.cluster, key]
     assert set(examples.columns) >= {*named, charter.pipeline.target, "event_time", "label_time"}
     assert (charter.charter.money.under, charter.charter.money.over) == (1.0, 0.3)
     assert charter.charter.money.retrain == 500
+    assert {"never", "every:1mo"} < set(charter.retrain.policies)
 
 
 def test_freight_model_beats_every_rule_on_newer_shipments(
