@@ -6,7 +6,9 @@ not import anything heavy.
 
 import codecs
 import math
+import re
 from collections.abc import Iterator, Sequence
+from datetime import date
 from keyword import iskeyword
 from typing import Any
 
@@ -14,7 +16,13 @@ from msgspec import Struct
 
 from bucle.charter.metrics import METRICS, metrics_for
 from bucle.charter.policies import parse_policy
-from bucle.charter.settings import Charter, DatasetSettings, GateSettings, PipelineSettings
+from bucle.charter.settings import (
+    Charter,
+    DatasetSettings,
+    GateSettings,
+    PipelineSettings,
+    ReplaySettings,
+)
 from bucle.errors import CharterError, nearest
 
 __all__ = ["MONEY_ERRORS", "Problem", "find_problems", "is_encoding", "listed"]
@@ -26,6 +34,9 @@ _LONGEST_NAME = 64
 _NOT_OF_FILES = {"idna", "punycode", "raw-unicode-escape", "unicode-escape", "utf-7"}
 _LARGEST_SEED = 2**32 - 1
 _MOST_WORKERS = 256
+_LOOP_GATES = ("none", "referee", "referee+refit")
+_WINDOW = re.compile(r"last:[1-9]\d{0,3}(d|w|mo|y)")
+_SPAN = re.compile(r"[1-9]\d{0,3}(d|w|mo|y)")
 
 
 class Problem(Struct, frozen=True, kw_only=True):
@@ -55,6 +66,7 @@ def find_problems(charter: Charter, *, given: frozenset[str]) -> Iterator[Proble
     yield from _pipeline(charter.pipeline, charter)
     yield from _gates(charter.gates, given)
     yield from _policies(charter)
+    yield from _replay(charter.replay)
 
 
 def listed(names: Sequence[str] | str) -> tuple[str, ...]:
@@ -303,3 +315,44 @@ def _policies(charter: Charter) -> Iterator[Problem]:
                 did_you_mean=error.did_you_mean,
                 code=error.code,
             )
+
+
+def _replay(replay: ReplaySettings) -> Iterator[Problem]:
+    for key, day in (("from", replay.start), ("to", replay.end)):
+        if day is not None and not _is_day(day):
+            cause = "a day is written 2011-01-31"
+            yield Problem(key=f"replay.{key}", value=day, cause=cause)
+    if replay.period is not None and not _SPAN.fullmatch(replay.period):
+        cause = "a span is a whole number and d, w, mo or y"
+        yield Problem(key="replay.period", value=replay.period, cause=cause, attempt="1w")
+    for window in replay.windows:
+        if window != "expanding" and not _WINDOW.fullmatch(window):
+            cause = "a window is expanding, or last:<n>d|w|mo|y"
+            yield Problem(key="replay.windows", value=window, cause=cause, attempt="last:2y")
+    for gate in sorted(set(replay.gates) - set(_LOOP_GATES)):
+        cause = f"a replay knows {', '.join(_LOOP_GATES)}"
+        near = nearest(gate, _LOOP_GATES)
+        yield Problem(key="replay.gates", value=gate, cause=cause, did_you_mean=near)
+    yield from _exploration(replay)
+
+
+def _exploration(replay: ReplaySettings) -> Iterator[Problem]:
+    for share in replay.explore:
+        if not 0 <= share <= 1:
+            cause = "a share of chance is a number between 0 and 1"
+            yield Problem(key="replay.explore", value=share, cause=cause, attempt="0.15")
+    if replay.explore and not replay.world:
+        yield Problem(
+            key="replay.explore",
+            value=list(replay.explore),
+            cause="recorded history does not answer to what is proposed",
+            attempt='world = "file.py:Name" in [replay]',
+        )
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

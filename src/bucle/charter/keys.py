@@ -66,7 +66,9 @@ def describe_type(hint: Any) -> str:
         known = [describe_type(one) for one in get_args(hint) if one is not type(None)]
         return " or ".join(known)
     if origin is tuple:
-        return "a list of tables" if _is_struct(get_args(hint)[0]) else "a list of texts"
+        first = get_args(hint)[0]
+        rest = "a list of numbers" if first is float else "a list of texts"
+        return "a list of tables" if _is_struct(first) else rest
     words = {
         str: "text in quotes",
         float: "a number",
@@ -79,18 +81,20 @@ def describe_type(hint: Any) -> str:
 def _tree(struct: type[Struct], prefix: str) -> Branch:
     branch: dict[str, Key | Branch] = {}
     for field in fields(struct):
-        name = f"{prefix}{field.name}"
+        # As it is written: `from` is no name in Python.
+        own = field.encode_name
+        name = f"{prefix}{own}"
         if _is_struct(field.type):
-            branch[field.name] = _tree(field.type, f"{name}.")
+            branch[own] = _tree(field.type, f"{name}.")
         elif get_origin(field.type) is dict:
             inner = get_args(field.type)[1]
-            branch[field.name] = {
+            branch[own] = {
                 FREE: _tree(inner, f"{name}.NAME.")
                 if _is_struct(inner)
                 else {FREE: Key(name=f"{name}.STEP.PARAM", type=Any)}
             }
         else:
-            branch[field.name] = _leaf(name, field)
+            branch[own] = _leaf(name, field)
     return branch
 
 

@@ -270,6 +270,8 @@ def _named_files(charter: Charter) -> Iterator[tuple[tuple[str, ...], str, str]]
         for field, reference in (("contract", dataset.contract), ("prepare", dataset.prepare)):
             if reference is not None:
                 yield ("data", name, field), reference, "reference"
+    if charter.replay.world:
+        yield ("replay", "world"), charter.replay.world, "reference"
     yield ("pipeline", "file"), charter.pipeline.file, "code"
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "Money",
     "PipelineSettings",
     "ProjectSettings",
+    "ReplaySettings",
     "RetrainSettings",
 ]
 
@@ -137,6 +138,29 @@ class RetrainSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     policies: tuple[str, ...] = ("never",)
 
 
+class ReplaySettings(
+    Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    rename={"start": "from", "end": "to"},
+):
+    """`[replay]`: what `bucle replay` does when its options say nothing else.
+
+    `start` is written `from` and `end` `to`. `world` names a class of the project,
+    `file.py:Name`, whose items answer to what the champion proposes; `explore` lists by how much
+    chance proposals are moved, as the spread of their logarithm.
+    """
+
+    start: str | None = None
+    end: str | None = None
+    period: str | None = None
+    gates: tuple[str, ...] = ()
+    windows: tuple[str, ...] = ()
+    explore: tuple[float, ...] = ()
+    world: str | None = None
+
+
 class Charter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All of bucle.toml."""
 
@@ -146,3 +170,4 @@ class Charter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pipeline: PipelineSettings = field(default_factory=PipelineSettings)
     gates: GateSettings = field(default_factory=GateSettings)
     retrain: RetrainSettings = field(default_factory=RetrainSettings)
+    replay: ReplaySettings = field(default_factory=ReplaySettings)

@@ -155,3 +155,29 @@ def test_offers_the_last_value_only_where_it_can_be_had() -> None:
 def test_accepts_text_encodings(encoding: str) -> None:
     text = HEAD + f'[data.sales]\nencoding = "{encoding}"\n'
     assert read_charter(text).charter.data["sales"].encoding == encoding
+
+
+def test_reads_what_a_replay_does_by_default() -> None:
+    text = '[replay]\nfrom = "2024-01-01"\nto = "2025-01-01"\nperiod = "1w"\ngates = ["referee"]\n'
+    replay = read_charter(HEAD + text + 'windows = ["last:40w"]\n').charter.replay
+    assert (replay.start, replay.end, replay.period) == ("2024-01-01", "2025-01-01", "1w")
+    assert (replay.gates, replay.windows, replay.explore) == (("referee",), ("last:40w",), ())
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "cause"),
+    [
+        ('from = "last year"', "replay.from", "2011-01-31"),
+        ('to = "2024-02-30"', "replay.to", "2011-01-31"),
+        ('period = "weekly"', "replay.period", "whole number"),
+        ('gates = ["referee", "umpire"]', "replay.gates", "none, referee"),
+        ('windows = ["40w"]', "replay.windows", "last:"),
+        ('world = "w.py:W"\nexplore = [0.1, 1.5]', "replay.explore", "between 0 and 1"),
+        ('world = "w.py:W"\nexplore = [nan]', "replay.explore", "between 0 and 1"),
+        ("explore = [0.1]", "replay.explore", "does not answer"),
+    ],
+)
+def test_refuses_a_replay_that_nobody_can_mean(line: str, key: str, cause: str) -> None:
+    error = refusal(f"[replay]\n{line}\n")
+    assert key in error.what
+    assert cause in error.cause

@@ -2,7 +2,7 @@
 
 from msgspec.structs import fields
 
-from bucle.charter.keys import SECTIONS, all_keys
+from bucle.charter.keys import SECTIONS, all_keys, describe_type
 from bucle.charter.settings import DatasetSettings, GateSettings
 
 
@@ -19,4 +19,15 @@ def test_only_the_name_of_the_project_is_required() -> None:
 
 
 def test_sections_stand_in_the_order_of_the_charter() -> None:
-    assert tuple(SECTIONS) == ("project", "charter", "data", "pipeline", "gates", "retrain")
+    sections = ("project", "charter", "data", "pipeline", "gates", "retrain", "replay")
+    assert tuple(SECTIONS) == sections
+
+
+def test_a_key_has_the_name_it_is_written_with() -> None:
+    names = {key.name for key in all_keys()}
+    assert {"replay.from", "replay.to"} <= names
+    assert not {"replay.start", "replay.end"} & names
+
+
+def test_a_list_of_numbers_is_called_that() -> None:
+    assert describe_type(tuple[float, ...]) == "a list of numbers"
