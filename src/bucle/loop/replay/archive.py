@@ -7,18 +7,15 @@ labels are read when they are needed.
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import Any
 
 import msgspec
 import numpy as np
-import polars as pl
-from msgspec import Struct
-from numpy.typing import NDArray
 
-from bucle.errors import BucleError, OutsideError
+from bucle.errors import BucleError
 from bucle.ids import short_id
 from bucle.loop.judging import read_artifact
-from bucle.loop.replay.survey import Survey, Training
+from bucle.loop.replay.material import Known, Learned, Suspicion, match_labels, stack_rows
+from bucle.loop.replay.survey import Moment, Survey, Training
 from bucle.loop.replay.tasks import (
     Kitchen,
     answer_task,
@@ -28,51 +25,13 @@ from bucle.loop.replay.tasks import (
     suspect_task,
 )
 from bucle.models.metrics import Floats, Kind
-from bucle.models.prediction import class_names, encode_labels
+from bucle.models.prediction import class_names
 from bucle.pipeline.engine import Engine
 from bucle.pipeline.tasks import Artifact, Task, TaskResult, failure_of
 
-__all__ = ["Archive", "Known", "Learned", "Suspicion"]
+__all__ = ["Archive"]
 
 _KEPT = 48
-
-
-class Learned(Struct, frozen=True, kw_only=True):
-    """A model made at some moment of history; `cut` is when its training ended.
-
-    `view` is the digest of what it learned from.
-    """
-
-    model: str
-    cut: str
-    view: str
-    labels: int
-    rows: int
-    reference: dict[str, Any]
-    predictions: Artifact
-
-
-class Known(Struct, frozen=True, kw_only=True):
-    """The labels known at a moment.
-
-    `labels` and `when` (microseconds; when it became known) have one entry a row asked, NaN and
-    -1 where nothing was known. `rows` are all labelled rows of history, with `_at` and `_known` as
-    moments, `_label` as a number, and the columns beside. `unmatched` counts labelled rows of the
-    replay's time that were never asked.
-    """
-
-    labels: Floats
-    when: NDArray[np.int64]
-    rows: pl.DataFrame
-    unmatched: int
-
-
-class Suspicion(Struct, frozen=True, kw_only=True):
-    """Columns that may know the answer."""
-
-    columns: tuple[str, ...]
-    kind: str
-    evidence: str
 
 
 class Archive:
@@ -100,10 +59,10 @@ class Archive:
                 ask_task(kitchen, at=one.at, end=one.end, view=one.asked) for one in survey.moments
             )
         ]
-        self.rows = _stack(frames)
+        self.rows = stack_rows(frames)
         sizes = [frame.height for frame in frames]
         self.period = np.repeat(np.arange(len(frames)) - survey.first, sizes)
-        self.at: NDArray[np.int64] = self.rows["_at"].to_numpy()
+        self.at = self.rows["_at"].to_numpy()
         self._numbers = self.rows.select("_row").with_row_index("_number")
         self._asked = engine.keep(self.rows.drop("_row"))
         self.classes = self._find_classes()
@@ -116,14 +75,27 @@ class Archive:
 
     def known(self, number: int | None) -> Known:
         """Return the labels known at a moment, counted from the replay's first; None for all."""
-        moments, first = self.survey.moments, self.survey.first
-        one = moments[number + first] if number is not None else None
+        one = self._moment(number) if number is not None else None
         task = look_task(
             self._kitchen,
             moment=one.at if one else None,
             view=one.known if one else self.survey.final,
         )
-        return self._match(self._engine.read(self._execute([task])[0]))
+        return match_labels(
+            self._engine.read(self._execute([task])[0]),
+            numbers=self._numbers,
+            at=self.at,
+            kind=self.kind,
+            classes=self.classes,
+        )
+
+    def whole(self, number: int, window: str) -> Training:
+        """Return the training set of everything known at a moment, within a window."""
+        return self._moment(number).whole[window]
+
+    def cut(self, number: int, window: str) -> Training | None:
+        """Return the one that leaves the newest labels for judging; None without any."""
+        return self._moment(number).cut[window]
 
     def prepare(self, trainings: Iterable[tuple[Training, int | None]]) -> None:
         """Make models at once, as many together as there are workers."""
@@ -164,9 +136,12 @@ class Archive:
 
     def predictions(self, learned: Learned) -> Floats:
         """Return what a model answers to each row asked; NaN before it was made."""
-        digest = learned.predictions.digest
+        kept = learned.predictions
+        if kept is None:
+            raise AssertionError("every model of history keeps its answers")
+        digest = kept.digest
         if digest not in self._arrays:
-            self._arrays[digest] = self._engine.read(learned.predictions)
+            self._arrays[digest] = self._engine.read(kept)
             while len(self._arrays) > _KEPT:
                 self._arrays.popitem(last=False)
         self._arrays.move_to_end(digest)
@@ -178,6 +153,9 @@ class Archive:
         task = suspect_task(self._kitchen, moment=one.at, view=one.known)
         found = self._engine.read(self._execute([task])[0])
         return tuple(msgspec.convert(suspect, Suspicion) for suspect in found)
+
+    def _moment(self, number: int) -> Moment:
+        return self.survey.moments[self.survey.first + number]
 
     def _read(self, result: TaskResult, training: Training) -> Learned | BucleError:
         if result.artifact is None:
@@ -212,26 +190,6 @@ class Archive:
         found = self._engine.execute(list(tasks))
         return [read_artifact(result) for result in found.values()]
 
-    def _match(self, rows: pl.DataFrame) -> Known:
-        """Bring labels to the rows asked, by the name of the row."""
-        numbered = rows.with_columns(pl.Series("_label", self._encode(rows["_label"])))
-        first = int(self.at[0]) if self.at.size else 0
-        later = numbered.filter(pl.col("_at").dt.epoch("us") >= first)
-        matched = later.join(self._numbers, on="_row", how="left")
-        unmatched = matched["_number"].null_count()
-        matched = matched.drop_nulls("_number")
-        labels = np.full(self.at.size, np.nan)
-        when: NDArray[np.int64] = np.full(self.at.size, -1, dtype=np.int64)
-        place = matched["_number"].to_numpy()
-        labels[place] = matched["_label"].to_numpy()
-        when[place] = matched["_known"].dt.epoch("us").fill_null(-1).to_numpy()
-        return Known(labels=labels, when=when, rows=numbered, unmatched=unmatched)
-
-    def _encode(self, labels: pl.Series) -> Floats:
-        if self.kind == "classification":
-            return encode_labels(labels, self.classes)
-        return np.asarray(labels.cast(pl.Float64).to_numpy(), dtype=np.float64)
-
     def _find_classes(self) -> tuple[str, ...]:
         """Return the two answers of a yes/no target, as they were known at the first moment."""
         if self.kind != "classification":
@@ -254,27 +212,3 @@ def _renamed(tasks: list[Task]) -> list[Task]:
         again = f" ({seen[task.name]})" if seen[task.name] > 1 else ""
         named.append(msgspec.structs.replace(task, name=task.name + again))
     return named
-
-
-def _stack(frames: list[pl.DataFrame]) -> pl.DataFrame:
-    """Put the rows of all periods under one another, under the types of the earliest.
-
-    What comes later must not change the type of what came before.
-    """
-    schema: dict[str, pl.DataType] = {}
-    for frame in frames:
-        for name, dtype in frame.schema.items():
-            if schema.get(name, pl.Null()) == pl.Null:
-                schema[name] = dtype
-    settled = []
-    for frame in frames:
-        try:
-            settled.append(frame.select(pl.col(name).cast(to) for name, to in schema.items()))
-        except pl.exceptions.PolarsError as error:
-            raise OutsideError(
-                "Cannot replay: a column of the examples changes its type over history",
-                cause=str(error).splitlines()[0],
-                attempt="one type in the step that makes the examples, whatever the rows hold",
-                code="bucle-262",
-            ) from error
-    return pl.concat(settled)

@@ -12,7 +12,8 @@ from bucle.clock import FixedClock, from_iso
 from bucle.loop.control import Controller, Look
 from bucle.loop.events import draft_fact
 from bucle.loop.policy import Policy
-from bucle.loop.replay.archive import Archive, Learned
+from bucle.loop.replay.archive import Archive
+from bucle.loop.replay.material import Learned
 from bucle.loop.replay.outlook import Outlook
 from bucle.loop.replay.survey import Survey, Training
 from bucle.loop.replay.world import ReplayWorld

@@ -22,7 +22,7 @@ from bucle.gates.baselines import BaselineColumns, predict_baselines
 from bucle.gates.evidence import Evidence
 from bucle.gates.referee import deciding_metric, judge
 from bucle.gates.refit import compare_refit
-from bucle.loop.replay.archive import Archive, Known, Learned, Suspicion
+from bucle.loop.replay.material import Known, Learned, Material, Suspicion
 from bucle.models.metrics import Cost, Floats, losses, measure
 from bucle.models.money import cost_function
 from bucle.types import Check, Verdict
@@ -92,7 +92,7 @@ class Outlook:
         suspects: Columns that may know the answer.
     """
 
-    def __init__(self, archive: Archive, scale: Scale, suspects: Sequence[Suspicion] = ()) -> None:
+    def __init__(self, archive: Material, scale: Scale, suspects: Sequence[Suspicion] = ()) -> None:
         self.archive = archive
         self.scale = scale
         self.number = 0
@@ -103,14 +103,13 @@ class Outlook:
     def move(self, number: int) -> None:
         """Go to a moment, counted from the replay's first."""
         self.number = number
-        self._known = self.archive.known(number)
+        self._known = None
 
     @property
     def known(self) -> Known:
         """The labels known at this moment."""
         if self._known is None:
-            self.move(self.number)
-        assert self._known is not None  # noqa: S101  (set by move)
+            self._known = self.archive.known(self.number)
         return self._known
 
     @property

@@ -19,11 +19,12 @@ from bucle.loop.judging import read_artifact
 from bucle.loop.plan import RunPlan, check_plan, plan_run
 from bucle.loop.policy import Policy, make_policy
 from bucle.loop.replay.advice import recommend
-from bucle.loop.replay.archive import Archive, Known
+from bucle.loop.replay.archive import Archive
 from bucle.loop.replay.benefit import split_benefit
 from bucle.loop.replay.course import Course, walk
 from bucle.loop.replay.faults import Fault
 from bucle.loop.replay.findings import Benefit, Drill, DrillResult, Findings, Trainings
+from bucle.loop.replay.material import Known
 from bucle.loop.replay.outlook import Outlook, make_scale
 from bucle.loop.replay.recipe import Place, make_recipe
 from bucle.loop.replay.scores import Hindsight

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bucle.loop.decide import Retrain
-from bucle.loop.replay.archive import Archive, Learned
+from bucle.loop.replay.archive import Archive
 from bucle.loop.replay.comparison import compare_losses, compare_money
 from bucle.loop.replay.course import Course
 from bucle.loop.replay.findings import Comparison, OracleResult, PolicyResult, Tick
+from bucle.loop.replay.material import Learned
 from bucle.loop.replay.oracle import best_sequence
 from bucle.loop.replay.outlook import Scale
 from bucle.models.metrics import Floats
@@ -158,7 +159,8 @@ class Hindsight:
 
     def _of(self, model: Learned) -> tuple[Floats, Floats]:
         """Return a model's losses and costs by period; NaN in periods before it could answer."""
-        name = (model.model, model.predictions.digest)
+        kept = model.predictions
+        name = (model.model, kept.digest if kept else model.view)
         if name not in self._sums:
             predicted = self._archive.predictions(model)
             rows = np.flatnonzero(self._known & np.isfinite(predicted))

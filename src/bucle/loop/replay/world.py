@@ -22,9 +22,9 @@ from bucle.loop.events import (
     WindowJudged,
 )
 from bucle.loop.policy import Policy
-from bucle.loop.replay.archive import Learned
+from bucle.loop.replay.material import Learned
 from bucle.loop.replay.outlook import Outlook
-from bucle.loop.replay.survey import Moment
+from bucle.loop.replay.survey import Moment, Training
 from bucle.loop.state import State
 from bucle.models.registry import champion
 
@@ -55,7 +55,7 @@ class ReplayWorld:
         Raises:
             BucleError: It cannot be trained.
         """
-        model = self._keep(self._outlook.archive.learned(self._moment.whole[self._policy.window]))
+        model = self._keep(self._outlook.archive.learned(self._whole))
         run = f"r-{self._moment.at[:10]}"
         return (
             _started(run, ""),
@@ -111,6 +111,14 @@ class ReplayWorld:
         survey = self._outlook.archive.survey
         return survey.moments[survey.first + self._outlook.number]
 
+    @property
+    def _whole(self) -> Training:
+        return self._outlook.archive.whole(self._outlook.number, self._policy.window)
+
+    @property
+    def _cut(self) -> Training | None:
+        return self._outlook.archive.cut(self._outlook.number, self._policy.window)
+
     def _keep(self, model: Learned) -> Learned:
         # The same bytes may come of two training sets; the newer one says what it has seen.
         self.models[model.model] = model
@@ -130,10 +138,10 @@ class ReplayWorld:
 
     def _train(self) -> Learned:
         """Train what the gate can use: a model that leaves rows to judge, or one on everything."""
-        archive, window = self._outlook.archive, self._policy.window
+        archive = self._outlook.archive
         if self._policy.gate == "none":
-            return self._keep(archive.learned(self._moment.whole[window]))
-        training = self._moment.cut[window]
+            return self._keep(archive.learned(self._whole))
+        training = self._cut
         if training is None:
             raise _nothing_to_judge(self._moment.at)
         return self._keep(archive.learned(training))
@@ -156,7 +164,7 @@ class ReplayWorld:
 
         It is that of a model trained without the newest labels, on those labels.
         """
-        training = self._moment.cut[self._policy.window]
+        training = self._cut
         if "performance" not in self._kinds or training is None:
             return {}
         try:
@@ -168,7 +176,7 @@ class ReplayWorld:
 
     def _refit(self, action: Refit) -> Refitted:
         try:
-            whole = self._outlook.archive.learned(self._moment.whole[self._policy.window])
+            whole = self._outlook.archive.learned(self._whole)
         except BucleError as error:
             return Refitted(
                 action=action.id,
@@ -223,7 +231,7 @@ class ReplayWorld:
         )
 
     def _gain(self, state: State, model: Learned) -> GainEstimated | None:
-        training = self._moment.cut[self._policy.window]
+        training = self._cut
         run = state.last_run
         if training is None or run is None:
             return None
