@@ -118,7 +118,8 @@ class ModelRecord(Struct, frozen=True, kw_only=True):
 class Observed(Struct, frozen=True, kw_only=True):
     """What was last seen of a model at work: its window, its inputs, what another would save.
 
-    Each with the moment it entered the log.
+    Each with the moment it entered the log. The latest window counts, in whatever order windows
+    arrive; one that is stated anew counts as it was stated last.
     """
 
     window: tuple[str, WindowJudged] | None = None
@@ -231,23 +232,28 @@ class Fold:
     def _refit(self, event: Event, fact: Refitted) -> None:
         self.refits[fact.run] = fact
         run, tested = self.runs.get(fact.run), self.models.get(fact.tested)
-        if fact.model is not None and tested is not None:
-            ended = run.finished.end if run and run.finished else None
-            self.models[fact.model] = ModelRecord(
-                model=fact.model,
-                at=event.at,
-                runs=(fact.run,),
-                metrics=tested.metrics,
-                digest=fact.digest,
-                cut=ended,
-                twin=fact.tested,
-            )
+        if fact.model in {None, fact.tested} or tested is None:
+            return
+        known = self.models.get(fact.model)
+        runs = known.runs if known else ()
+        self.models[fact.model] = ModelRecord(
+            model=fact.model,
+            at=known.at if known else event.at,
+            runs=runs if fact.run in runs else (*runs, fact.run),
+            metrics=tested.metrics,
+            digest=fact.digest,
+            cut=run.finished.end if run and run.finished else None,
+            twin=fact.tested,
+            verdicts=known.verdicts if known else (),
+        )
 
     def _observe(self, event: Event, fact: WindowJudged | DriftMeasured | GainEstimated) -> None:
         model = fact.champion if isinstance(fact, GainEstimated) else fact.model
         part = {WindowJudged: "window", DriftMeasured: "drift", GainEstimated: "gain"}[type(fact)]
         known = self.observed.get(model, Observed())
-        self.observed[model] = msgspec.structs.replace(known, **{part: (event.at, fact)})
+        seen = getattr(known, part)
+        if seen is None or _is_news(fact, seen[1]):
+            self.observed[model] = msgspec.structs.replace(known, **{part: (event.at, fact)})
 
     def _enthrone(self, event: Event, fact: Promoted | RolledBack) -> None:
         if self.tenures and self.tenures[-1].model == fact.model:
@@ -306,6 +312,16 @@ def state_bytes(state: State) -> bytes:
 
 def _is_refit(fact: RunFinished, model: str) -> bool:
     return fact.tested is not None and model != fact.tested
+
+
+def _is_news(
+    fact: WindowJudged | DriftMeasured | GainEstimated,
+    known: WindowJudged | DriftMeasured | GainEstimated,
+) -> bool:
+    """Tell whether a fact says something else than what is known, and not of an earlier window."""
+    if isinstance(fact, GainEstimated) or isinstance(known, GainEstimated):
+        return fact != known
+    return fact != known and fact.end >= known.end
 
 
 def _data_version(fact: DataAdded) -> DataVersion:

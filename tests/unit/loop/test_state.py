@@ -2,7 +2,17 @@
 
 import pytest
 
-from bucle.loop.events import DataAdded, Promoted, RolledBack, RunFinished, RunStarted, VerdictGiven
+from bucle.loop.events import (
+    DataAdded,
+    GainEstimated,
+    Promoted,
+    Refitted,
+    RolledBack,
+    RunFinished,
+    RunStarted,
+    VerdictGiven,
+    WindowJudged,
+)
 from bucle.loop.state import State, state_bytes
 from bucle.models.registry import champion
 from bucle.types import DataVersion, Verdict
@@ -145,3 +155,56 @@ def test_promotion_of_the_champion_changes_nothing(shop, by):
     after = made.record(Promoted(model="m-a", because="again"))
     assert after.tenures == before.tenures
     assert after.position == before.position + 1
+
+
+def window(end, *, error=0.4, model="m-a"):
+    return WindowJudged(
+        model=model,
+        start="2026-01-01",
+        end=end,
+        rows=9,
+        labelled=9,
+        metric="wape",
+        error=error,
+        reference=0.4,
+    )
+
+
+def refit(model="m-refit", *, run="r-1", tested="m-a"):
+    return Refitted(run=run, tested=tested, model=model, digest="d", outcome="pass", why="so")
+
+
+def test_latest_window_counts_in_whatever_order_windows_arrive(shop):
+    state = shop().record(window("2026-01-03"), window("2026-01-02"))
+    assert state.observed["m-a"].window[1].end == "2026-01-03"
+
+
+def test_window_that_is_stated_anew_counts_as_it_was_stated_last(shop):
+    state = shop().record(window("2026-01-03"), window("2026-01-03", error=0.6))
+    assert state.observed["m-a"].window[1].error == 0.6
+
+
+def test_observation_that_is_said_again_later_keeps_its_moment(shop):
+    gain = GainEstimated(champion="m-a", challenger="m-b", rows=9, gain=0.1, saved=5.0)
+    once = shop().record(window("2026-01-03"), gain).observed["m-a"]
+    again = shop().record(window("2026-01-03"), gain, window("2026-01-03"), gain).observed["m-a"]
+    assert (again.window, again.gain) == (once.window, once.gain)
+
+
+def test_refit_that_is_its_tested_twin_changes_nothing_of_it(shop):
+    before = shop().record(started(), finished(), judged())
+    after = shop().record(started(), finished(), judged(), refit("m-a"))
+    assert after.models["m-a"] == before.models["m-a"]
+
+
+def test_refit_that_is_a_known_model_keeps_its_runs_and_verdicts(shop):
+    facts = [started("r-0"), finished("r-0", "m-known"), judged("m-known", run="r-0")]
+    known = shop().record(*facts).models["m-known"]
+    record = shop().record(*facts, started(), finished(), refit("m-known")).models["m-known"]
+    assert record.runs == ("r-0", "r-1")
+    assert [one.fact for one in record.verdicts] == [one.fact for one in known.verdicts]
+    assert (record.at, record.twin) == (known.at, "m-a")
+
+
+def test_refit_of_a_model_nobody_made_is_left_alone(shop):
+    assert shop().record(started(), refit(tested="m-ghost")).models == {}
