@@ -7,11 +7,12 @@ actions. Live or replayed, whoever acts asks here.
 from datetime import datetime
 from typing import ClassVar
 
+import msgspec
 from msgspec import Struct
 
 from bucle.ids import digest_json
-from bucle.loop.policy import Policy, find_trigger, why_idle
-from bucle.loop.state import ModelRecord, RunRecord, State, VerdictRecord
+from bucle.loop.policy import Policy, find_triggers, why_idle
+from bucle.loop.state import RunRecord, State, VerdictRecord
 from bucle.models.registry import champion, was_rolled_back
 
 __all__ = ["Action", "Judge", "Promote", "Refit", "Retrain", "Wait", "decide"]
@@ -90,8 +91,7 @@ def decide(state: State, policy: Policy, now: datetime) -> tuple[Action, ...]:
     settling = _settle(state, policy)
     if not isinstance(settling, Wait):
         return (settling,)
-    fired = find_trigger(state, policy, now)
-    if fired is not None:
+    for fired in find_triggers(state, policy, now):
         action = _action_id("retrain", *fired.cause)
         if action not in state.acted:
             return (Retrain(id=action, why=fired.why, window=policy.window),)
@@ -100,9 +100,9 @@ def decide(state: State, policy: Policy, now: datetime) -> tuple[Action, ...]:
 
 def _settle(state: State, policy: Policy) -> Action:
     """Return the next action for the last run, or why it is done with."""
-    last = state.last_run
-    if last is not None and last.started.asked and last.finished is None:
-        return Retrain(id=last.started.asked, why="it was not finished", window=policy.window)
+    asked = _last_asked(state)
+    if asked is not None and asked.finished is None:
+        return Retrain(id=asked.started.asked, why="it was not finished", window=policy.window)
     run = state.runs.get(state.ended or "")
     if run is None or run.finished is None:
         return _done("nothing was trained yet")
@@ -113,19 +113,39 @@ def _settle(state: State, policy: Policy) -> Action:
     current = reigning.model if reigning else None
     record = state.models.get(current or "")
     if current is not None and model in {current, record.twin if record else None}:
+        if _action_id("promote", run.started.run, current) in state.acted:
+            return _done("it was promoted")
         return _done("the same model as before: there is nothing to judge")
     if policy.gate == "none":
         return _ship(state, policy, run, model, current, "")
-    judged = _verdict_of(state.models.get(model), run.started.run)
+    return _judge(state, policy, run, model, current)
+
+
+def _judge(state: State, policy: Policy, run: RunRecord, model: str, current: str | None) -> Action:
+    """Return what a challenger needs on its way through the gate, or why it stays outside."""
+    name = run.started.run
+    judge = Judge(
+        id=_action_id("judge", name, model, current or ""),
+        why="it was trained",
+        run=name,
+        model=model,
+        champion=current,
+    )
+    judged = _verdict_of(state, name, model, current)
     if judged is None:
-        again = _action_id("judge", run.started.run, model, current or "")
-        return Judge(
-            id=again, why="it was trained", run=run.started.run, model=model, champion=current
-        )
+        return judge
     outcome = judged.fact.verdict.outcome
     if outcome != "pass":
         return _done(_no(judged))
-    return _ship(state, policy, run, model, current, outcome)
+    shipping = _ship(state, policy, run, model, current, outcome)
+    if not isinstance(shipping, Wait) and _is_beside_another(state, judged, current):
+        return msgspec.structs.replace(judge, why="the champion has changed since it passed")
+    return shipping
+
+
+def _last_asked(state: State) -> RunRecord | None:
+    """Return the last run that an action asked for; people may have begun others since."""
+    return next((run for run in reversed(state.runs.values()) if run.started.asked), None)
 
 
 def _ship(
@@ -163,9 +183,21 @@ def _held_back(state: State, policy: Policy, run: RunRecord, model: str) -> str:
     return ""
 
 
-def _verdict_of(record: ModelRecord | None, run: str) -> VerdictRecord | None:
-    known = record.verdicts if record else ()
-    return next((one for one in reversed(known) if one.fact.run == run), None)
+def _verdict_of(state: State, run: str, model: str, current: str | None) -> VerdictRecord | None:
+    """Return the last verdict on a run's model beside the champion of now, or else its last."""
+    record = state.models.get(model)
+    known = [one for one in record.verdicts if one.fact.run == run] if record else []
+    beside = [one for one in known if one.fact.verdict.champion == current]
+    return next(reversed(beside or known), None)
+
+
+def _is_beside_another(state: State, judged: VerdictRecord, current: str | None) -> bool:
+    """Tell whether a verdict was given beside another champion than that of now.
+
+    Beside a champion that no run has made nothing can be judged: the verdict stands.
+    """
+    is_known = current is None or current in state.models
+    return is_known and judged.fact.verdict.champion != current
 
 
 def _no(judged: VerdictRecord) -> str:

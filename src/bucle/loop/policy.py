@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from msgspec import Struct
 
 from bucle.charter.policies import Trigger, parse_policy
-from bucle.clock import from_iso
+from bucle.clock import from_iso, to_iso
 from bucle.errors import RequestError, nearest
 from bucle.loop.events import WindowJudged
 from bucle.loop.spans import Span, parse_span
@@ -21,7 +21,7 @@ __all__ = [
     "Fired",
     "Gate",
     "Policy",
-    "find_trigger",
+    "find_triggers",
     "make_policy",
     "why_idle",
     "window_span",
@@ -111,22 +111,25 @@ def window_span(window: str) -> Span | None:
     return parse_span(window.removeprefix(_LAST))
 
 
-def find_trigger(state: State, policy: Policy, now: datetime) -> Fired | None:
-    """Return the first trigger of a policy that has fired since the last retrain.
+def find_triggers(state: State, policy: Policy, now: datetime) -> tuple[Fired, ...]:
+    """Return the triggers of a policy that have fired since the last retrain, in its order.
 
     Only what was observed since then counts, so that one observation never starts two retrains.
     """
     since, run = _last_retrain(state)
     reigning = champion(state.tenures)
-    for trigger in policy.triggers:
-        fired = (
-            _calendar(trigger, since, run, now)
-            if trigger.kind == "every"
-            else _seen(state, trigger, policy, reigning.model if reigning else "", since)
-        )
-        if fired is not None:
-            return fired
-    return None
+    model = reigning.model if reigning else ""
+    seen = state.observed.get(model) or Observed()
+    # After a clock that ran ahead nobody can say what came since; what has started a retrain is
+    # known by its cause.
+    known = since if since <= to_iso(now) else ""
+    found = (
+        _calendar(trigger, since, run, now)
+        if trigger.kind == "every"
+        else _seen(seen, trigger, policy, model, known)
+        for trigger in policy.triggers
+    )
+    return tuple(fired for fired in found if fired is not None)
 
 
 def why_idle(state: State, policy: Policy, now: datetime) -> str:
@@ -177,16 +180,20 @@ def _worse(judged: WindowJudged) -> float:
 
 def _calendar(trigger: Trigger, since: str, run: str, now: datetime) -> Fired | None:
     span = _span(trigger)
-    if since and span.after(from_iso(since)) > now:
+    cause = ("every", span.text, run)
+    if not since:
+        return Fired(kind="every", cause=cause, why="nothing was trained yet")
+    begun = from_iso(since)
+    if begun > span.after(now):
+        # Else a clock that once ran a year ahead would stop the calendar for a year.
+        why = f"the last retrain is dated more than {span.text} ahead: a clock was wrong"
+        return Fired(kind="every", cause=cause, why=why)
+    if span.after(begun) > now:
         return None
-    why = f"{span.text} since the last retrain" if since else "nothing was trained yet"
-    return Fired(kind="every", cause=("every", span.text, run), why=why)
+    return Fired(kind="every", cause=cause, why=f"{span.text} since the last retrain")
 
 
-def _seen(state: State, trigger: Trigger, policy: Policy, model: str, since: str) -> Fired | None:
-    seen = state.observed.get(model)
-    if seen is None:
-        return None
+def _seen(seen: Observed, trigger: Trigger, policy: Policy, model: str, since: str) -> Fired | None:
     if trigger.kind == "performance" and seen.window and seen.window[1].end > since:
         judged = seen.window[1]
         if _worse(judged) > trigger.amount:
@@ -201,8 +208,9 @@ def _seen(state: State, trigger: Trigger, policy: Policy, model: str, since: str
             why = f"inputs moved: {drift.column} by {drift.distance:.2f}"
             return Fired(kind="drift", cause=("drift", model, drift.start, drift.end), why=why)
     if trigger.kind == "gain" and seen.gain and seen.gain[0] > since:
-        at, gain = seen.gain
+        gain = seen.gain[1]
         if gain.gain > 0 and gain.saved > policy.price:
             why = f"a new model would have saved {gain.gain:.0%} on {gain.rows} new labels"
-            return Fired(kind="gain", cause=("gain", model, gain.challenger, at), why=why)
+            numbers = (str(gain.rows), repr(gain.gain), repr(gain.saved))
+            return Fired(kind="gain", cause=("gain", model, gain.challenger, *numbers), why=why)
     return None
