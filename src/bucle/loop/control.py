@@ -73,19 +73,22 @@ class Controller:
         return self._state
 
     def look(self, now: datetime) -> Look:
-        """Observe, then decide and act until nothing is left to do.
+        """Read what others wrote; observe, then decide and act until nothing is left to do.
 
         Raises:
             RequestError: The world's effects never settle what was asked for (bucle-253).
-            StalePositionError: Another controller has written to the log meanwhile.
+            StalePositionError: Somebody else has written to the log since the look began; nothing
+                of what did not get through counts, and the next look begins with what they wrote.
         """
+        self._catch_up()
         self._record(self._world.observe(self._state, now), now)
         did: list[Action] = []
         for _ in range(_MOST_ACTIONS):
             for action in decide(self._state, self._policy, now):
                 if isinstance(action, Wait):
                     return self._conclude(did, action, now)
-                did.append(action)
+                if action.id not in {done.id for done in did}:
+                    did.append(action)
                 self._record(self._world.perform(action, self._state, now), now, cause=action.id)
         raise RequestError(
             f"Cannot settle {did[-1].name} under the policy {self._policy.name}",
@@ -110,6 +113,7 @@ class Controller:
             self._state = self._fold.state()
 
     def _catch_up(self) -> None:
-        for event in self._log.read(after=self._state.position):
+        for event in self._log.read(after=self._fold.position):
             self._fold.apply(event)
-        self._state = self._fold.state()
+        if self._fold.position > self._state.position:
+            self._state = self._fold.state()
