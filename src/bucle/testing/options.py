@@ -1,0 +1,183 @@
+"""What one seed stands for: every choice of a simulated life of the loop, as plain printed values.
+
+Must not be imported by anything but tests. Imports nothing heavy.
+"""
+
+from typing import Literal, get_args
+
+from msgspec import Struct
+
+from bucle.loop.policy import GATES, Policy, make_policy
+from bucle.loop.spans import Span
+from bucle.testing.chance import Chance, chance
+
+__all__ = ["MODES", "Mode", "Options", "draw_options"]
+
+Mode = Literal["safety", "liveness"]
+MODES: tuple[str, ...] = get_args(Mode)
+
+_YEAR = 365
+_SHORT = (14, 60)
+_WHOLE_YEAR_EVERY = 40
+_POLICIES = (
+    "every:1d",
+    "every:1w",
+    "every:10d",
+    "every:1mo",
+    "performance:+5%",
+    "performance:+20%",
+    "drift",
+    "drift:0.6",
+    "gain",
+    "performance:+15%/every:1mo",
+    "drift/every:2w",
+    "gain/every:2w",
+    "gain/drift/performance:+10%",
+    "never",
+)
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """One simulated life; probabilities lie between 0 and 1, times are in days.
+
+    The loop runs for `days` under faults and for `quiet` days after they have stopped; it looks
+    every `tick`. `begins_with` says whether a person has made a first champion. `slow` is the mean
+    time of a training, `delay` that of a label, `patience` how long a window waits for labels.
+
+    What may happen to labels (a share of groups of rows): `missing`, `twice`, `contradicted`; to a
+    training: `fails`, `repeats` (a model that is known already), `halves` (its start is on record
+    before its end); to a refit: `refit_fails`, `refit_worse`, `refit_same`. `crash` is the
+    probability of a kill between any two effects, `down` that the process stays away until the
+    next tick. `jumps` is how often the clock jumps, `echoes` how often facts and events are
+    delivered again, `people` how often a person acts. `aging` is what a model loses a day,
+    `shocks` how often the world changes, `poison` how often a training learns from bad labels.
+    """
+
+    seed: int
+    mode: Mode = "safety"
+    days: int = _YEAR
+    quiet: int = 0
+    tick: float = 1.0
+    policy: str = "every:1mo"
+    gate: str = "referee"
+    window: str = "expanding"
+    promote: Literal["auto", "ask"] = "auto"
+    price: float = 0.0
+    begins_with: Literal["nothing", "champion"] = "champion"
+    rows: int = 400
+    slow: float = 0.1
+    delay: float = 5.0
+    patience: float = 20.0
+    missing: float = 0.0
+    twice: float = 0.0
+    contradicted: float = 0.0
+    fails: float = 0.0
+    repeats: float = 0.0
+    halves: float = 0.0
+    refit_fails: float = 0.0
+    refit_worse: float = 0.0
+    refit_same: float = 0.0
+    aging: float = 0.002
+    shocks: float = 0.01
+    poison: float = 0.0
+    crash: float = 0.0
+    down: float = 0.0
+    jumps: float = 0.0
+    echoes: float = 0.0
+    people: float = 0.0
+    controllers: int = 1
+
+    @property
+    def rules(self) -> Policy:
+        """The policy that the loop follows."""
+        made = make_policy(self.policy, gate=self.gate, window=self.window, price=self.price)
+        return Policy(
+            text=made.text,
+            triggers=made.triggers,
+            window=made.window,
+            gate=made.gate,
+            price=made.price,
+            promote=self.promote,
+        )
+
+    def lines(self) -> tuple[str, ...]:
+        """Return every choice, one in a line."""
+        width = max(len(name) for name in self.__struct_fields__)
+        return tuple(f"{name:<{width}}  {getattr(self, name)}" for name in self.__struct_fields__)
+
+
+def draw_options(seed: int, *, mode: Mode = "safety") -> Options:
+    """Expand a seed into the choices it stands for; every fortieth seed lives a whole year.
+
+    Example:
+        >>> draw_options(7) == draw_options(7), draw_options(40).days
+        (True, 365)
+    """
+    draw = chance(seed, mode, "options")
+    days = _YEAR if seed % _WHOLE_YEAR_EVERY == 0 else draw.whole(*_SHORT)
+    tick = draw.choose((1.0, 1.0, 1.0, 0.5, 3.0, 7.0))
+    policy = draw.choose(_POLICIES)
+    patience = draw.choose((0.0, 3.0, 20.0, 40.0))
+    delay = draw.choose((0.0, 1.0, 7.0, 30.0))
+    rare = _Rare(draw)
+    return Options(
+        seed=seed,
+        mode=mode,
+        days=days,
+        quiet=0 if mode == "safety" else _quiet_days(policy, tick, patience + 2 * delay),
+        tick=tick,
+        policy=policy,
+        gate=draw.choose(GATES),
+        window=draw.choose(("expanding", "last:1y", "last:3mo")),
+        promote="ask" if draw.happens(0.1) else "auto",
+        price=draw.choose((0.0, 0.0, 200.0)) if mode == "safety" else 0.0,
+        begins_with="nothing" if draw.happens(0.3) else "champion",
+        rows=draw.choose((40, 400, 4000)),
+        slow=draw.choose((0.0, 0.1, 2.0)),
+        delay=delay,
+        patience=patience,
+        missing=rare.draw(0.5),
+        twice=rare.draw(0.5),
+        contradicted=rare.draw(0.3),
+        fails=rare.draw(0.4),
+        repeats=rare.draw(0.3),
+        halves=rare.draw(1.0),
+        refit_fails=rare.draw(0.3),
+        refit_worse=rare.draw(0.5),
+        refit_same=rare.draw(0.3),
+        aging=draw.choose((0.0, 0.002, 0.02)),
+        shocks=draw.choose((0.0, 0.01, 0.1)),
+        poison=rare.draw(0.3),
+        # Beginning anew folds the whole log: a long life is killed less often.
+        crash=rare.draw(0.15 if days < _YEAR else 0.02),
+        down=rare.draw(0.5),
+        jumps=rare.draw(0.1),
+        echoes=rare.draw(0.3),
+        people=rare.draw(0.1),
+        controllers=2 if draw.happens(0.4) else 1,
+    )
+
+
+class _Rare:
+    """Draws probabilities of which a good part is 0, so that lives differ in kind."""
+
+    def __init__(self, draw: Chance) -> None:
+        self._draw = draw
+
+    def draw(self, most: float) -> float:
+        value = round(self._draw.between(0.0, most), 3)
+        return value if self._draw.happens(0.5) else 0.0
+
+
+def _quiet_days(policy: str, tick: float, waiting: float) -> int:
+    """Return how long without faults every policy must have settled, and have trained again.
+
+    A calendar may have to wait for twice its span, when the last retrain is dated ahead by a wrong
+    clock; what is seen of a window waits for its labels.
+    """
+    spans = (
+        Span(count=int(trigger.amount), unit=trigger.unit).days
+        for trigger in make_policy(policy).triggers
+        if trigger.unit
+    )
+    return int(2 * max(spans, default=0.0) + waiting + 4 * tick) + 3
