@@ -21,7 +21,7 @@ from bucle.loop.spans import Span
 from bucle.models.registry import champion
 from bucle.store.memory_log import MemoryLog
 
-__all__ = ["Course", "Leg", "foresee", "walk"]
+__all__ = ["Course", "Driver", "Leg", "foresee", "walk"]
 
 
 class Leg(Struct, frozen=True, kw_only=True):
@@ -48,7 +48,7 @@ def walk(archive: Archive, outlook: Outlook, policies: Sequence[Policy]) -> tupl
     survey = archive.survey
     archive.prepare((training, None) for training in foresee(survey, policies))
     outlook.move(0)
-    drivers = [_Driver(outlook, policy) for policy in policies]
+    drivers = [Driver(outlook, policy) for policy in policies]
     for number in range(1, _count(survey)):
         outlook.move(number)
         for driver in drivers:
@@ -77,8 +77,16 @@ def foresee(survey: Survey, policies: Sequence[Policy]) -> list[Training]:
     return list(found.values())
 
 
-class _Driver:
-    """One policy on its way."""
+class Driver:
+    """One policy on its way: its log, its state and a controller; `legs` are what it went through.
+
+    Args:
+        outlook: The view from the moment at which it begins; moved by whoever drives.
+        policy: What is followed.
+
+    Raises:
+        BucleError: The first model cannot be trained.
+    """
 
     def __init__(self, outlook: Outlook, policy: Policy) -> None:
         self.policy = policy
@@ -93,6 +101,7 @@ class _Driver:
         self._note(Look(did=(), why="history begins with the model of this day"))
 
     def look(self, now: datetime) -> None:
+        """Let the controller look, decide and act at the moment of the outlook."""
         self._note(self._controller.look(now))
 
     def _note(self, look: Look) -> None:

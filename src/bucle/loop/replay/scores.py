@@ -11,7 +11,9 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
+from bucle.charter.settings import Money
 from bucle.loop.decide import Retrain
+from bucle.loop.policy import Policy
 from bucle.loop.replay.archive import Archive
 from bucle.loop.replay.comparison import compare_losses, compare_money
 from bucle.loop.replay.course import Course
@@ -21,7 +23,7 @@ from bucle.loop.replay.oracle import best_sequence
 from bucle.loop.replay.outlook import Scale
 from bucle.models.metrics import Floats
 
-__all__ = ["Hindsight"]
+__all__ = ["Hindsight", "changes_of", "compare_policies", "price_of_retrain"]
 
 
 class Hindsight:
@@ -65,7 +67,7 @@ class Hindsight:
             error=self.error(champions),
             money=math.fsum(money),
             retrains=len(alarms),
-            promotions=len(_changes(champions)),
+            promotions=len(changes_of([model.model for model in champions])),
             bad_promotions=self._bad_promotions(champions),
             alarms=len(alarms),
             false_alarms=self._false_alarms(course, alarms),
@@ -129,33 +131,14 @@ class Hindsight:
 
     def compare(self, courses: Sequence[Course]) -> tuple[Comparison, ...]:
         """Compare every two policies on the same rows."""
-        sums = [
-            (self.losses([leg.champion for leg in course.legs]), self.money(course))
-            for course in courses
-        ]
-        found = []
-        for (a, (lost_a, paid_a)), (b, (lost_b, paid_b)) in combinations(
-            zip(courses, sums, strict=True), 2
-        ):
-            lasts = max(_usual_tenure(a), _usual_tenure(b))
-            error = compare_losses(
-                lost_a, lost_b, level=self.level, seed=self._seed, persists=lasts
-            )
-            money = compare_money(paid_a, paid_b, level=self.level, seed=self._seed, persists=lasts)
-            found.append(
-                Comparison(
-                    a=a.policy.name,
-                    b=b.policy.name,
-                    difference=error.difference,
-                    low=error.low,
-                    high=error.high,
-                    verdict=error.verdict,
-                    money=money.difference,
-                    money_low=money.low,
-                    money_high=money.high,
-                )
-            )
-        return tuple(found)
+        return compare_policies(
+            [course.policy.name for course in courses],
+            champions=[[leg.champion.model for leg in course.legs] for course in courses],
+            losses=[self.losses([leg.champion for leg in course.legs]) for course in courses],
+            money=[self.money(course) for course in courses],
+            level=self.level,
+            seed=self._seed,
+        )
 
     def _of(self, model: Learned) -> tuple[Floats, Floats]:
         """Return a model's losses and costs by period; NaN in periods before it could answer."""
@@ -195,14 +178,12 @@ class Hindsight:
 
     def _upkeep(self, course: Course) -> list[float]:
         """Return what retrains and alarms cost in each period."""
-        paid = self._scale.charter.charter.money
-        is_alarm = any(trigger.kind != "every" for trigger in course.policy.triggers)
-        price = paid.retrain + (paid.alarm if is_alarm else 0.0)
+        price = price_of_retrain(course.policy, self._scale.charter.charter.money)
         return [price if _fired(leg.look.did) else 0.0 for leg in course.legs]
 
     def _bad_promotions(self, champions: Sequence[Learned]) -> int:
         """Count champions that lost more, while they reigned, than the one they replaced."""
-        changes = [*_changes(champions), len(champions)]
+        changes = [*changes_of([model.model for model in champions]), len(champions)]
         bad = 0
         for start, end in pairwise(changes):
             new, old = self._of(champions[start])[0], self._of(champions[start - 1])[0]
@@ -226,20 +207,62 @@ class Hindsight:
         return false
 
 
+def compare_policies(
+    names: Sequence[str],
+    *,
+    champions: Sequence[Sequence[str]],
+    losses: Sequence[Floats],
+    money: Sequence[Floats],
+    level: float,
+    seed: int,
+) -> tuple[Comparison, ...]:
+    """Compare every two policies, by what they lost and what they cost in each period."""
+    lasts = [_usual_tenure(models) for models in champions]
+    found = []
+    for a, b in combinations(range(len(names)), 2):
+        stays = max(lasts[a], lasts[b])
+        error = compare_losses(losses[a], losses[b], level=level, seed=seed, persists=stays)
+        paid = compare_money(money[a], money[b], level=level, seed=seed, persists=stays)
+        found.append(
+            Comparison(
+                a=names[a],
+                b=names[b],
+                difference=error.difference,
+                low=error.low,
+                high=error.high,
+                verdict=error.verdict,
+                money=paid.difference,
+                money_low=paid.low,
+                money_high=paid.high,
+            )
+        )
+    return tuple(found)
+
+
+def price_of_retrain(policy: Policy, money: Money) -> float:
+    """Return what a retrain costs under a policy, the alarm that asked for it included.
+
+    A calendar that asks for a retrain is no alarm to anybody.
+    """
+    is_alarm = any(trigger.kind != "every" for trigger in policy.triggers)
+    return money.retrain + (money.alarm if is_alarm else 0.0)
+
+
 def _fired(did: Sequence[object]) -> bool:
     return any(isinstance(action, Retrain) for action in did)
 
 
-def _usual_tenure(course: Course) -> int:
+def changes_of(champions: Sequence[str]) -> list[int]:
+    """Return the periods that begin with another champion.
+
+    Example:
+        >>> changes_of(["m-1", "m-1", "m-2", "m-2", "m-3"])
+        [2, 4]
+    """
+    return [number for number, (old, new) in enumerate(pairwise(champions), 1) if new != old]
+
+
+def _usual_tenure(champions: Sequence[str]) -> int:
     """Return for how many periods a champion usually stays; 1 when none is ever replaced."""
-    changes = [0, *_changes([leg.champion for leg in course.legs])]
+    changes = [0, *changes_of(champions)]
     return max(1, round(median(np.diff(changes).tolist()))) if len(changes) > 1 else 1
-
-
-def _changes(champions: Sequence[Learned]) -> list[int]:
-    """Return the periods that begin with another champion."""
-    return [
-        number
-        for number in range(1, len(champions))
-        if champions[number].model != champions[number - 1].model
-    ]
