@@ -3,7 +3,7 @@
 import argparse
 import importlib
 
-NAMES = ("start", "steps", "pipeline")
+NAMES = ("start", "steps", "pipeline", "replay")
 
 
 def main() -> None:

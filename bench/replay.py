@@ -1,0 +1,143 @@
+"""The cost of `bucle replay`: over its own trainings, asked again, with eight policies, in memory.
+
+The freight of the consignment file from 2011 on, month by month; and a simulated year of the loop.
+"""
+
+import json
+import os
+import shutil
+import statistics
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from bench.figures import run, workplace
+from bench.memory import measure_memory
+
+__all__ = ["measure"]
+
+DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "scms_consignments.csv"
+FROM = ["--from", "2011-01-01"]
+EIGHT = ["never", "every:1mo", "every:3mo", "every:6mo", "every:1y", "performance:+15%", "drift"]
+BEYOND = 1.25
+EIGHT_S = 60.0
+YEAR_S = 1.0
+YEARS = 20
+
+
+def measure(*, repeats: int) -> None:
+    """Print the figures of a replay."""
+    _simulate()
+    if not DATA.exists():
+        print(json.dumps({"figure": "replay", "skipped": f"{DATA.name} is absent"}))
+        return
+    with workplace() as folder:
+        run(["bucle", "new", "freight", "--template", "scms", "--data", str(DATA)], folder)
+        project = folder / "freight"
+        _beyond_trainings(project, max(repeats // 3, 1))
+        _again(project)
+        _eight(project)
+
+
+def _beyond_trainings(project: Path, turns: int) -> None:
+    """Time a replay of a fresh project and its trainings alone, in turns, and the peak memory."""
+    whole, alone, peaks, models = [], [], [], 0
+    for _ in range(turns):
+        shutil.rmtree(project / ".bucle", ignore_errors=True)
+        printed, seconds, peak = measure_memory(_replay(), project)
+        told = json.loads(run([sys.executable, "-m", "bench.trainings", ".", *FROM], project))
+        models = told["models"]
+        if json.loads(printed)["trainings"]["trained"] != models:
+            sys.exit("the trainings alone are not those of the replay")
+        whole.append(seconds)
+        alone.append(told["seconds"])
+        peaks.append(peak)
+    ratio = statistics.median(whole) / statistics.median(alone)
+    _tell(
+        "replay over its distinct trainings",
+        ratio=round(ratio, 4),
+        target=BEYOND,
+        met=ratio <= BEYOND,
+        trainings=models,
+        median_s={"replay": _median(whole), "trainings": _median(alone)},
+        range_s={"replay": _range(whole), "trainings": _range(alone)},
+        turns=turns,
+    )
+    _tell("memory of a replay, all processes", peak_mb=round(max(peaks)), target=None, turns=turns)
+
+
+def _again(project: Path) -> None:
+    """Ask again with one more policy, all of whose training sets have been made."""
+    known = ["--policy", "never", "--policy", "every:1mo", "--policy", "every:6mo"]
+    more = [*known, "--policy", "every:3mo"]
+    run(_replay(*known), project)
+    began = time.perf_counter()
+    trained = json.loads(run(_replay(*more), project))["trainings"]["trained"]
+    taken = time.perf_counter() - began
+    _tell(
+        "second replay with one more policy",
+        trained=trained,
+        target=0,
+        met=trained == 0,
+        seconds=round(taken, 2),
+    )
+
+
+def _eight(project: Path) -> None:
+    """Time eight policies over 54 months, trainings apart: they are in the cache."""
+    chosen = [part for one in (*EIGHT, "gain") for part in ("--policy", one)]
+    command = _replay(*chosen, "--gate", "referee", "--to", "2015-07-01")
+    first = json.loads(run(command, project))
+    began = time.perf_counter()
+    second = json.loads(run(command, project))
+    taken = time.perf_counter() - began
+    if first["policies"] != second["policies"] or second["trainings"]["trained"]:
+        sys.exit("a replay asked twice did not answer twice the same")
+    _tell(
+        f"{len(second['policies'])} policies on {second['periods']} months beyond training",
+        seconds=round(taken, 2),
+        target=EIGHT_S,
+        met=taken <= EIGHT_S,
+    )
+
+
+def _simulate() -> None:
+    """Time one simulated year of a loop that looks every day."""
+    if find_spec("bucle.testing.simulator") is None:
+        _tell("one simulated year of a daily loop", skipped="there is no simulator")
+        return
+    from bucle.testing.options import Options  # noqa: PLC0415  (absent in an installed wheel)
+    from bucle.testing.simulator import live  # noqa: PLC0415
+
+    turns = []
+    for seed in range(YEARS):
+        began = time.perf_counter()
+        live(Options(seed=seed, policy="gain/drift/every:1w"))
+        turns.append(time.perf_counter() - began)
+    _tell(
+        "one simulated year of a daily loop",
+        median_s=_median(turns),
+        range_s=_range(turns),
+        target=YEAR_S,
+        met=max(turns) <= YEAR_S,
+        turns=YEARS,
+    )
+
+
+def _replay(*more: str) -> list[str]:
+    return ["bucle", "replay", "--json", *FROM, *more]
+
+
+def _median(turns: list[float]) -> float:
+    return round(statistics.median(turns), 4)
+
+
+def _range(turns: list[float]) -> list[float]:
+    return [round(min(turns), 4), round(max(turns), 4)]
+
+
+def _tell(figure: str, **fields: Any) -> None:
+    line = {"figure": figure, **fields, "load": round(os.getloadavg()[0], 2)}
+    print(json.dumps(line), flush=True)
