@@ -28,8 +28,12 @@ def recommend(
     *,
     currency: str,
     level: float,
+    drills: bool = True,
 ) -> str:
-    """Say which policy to take, against what, and what cannot be told apart."""
+    """Say which policy to take, against what, and what cannot be told apart.
+
+    With `drills` faults can be planted in what was replayed.
+    """
     if len(results) == 1:
         return f"Only {results[0].name} was replayed: name another policy to compare it with."
     chosen = choose(results, comparisons)
@@ -43,7 +47,7 @@ def recommend(
             f"{say_count(cheapest.retrains, 'retrain')}, but the two cannot be told apart here."
         )
     said += _name_equals(chosen, cheapest, results, comparisons)
-    said += _price_of_gate(chosen, results, currency)
+    said += _price_of_gate(chosen, results, currency, drills=drills)
     against = _pair(chosen, dearest, comparisons)
     if against is not None and dearest is not chosen:
         low, high = against[1], against[2]
@@ -77,7 +81,7 @@ def _name_equals(
 
 
 def _price_of_gate(
-    chosen: PolicyResult, results: Sequence[PolicyResult], currency: str
+    chosen: PolicyResult, results: Sequence[PolicyResult], currency: str, *, drills: bool
 ) -> list[str]:
     """Say what it would cost to let no model ship without a gate."""
     gated = [one for one in results if one.gate != "none"]
@@ -86,10 +90,10 @@ def _price_of_gate(
     safest = min(gated, key=lambda one: one.money)
     more = safest.money - chosen.money
     dearer = f"{_money(abs(more), currency)} {'more' if more >= 0 else 'less'}"
-    return [
-        f"It ships whatever was trained; the cheapest with a gate, {safest.name}, cost {dearer}:",
-        "see what a --fault would have done before going without.",
-    ]
+    cost = f"It ships whatever was trained; the cheapest with a gate, {safest.name}, cost {dearer}"
+    if not drills:
+        return [f"{cost}."]
+    return [f"{cost}:", "see what a --fault would have done before going without."]
 
 
 def _champions(one: PolicyResult) -> tuple[str, ...]:

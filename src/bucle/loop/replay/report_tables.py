@@ -7,7 +7,14 @@ from collections.abc import Callable, Iterable
 
 from bucle.loop.replay.findings import Drill, Findings, PolicyResult, Tick
 from bucle.loop.replay.report_words import column_of, counted, escaped, named, say_share
-from bucle.loop.replay.standings import BETTER, WORSE, best_of, is_lower_better, rank_rivals
+from bucle.loop.replay.standings import (
+    BETTER,
+    WORSE,
+    best_of,
+    is_lower_better,
+    rank_policies,
+    rank_rivals,
+)
 
 __all__ = ["table_comparisons", "table_drill", "table_policies", "tell_timelines"]
 
@@ -17,14 +24,14 @@ _MIDNIGHT = "T00:00:00"
 
 
 def table_policies(findings: Findings) -> str:
-    """Return the table of all policies, with the oracle as its last row."""
+    """Return the table of all policies, cheapest first, with the oracle as its last row."""
     oracle = findings.oracle
     error = column_of([*(one.error for one in findings.policies), oracle.error])
     money = column_of([*(one.money for one in findings.policies), oracle.money])
     best = best_of(findings)
     unclear = {one.a for one in rank_rivals(findings) if one.verdict not in {BETTER, WORSE}}
     rows = []
-    for one in findings.policies:
+    for one in rank_policies(findings):
         mark = "best" if one is best else "close" if one.name in unclear else ""
         rows.append(_policy_row(one, mark=mark, error=error, money=money))
     rows.append(
@@ -96,8 +103,8 @@ def table_drill(drill: Drill) -> str:
 
 
 def tell_timelines(findings: Findings) -> str:
-    """Return what each policy did in each period and why, folded."""
-    return "".join(_timeline(one) for one in findings.policies)
+    """Return what each policy did in each period and why, folded; cheapest first."""
+    return "".join(_timeline(one) for one in rank_policies(findings))
 
 
 def _timeline(policy: PolicyResult) -> str:
@@ -129,15 +136,26 @@ def _policy_row(one: PolicyResult, *, mark: str, error: _Writer, money: _Writer)
         "best": ' <span class="badge">★ cheapest</span>',
         "close": ' <span class="badge faint">≈ not told apart</span>',
     }
-    what = f"{named(one.policy)}, window {named(one.window)}, gate {named(one.gate)}"
+    what = ", ".join(map(named, _unnamed(one)))
+    beside = f'<span class="quiet">{what}</span>' if what else ""
     counts = (one.retrains, one.promotions, one.bad_promotions, one.alarms, one.false_alarms)
     return (
         f'<tr class="{mark}"><th scope="row"><span class="name">{named(one.name)}</span>'
-        f'{badges.get(mark, "")}<span class="quiet">{what}</span></th>'
+        f"{badges.get(mark, '')}{beside}</th>"
         + _cells(error(one.error), money(one.money), money(one.regret))
         + _cells(*(f"{count:,}" for count in counts))
         + "</tr>"
     )
+
+
+def _unnamed(one: PolicyResult) -> list[str]:
+    """Return what a policy's name leaves open."""
+    usual = {"gate": "none", "window": "expanding"}
+    parts = {"policy": one.policy, "gate": one.gate, "window": one.window}
+    found = [
+        text for part, text in parts.items() if text not in {usual.get(part), *one.name.split()}
+    ]
+    return found + ["no gate"] * (one.gate == "none" and one.promotions > 0)
 
 
 def _cells(*texts: str) -> str:

@@ -9,7 +9,16 @@ from bucle.charter.metrics import METRICS
 from bucle.loop.replay.findings import Comparison, Findings, PolicyResult
 from bucle.loop.replay.report_words import finite
 
-__all__ = ["BETTER", "UNCLEAR", "WORSE", "best_of", "highlight", "is_lower_better", "rank_rivals"]
+__all__ = [
+    "BETTER",
+    "UNCLEAR",
+    "WORSE",
+    "best_of",
+    "highlight",
+    "is_lower_better",
+    "rank_policies",
+    "rank_rivals",
+]
 
 BETTER, WORSE, UNCLEAR = "a is better", "b is better", "cannot be told apart"
 _HIGHLIGHTED = 6
@@ -25,33 +34,24 @@ def best_of(findings: Findings) -> PolicyResult | None:
 
     None where there is no policy.
     """
-    return _by_merit(findings)[0] if findings.policies else None
+    return rank_policies(findings)[0] if findings.policies else None
 
 
 def highlight(findings: Findings) -> tuple[PolicyResult, ...]:
-    """Return the few policies that get a colour: the best, `never`, and the nearest rivals."""
-    ranked = _by_merit(findings)
-    never = [one for one in ranked if one.policy == "never"][:1]
-    chosen = ranked[:1] + [one for one in never if one is not ranked[0]]
-    chosen += [one for one in ranked if not any(one is other for other in chosen)]
-    return tuple(chosen[:_HIGHLIGHTED])
+    """Return the few policies that get a colour: the best, `never`, and the nearest rivals.
 
-
-def rank_rivals(findings: Findings) -> tuple[Comparison, ...]:
-    """Return the comparisons with the best policy, each turned so that the best stands as b.
-
-    Turning a ratio of losses with its interval is exact. Cheapest rival first.
+    Of policies that had the same champions throughout, one: their lines would cover each other.
     """
-    best = best_of(findings)
-    if best is None:
-        return ()
-    place = {one.name: number for number, one in enumerate(_by_merit(findings))}
-    turned = [one if one.b == best.name else _turn(one) for one in findings.comparisons]
-    against = [one for one in turned if one is not None and one.b == best.name != one.a]
-    return tuple(sorted(against, key=lambda one: place.get(one.a, len(place))))
+    ranked = rank_policies(findings)
+    never = [one for one in ranked if one.policy == "never"][:1]
+    distinct: dict[tuple[str, ...], PolicyResult] = {}
+    for one in (*ranked[:1], *never, *ranked):
+        distinct.setdefault(tuple(tick.champion for tick in one.timeline), one)
+    return tuple(distinct.values())[:_HIGHLIGHTED]
 
 
-def _by_merit(findings: Findings) -> list[PolicyResult]:
+def rank_policies(findings: Findings) -> list[PolicyResult]:
+    """Return the policies, cheapest first; of equals the one with the better error."""
     sign = 1.0 if is_lower_better(findings.metric) else -1.0
 
     def merit(result: PolicyResult) -> tuple[float, float]:
@@ -62,6 +62,20 @@ def _by_merit(findings: Findings) -> list[PolicyResult]:
         )
 
     return sorted(findings.policies, key=merit)
+
+
+def rank_rivals(findings: Findings) -> tuple[Comparison, ...]:
+    """Return the comparisons with the best policy, each turned so that the best stands as b.
+
+    Turning a ratio of losses with its interval is exact. Cheapest rival first.
+    """
+    best = best_of(findings)
+    if best is None:
+        return ()
+    place = {one.name: number for number, one in enumerate(rank_policies(findings))}
+    turned = [one if one.b == best.name else _turn(one) for one in findings.comparisons]
+    against = [one for one in turned if one is not None and one.b == best.name != one.a]
+    return tuple(sorted(against, key=lambda one: place.get(one.a, len(place))))
 
 
 def _turn(one: Comparison) -> Comparison | None:

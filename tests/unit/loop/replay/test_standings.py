@@ -44,6 +44,15 @@ def test_never_is_shown_once_when_it_is_the_best() -> None:
     assert highlight(found)[0] is free
 
 
+def test_of_policies_with_the_same_champions_one_gets_a_colour() -> None:
+    found = build_findings(policies=5)
+    best = best_of(found)
+    assert best is not None
+    twin = msgspec.structs.replace(best, name="twin", policy="drift")
+    with_twin = msgspec.structs.replace(found, policies=(*found.policies, twin))
+    assert highlight(with_twin) == highlight(found)
+
+
 def test_rivals_stand_against_the_best_whichever_side_they_were_given_on() -> None:
     found = build_findings()
     best = best_of(found)
