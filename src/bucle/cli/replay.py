@@ -46,6 +46,14 @@ def _arguments(parser: ArgumentParser) -> None:
         help="expanding or last:2y, how much a model learns from; may be given again",
     )
     parser.add_argument(
+        "--explore",
+        action="append",
+        default=[],
+        type=float,
+        metavar="SHARE",
+        help="chance in what is proposed, such as 0.15, in a world that answers; may be repeated",
+    )
+    parser.add_argument(
         "--fault",
         metavar="FAULT",
         help="plant wrong labels as a drill: labels-x100:2013-03..2013-05",
@@ -66,6 +74,7 @@ def _call(options: Namespace, terminal: Terminal) -> int:
         policies=tuple(options.policy),
         gates=tuple(options.gate),
         windows=tuple(options.window),
+        explore=_shares(options.explore),
         fault=parse_fault(options.fault) if options.fault else None,
     )
     findings = replay_project(workspace, request, progress=choose_progress())
@@ -75,6 +84,17 @@ def _call(options: Namespace, terminal: Terminal) -> int:
         _tell(findings, terminal)
         terminal.say(f"\nreport  {_short(report)}")
     return 0
+
+
+def _shares(explore: list[float]) -> tuple[float, ...]:
+    for share in explore:
+        if not 0.0 <= share <= 1.0:
+            raise UsageError(
+                f"Cannot explore by {share:g}",
+                cause="a share of chance is a number between 0 and 1",
+                attempt="bucle replay --explore 0.15",
+            )
+    return tuple(explore)
 
 
 def _moment(text: str | None, option: str) -> str | None:

@@ -50,6 +50,10 @@ class PolicyResult(Struct, frozen=True, kw_only=True):
     trigger fired, `false_alarms` those after which a new model did no better in hindsight.
     `bad_promotions` are champions that did worse than the one they replaced would have done.
     `regret` is the money above that of the oracle.
+
+    In a world that answers, `money` holds what was forgone against the best proposals, `share` is
+    what was earned of the most that could be, `plain_share` the same without the chance that
+    `exploration` adds; None where history was replayed as it was.
     """
 
     name: str
@@ -65,6 +69,9 @@ class PolicyResult(Struct, frozen=True, kw_only=True):
     false_alarms: int
     regret: float
     timeline: tuple[Tick, ...]
+    exploration: float = 0.0
+    share: float | None = None
+    plain_share: float | None = None
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
@@ -150,7 +157,8 @@ class Trainings(Struct, frozen=True, kw_only=True):
 class Findings(Struct, frozen=True, kw_only=True, rename={"start": "from", "end": "to"}):
     """Everything a replay found.
 
-    `level` is how sure every interval is. `baselines` has the error of the naive predictions on
+    `level` is how sure every interval is. `recorded_share` is the share that was earned as history
+    had it, in a world that answers. `baselines` has the error of the naive predictions on
     the same rows. `labels_by` says after how many days 90 % of the labels had arrived.
     """
 
@@ -169,6 +177,7 @@ class Findings(Struct, frozen=True, kw_only=True, rename={"start": "from", "end"
     recommendation: str
     baselines: dict[str, float] = {}
     labels_by: float | None = None
+    recorded_share: float | None = None
     benefit: Benefit | None = None
     drill: Drill | None = None
     trainings: Trainings = Trainings(distinct=0, trained=0, seconds=0.0)

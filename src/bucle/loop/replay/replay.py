@@ -12,7 +12,8 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from bucle.charter.settings import Charter
+from bucle.charter.settings import Charter, ReplaySettings
+from bucle.clock import from_iso, to_iso
 from bucle.errors import BucleError, RequestError
 from bucle.loop.datasets import sync_sources
 from bucle.loop.judging import read_artifact
@@ -24,6 +25,8 @@ from bucle.loop.replay.benefit import split_benefit
 from bucle.loop.replay.course import Course, walk
 from bucle.loop.replay.faults import Fault
 from bucle.loop.replay.findings import Benefit, Drill, DrillResult, Findings, Trainings
+from bucle.loop.replay.life import Life
+from bucle.loop.replay.lives import LivesRequest, replay_lives
 from bucle.loop.replay.material import Known
 from bucle.loop.replay.outlook import Outlook, make_scale
 from bucle.loop.replay.recipe import Place, make_recipe
@@ -44,9 +47,10 @@ _SPLITS = 12
 
 
 class ReplayRequest(Struct, frozen=True, kw_only=True):
-    """What is to be replayed: the span, the grid, and every combination of the three lists.
+    """What is to be replayed: the span, the grid, and every combination of the lists.
 
-    `start` and `end` are ISO 8601; None takes what history offers.
+    `start` and `end` are ISO 8601. What is left out is taken from `[replay]` of the charter, and
+    then from what history offers.
     """
 
     start: str | None = None
@@ -55,6 +59,7 @@ class ReplayRequest(Struct, frozen=True, kw_only=True):
     policies: tuple[str, ...] = ()
     gates: tuple[str, ...] = ()
     windows: tuple[str, ...] = ()
+    explore: tuple[float, ...] = ()
     fault: Fault | None = None
     level: float = 0.9
     seed: int = 0
@@ -74,7 +79,12 @@ def replay_project(
         BucleError: The data or the pipeline cannot be used.
     """
     charter = workspace.charter
+    request = _fill(request, charter.replay)
     policies = combine(request, charter)
+    if charter.replay.world:
+        return _replay_world(workspace, request, policies, progress)
+    if request.explore:
+        raise _no_answer(request.explore[0])
     plan = _plan(workspace)
     with workspace.engine(progress) as engine:
         replay = _Replay(workspace, engine, plan, request, policies)
@@ -100,6 +110,71 @@ def combine(request: ReplayRequest, charter: Charter) -> tuple[Policy, ...]:
             policy = make_policy(text, gate="none", window=window, price=price)
         found.setdefault(policy.name, policy)
     return tuple(found.values())
+
+
+def _fill(request: ReplayRequest, usual: ReplaySettings) -> ReplayRequest:
+    """Return a request with what the charter says where it says nothing itself."""
+    return msgspec.structs.replace(
+        request,
+        start=request.start or _midnight(usual.start),
+        end=request.end or _midnight(usual.end),
+        period=request.period or usual.period,
+        gates=request.gates or usual.gates,
+        windows=request.windows or usual.windows,
+        explore=request.explore or usual.explore,
+    )
+
+
+def _midnight(day: str | None) -> str | None:
+    return to_iso(from_iso(day)) if day else None
+
+
+def _replay_world(
+    workspace: Workspace,
+    request: ReplayRequest,
+    policies: Sequence[Policy],
+    progress: Progress | None,
+) -> Findings:
+    """Let every policy live through the world that the project names."""
+    charter = workspace.charter
+    if request.fault is not None:
+        raise RequestError(
+            f"Cannot plant {request.fault.text!r} in a world that answers",
+            cause=f"[replay] names the world {charter.replay.world!r}; a fault is planted in "
+            "recorded history",
+            attempt="--set replay.world=''",
+            code="bucle-276",
+        )
+    lives = LivesRequest(
+        lives=_lives(policies, request.explore or (0.0,)),
+        world=str(charter.replay.world),
+        start=request.start,
+        end=request.end,
+        period=request.period,
+        level=request.level,
+        seed=request.seed,
+    )
+    kitchen = _kitchen(workspace, _plan(workspace), None)
+    scale = make_scale(charter, workspace.root)
+    with workspace.engine(progress) as engine:
+        return replay_lives(engine, kitchen, lives, charter=charter, scale=scale)
+
+
+def _lives(policies: Sequence[Policy], explore: Sequence[float]) -> tuple[Life, ...]:
+    """Return every policy with every share of chance; what never learns has no use for any."""
+    lives = [
+        Life(policy=policy, exploration=share if policy.triggers else 0.0)
+        for policy, share in product(policies, explore)
+    ]
+    return tuple({life.name: life for life in lives}.values())
+
+
+def _no_answer(share: float) -> RequestError:
+    return RequestError(
+        f"Cannot explore by {share:g}: recorded history does not answer to what is proposed",
+        attempt='world = "file.py:Name" in [replay] of bucle.toml, or no --explore',
+        code="bucle-275",
+    )
 
 
 class _Walk(Struct, frozen=True, kw_only=True):

@@ -130,7 +130,7 @@ def train(recipe: Recipe, root: Path, frames: Frames, *, moment: str) -> Trained
     Raises:
         PipelineError: What it returns cannot predict.
     """
-    values = _run(recipe, root, frames, moment, recipe.model)
+    values = _run(recipe, root, frames, moment, (recipe.model, recipe.examples))
     examples, model = values[recipe.examples], values[recipe.model]
     question = question_of(recipe)
     if not callable(getattr(model, "predict", None)):
@@ -176,7 +176,7 @@ def examples_of(recipe: Recipe, root: Path, frames: Frames, moment: str | None) 
     Raises:
         PipelineError: They are no frame.
     """
-    value = _run(recipe, root, frames, moment, recipe.examples)[recipe.examples]
+    value = _run(recipe, root, frames, moment, (recipe.examples,))[recipe.examples]
     if not isinstance(value, pl.DataFrame):
         raise PipelineError(
             f"Cannot replay: {recipe.examples!r} gave a {type(value).__name__}, no frame of rows",
@@ -187,9 +187,9 @@ def examples_of(recipe: Recipe, root: Path, frames: Frames, moment: str | None) 
 
 
 def _run(
-    recipe: Recipe, root: Path, frames: Frames, moment: str | None, wanted: str
+    recipe: Recipe, root: Path, frames: Frames, moment: str | None, wanted: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Run the steps that a value needs, in order; no step sees another's change in place."""
+    """Run the steps that values need, in order; no step sees another's change in place."""
     values: dict[str, Any] = dict(frames)
     calls = {call.name: call for call in recipe.calls}
     needed = _upstream(wanted, calls)
@@ -206,9 +206,9 @@ def _run(
     return values
 
 
-def _upstream(wanted: str, calls: dict[str, Any]) -> set[str]:
+def _upstream(wanted: tuple[str, ...], calls: dict[str, Any]) -> set[str]:
     found: set[str] = set()
-    waiting = [wanted]
+    waiting = list(wanted)
     while waiting:
         name = waiting.pop()
         if name in calls and name not in found:

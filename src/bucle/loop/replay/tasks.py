@@ -17,6 +17,7 @@ __all__ = [
     "answer_task",
     "ask_task",
     "learn_task",
+    "live_task",
     "look_task",
     "survey_task",
     "suspect_task",
@@ -192,5 +193,41 @@ def suspect_task(kitchen: Kitchen, *, moment: str, view: str) -> Task:
         code=kitchen.code(call, steps=True),
         parameters={**kitchen.parameters(), "moment": moment},
         stamps=kitchen.stamps(view),
+        context=kitchen.context(),
+    )
+
+
+def live_task(
+    kitchen: Kitchen,
+    *,
+    name: str,
+    world: str,
+    ways: dict[str, Any],
+    survey: dict[str, Any],
+) -> Task:
+    """Return the task in which one policy lives through all periods of a living world."""
+    call = "bucle.loop.replay.lifetime:live"
+    steps = kitchen.code(call, steps=True, libraries=_LEARNING)
+    own = kitchen.reader.of_project(world)
+    fingerprints = {
+        f"data {dataset}": version.fingerprint
+        for dataset, version in kitchen.place.versions.items()
+    }
+    return Task(
+        name=name,
+        call=call,
+        code=Code(
+            parts={**steps.parts, **{f"world {part}": one for part, one in own.parts.items()}},
+            libraries={**steps.libraries, **own.libraries},
+            sources={**steps.sources, **own.sources},
+        ),
+        parameters={
+            **kitchen.parameters(),
+            "ways": ways,
+            "survey": survey,
+            "naming": {"key": list(kitchen.key), "beside": list(kitchen.beside)},
+            "world": world,
+        },
+        stamps=fingerprints,
         context=kitchen.context(),
     )

@@ -15,18 +15,20 @@ import numpy as np
 import polars as pl
 from store import (
     CATEGORIES,
+    Luck,
     Stock,
     Truth,
-    Whole,
     World,
     best_prices,
+    days_left,
+    draw_luck,
     draw_nature,
     draw_stock,
     reveal_truth,
     sell,
     true_commission,
 )
-from terms import TERMS, Floats, YesNo, earned_commission
+from terms import TERMS, Floats, earned_commission
 
 OPENED = date(2023, 1, 2)
 WEEKS = 144
@@ -61,23 +63,19 @@ def keep_records(store: Store, *, weeks: int = WEEKS, price: Floats | None = Non
         price: List prices instead of those people gave. Luck stays the same whatever they are.
     """
     stock = store.stock if price is None else store.stock._replace(price=price)
-    rng = np.random.default_rng([store.seed, 2])
-    stayed, sold = sell(rng, stock.price, store.truth)
-    left = np.where(sold, 7 * (stayed - 1) + rng.integers(1, 8, len(sold)), 7 * TERMS.weeks)
-    records = _records(stock, store.world, stayed, sold).with_columns(
-        (pl.col("arrived") + pl.duration(days=pl.lit(pl.Series(left)))).alias("closed_on")
-    )
+    records = with_outcomes(_lines(stock, store.world), store.truth, _luck(store))
     return _as_known(records, OPENED + timedelta(weeks=weeks))
 
 
-def _records(stock: Stock, world: World, stayed: Whole, sold: YesNo) -> pl.DataFrame:
-    """Return one line per item, with an outcome for all of them."""
+def _luck(store: Store) -> Luck:
+    return draw_luck(np.random.default_rng([store.seed, 2]), len(store.stock.week))
+
+
+def _lines(stock: Stock, world: World) -> pl.DataFrame:
+    """Return one line per item, as it is written when the item comes."""
     brands = np.array(
         [f"brand {number:02d}" for number in range(1, world.brands + 1)] + ["novella"]
     )
-    marked_down = stayed > TERMS.markdown_after
-    paid = np.round(np.where(marked_down, stock.price * (1 - TERMS.markdown), stock.price), 2)
-    earned = np.round(earned_commission(stock.price, stayed.astype(float), sold), 2)
     return pl.DataFrame(
         {
             "item_id": [f"C{number:06d}" for number in range(1, len(stock.week) + 1)],
@@ -89,12 +87,24 @@ def _records(stock: Stock, world: World, stayed: Whole, sold: YesNo) -> pl.DataF
             "photo_score": stock.photo,
             "basis": stock.basis,
             "list_price": stock.price,
-            "outcome": np.where(sold, "sold", "returned"),
-            "weeks": stayed,
-            "sale_price": pl.Series(paid).set(pl.Series(~sold), None),
-            "commission": earned,
         }
     ).with_columns((pl.lit(OPENED) + pl.duration(days="arrived")).alias("arrived"))
+
+
+def with_outcomes(lines: pl.DataFrame, truth: Truth, luck: Luck) -> pl.DataFrame:
+    """Return lines with what becomes of each item at its list price, and when it is known."""
+    price = lines["list_price"].to_numpy()
+    stayed, sold = sell(price, truth, luck)
+    marked_down = stayed > TERMS.markdown_after
+    paid = np.round(np.where(marked_down, price * (1 - TERMS.markdown), price), 2)
+    left = pl.Series(days_left(stayed, sold, luck))
+    return lines.with_columns(
+        pl.Series("outcome", np.where(sold, "sold", "returned")),
+        pl.Series("weeks", stayed),
+        pl.Series("sale_price", paid).set(pl.Series(~sold), None),
+        pl.Series("commission", np.round(earned_commission(price, stayed.astype(float), sold), 2)),
+        (pl.col("arrived") + pl.duration(days=pl.lit(left))).alias("closed_on"),
+    )
 
 
 def _as_known(records: pl.DataFrame, today: date) -> pl.DataFrame:
@@ -136,12 +146,15 @@ def _replace(column: str, where: pl.Expr, value: pl.Expr) -> pl.Expr:
 def truth_frame(store: Store, records: pl.DataFrame) -> pl.DataFrame:
     """Return the truth of every recorded item: what decides its sale, and its best list price."""
     known = records.height
+    luck = _luck(store)
     truth = Truth(store.truth.pull[:known], store.truth.elasticity[:known])
     best = best_prices(truth, store.stock.basis[:known])
     outcome = ["outcome", "weeks", "sale_price", "commission", "closed_on"]
     return records.drop(outcome).with_columns(
         pl.Series("pull", truth.pull, dtype=pl.Array(pl.Float64, TERMS.weeks)),
         pl.Series("elasticity", truth.elasticity),
+        pl.Series("luck", luck.draw[:known], dtype=pl.Array(pl.Float64, TERMS.weeks)),
+        pl.Series("luck_day", luck.day[:known]),
         pl.Series("best_price", best),
         pl.Series("best_commission", true_commission(best, truth)),
     )

@@ -77,6 +77,13 @@ class Truth(NamedTuple):
     elasticity: Floats
 
 
+class Luck(NamedTuple):
+    """Chance, drawn once for each item: it sells in the first week whose draw is low enough."""
+
+    draw: Floats  # (items, weeks), between 0 and 1
+    day: Whole  # of the week in which it is sold, from 1
+
+
 def draw_nature(rng: np.random.Generator, world: World) -> Nature:
     """Draw the categories and the paths of the brands."""
     kinds, calendar = len(CATEGORIES), world.weeks + TERMS.weeks + 1
@@ -182,8 +189,21 @@ def best_prices(truth: Truth, near: Floats) -> Floats:
     return best
 
 
-def sell(rng: np.random.Generator, price: Floats, truth: Truth) -> tuple[Whole, YesNo]:
-    """Draw how many weeks each item stays on the shelf and whether it is sold in the last one."""
-    sold = rng.random(truth.pull.shape) < _sale_chance(price, truth)
+def draw_luck(rng: np.random.Generator, items: int) -> Luck:
+    """Draw what is left to chance in the sale of each item, whatever its price."""
+    return Luck(rng.random((items, TERMS.weeks)), rng.integers(1, 8, items))
+
+
+def sell(price: Floats, truth: Truth, luck: Luck) -> tuple[Whole, YesNo]:
+    """Return how many weeks each item stays on the shelf and whether it is sold in the last one.
+
+    The same item at the same price has the same end, however often and by whomever it is sold.
+    """
+    sold = luck.draw < _sale_chance(price, truth)
     ever = np.asarray(sold.any(axis=1))
     return np.where(ever, sold.argmax(axis=1) + 1, TERMS.weeks), ever
+
+
+def days_left(stayed: Whole, sold: YesNo, luck: Luck) -> Whole:
+    """Return how many days after it came each item has left the shelf."""
+    return np.where(sold, 7 * (stayed - 1) + luck.day, 7 * TERMS.weeks)

@@ -1,0 +1,77 @@
+"""The simulated store as a world that answers to prices: `bucle replay` lets the pricer run it.
+
+What becomes of an item depends on the item and its list price alone, never on who set the price:
+every policy meets the same items with the same luck. Under the prices of the records the records
+come out again. For a store of your own there is no such world: delete `world` in `bucle.toml`.
+"""
+
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+from history import with_outcomes
+from judge import read_truth
+from pipeline import KNOWN
+from pricing import Pricer
+from store import Luck, Truth, true_commission
+
+CHANCE = 3  # the stream of random numbers that prices are moved by
+CENTS = 2
+
+
+class LivingStore:
+    """The store's items, with what decides their sales."""
+
+    def __init__(self) -> None:
+        self._items = read_truth()
+
+    def arrivals(self, start: datetime, end: datetime) -> pl.DataFrame:
+        """Return the items that come from `start` and before `end`, at the prices people gave."""
+        came = pl.col("arrived").is_between(start.date(), end.date(), closed="left")
+        return self._items.filter(came).select("item_id", *KNOWN)
+
+    def propose(
+        self, rows: pl.DataFrame, model: Pricer, exploration: float, moment: datetime
+    ) -> pl.DataFrame:
+        """Return items at the pricer's list prices, moved by a share of chance.
+
+        Args:
+            rows: Items.
+            model: The pricer.
+            exploration: Spread of the logarithm of the price; 0 leaves it as it was proposed.
+            moment: When the pricer was asked; it makes no difference here.
+        """
+        del moment
+        price = model.propose(rows)["list_price"].to_numpy()
+        moved = price * np.exp(exploration * _chance(rows["item_id"]))
+        return rows.with_columns(pl.Series("list_price", np.round(moved, CENTS)))
+
+    def outcomes(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return items with what becomes of them at their list prices, and when it is known."""
+        own = self._own(rows)
+        luck = Luck(own["luck"].to_numpy(), own["luck_day"].to_numpy())
+        return with_outcomes(rows, _truth(own), luck)
+
+    def worth(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return what items are expected to earn at their list prices, and at the best ones."""
+        own = self._own(rows)
+        prices = {"expected": rows["list_price"], "best": own["best_price"]}
+        return pl.DataFrame(
+            {name: true_commission(price.to_numpy(), _truth(own)) for name, price in prices.items()}
+        )
+
+    def _own(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return the truth of items, in their order."""
+        truth = self._items.select(
+            "item_id", "pull", "elasticity", "luck", "luck_day", "best_price"
+        )
+        return rows.select("item_id").join(truth, on="item_id", how="left", maintain_order="left")
+
+
+def _truth(own: pl.DataFrame) -> Truth:
+    return Truth(own["pull"].to_numpy(), own["elasticity"].to_numpy())
+
+
+def _chance(names: pl.Series) -> np.ndarray:
+    """Return a standard normal number for each item, always the same one."""
+    return np.array([np.random.default_rng([CHANCE, int(name[1:])]).normal() for name in names])
