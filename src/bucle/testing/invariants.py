@@ -45,6 +45,7 @@ class Invariants:
         self._asked: dict[str, tuple[Action, tuple[Fact, ...]]] = {}
         self._bodies: dict[tuple[str, str], dict[str, Any]] = {}
         self._fired: dict[str, str] = {}
+        self._sighted: set[tuple[str, str]] = set()
         self._last = State()
 
     # ---- after every event ---------------------------------------------------
@@ -63,6 +64,8 @@ class Invariants:
         if not is_person and event.kind == "rolled_back":
             _fail("the loop rolled back, which nobody decided")
         ledger.enter(event)
+        if event.kind in {"window_judged", "drift_measured"}:
+            self._sighted.add((event.kind, event.body["model"]))
         self._fold.apply(event)
         open_tenures = [one.model for one in self._fold.tenures if one.until is None]
         _expect(open_tenures, [ledger.champion] if ledger.champion else [], "champions")
@@ -148,15 +151,20 @@ class Invariants:
 
     def _check_state(self, state: State) -> None:
         """Check that a controller believes what the ledger says, and forgets no record."""
+        lasting = [one.model for one in state.tenures if one.until is None]
+        if len(lasting) > 1:
+            _fail(f"several champions at once: {lasting}")
         if state.position == len(self.ledger.hashes):
             reigning = champion(state.tenures)
             _expect(reigning.model if reigning else None, self.ledger.champion, "champion")
             _expect(state.acted, self.ledger.acted, "actions that count as done")
             _expect(len(state.tenures), len(self.ledger.reigns), "tenures")
             _expect(set(state.models), self.ledger.models, "models")
-            for (kind, model), end in self.ledger.window_ends.items():
+            while self._sighted:
+                kind, model = self._sighted.pop()
                 seen = state.observed[model]
                 found = seen.window if kind == "window_judged" else seen.drift
+                end = self.ledger.window_ends[kind, model]
                 _expect(found[1].end if found else "", end, f"{kind} that was seen of {model}")
         if state.position >= self._last.position:
             self._check_records(self._last, state)
