@@ -3,7 +3,7 @@
 import argparse
 import importlib
 
-NAMES = ("start", "steps", "pipeline", "replay")
+NAMES = ("start", "steps", "pipeline", "replay", "year")
 
 
 def main() -> None:
