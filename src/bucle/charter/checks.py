@@ -341,7 +341,8 @@ def _exploration(replay: ReplaySettings) -> Iterator[Problem]:
         if not 0 <= share <= 1:
             cause = "a share of chance is a number between 0 and 1"
             yield Problem(key="replay.explore", value=share, cause=cause, attempt="0.15")
-    if replay.explore and not replay.world:
+    # An empty name turns a world off for once: --set replay.world=""
+    if replay.explore and replay.world is None:
         yield Problem(
             key="replay.explore",
             value=list(replay.explore),

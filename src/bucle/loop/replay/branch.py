@@ -94,8 +94,9 @@ class Branch:
         self._models: dict[str, Trained] = {}
         self._learned: dict[tuple[str, str | None], Learned] = {}
         self._answers: dict[str, Floats] = {}
-        self._asked: list[pl.DataFrame] = []
+        self._rows = pl.DataFrame()
         self._periods: list[int] = []
+        self._sizes: list[int] = []
         first = from_iso(survey.moments[survey.first].at)
         recorded = open_history(place, recipe.primary, self._settings)
         self._own = recorded.filter(moments_of(recorded, str(self._settings.event_time)) < first)
@@ -106,17 +107,18 @@ class Branch:
     @property
     def rows(self) -> pl.DataFrame:
         """The rows asked so far."""
-        return stack_rows(self._asked).drop("_row")
+        return self._rows.drop("_row")
 
     @property
     def at(self) -> NDArray[np.int64]:
         """When each row came."""
-        return np.concatenate([frame["_at"].to_numpy() for frame in self._asked])
+        found: NDArray[np.int64] = self._rows["_at"].to_numpy()
+        return found
 
     @property
     def period(self) -> NDArray[np.int64]:
         """In which period each row came."""
-        return np.repeat(self._periods, [frame.height for frame in self._asked])
+        return np.repeat(self._periods, self._sizes)
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -134,7 +136,9 @@ class Branch:
         start = from_iso(one.at)
         arrived = self._world.arrivals(start, from_iso(one.end))
         proposed = self._propose(arrived, champion, start, chance=self._exploration)
-        plain = self._propose(arrived, champion, start, chance=0.0)
+        plain = proposed
+        if self._exploration:
+            plain = self._propose(arrived, champion, start, chance=0.0)
         worth = self._world.worth(proposed)
         self.served.append(
             Served(
@@ -160,10 +164,9 @@ class Branch:
         """Return the labels known at a moment, counted from the first; None for all."""
         at = self.survey.moments[self.survey.first + number].at if number is not None else None
         found = known_rows(self._recipe, self._root, self._view(at), moment=at, naming=self._naming)
-        numbers = pl.concat([frame.select("_row") for frame in self._asked])
         return match_labels(
             found,
-            numbers=numbers.with_row_index("_number"),
+            numbers=self._rows.select("_row").with_row_index("_number"),
             at=self.at,
             kind=self.kind,
             classes=self.classes,
@@ -197,7 +200,7 @@ class Branch:
 
     def predictions(self, learned: Learned) -> Floats:
         """Return what a model answers to each row asked so far."""
-        rows, known = self.rows, self._answers.get(learned.model, np.empty(0))
+        rows, known = self._rows, self._answers.get(learned.model, np.empty(0))
         # Whole blocks stay as they are; the last one is asked again with what came since.
         kept = known[: known.size // BLOCK * BLOCK] if known.size != rows.height else known
         if kept.size < rows.height:
@@ -223,10 +226,10 @@ class Branch:
         frames = self._others() | {
             self._recipe.primary: as_asked(self._own, one.at, one.end, self._settings)
         }
-        self._asked.append(
-            asked_rows(self._recipe, self._root, frames, start=one.at, naming=self._naming)
-        )
+        found = asked_rows(self._recipe, self._root, frames, start=one.at, naming=self._naming)
+        self._rows = stack_rows([self._rows, found]) if self._periods else found
         self._periods.append(number)
+        self._sizes.append(found.height)
 
     def _view(self, at: str | None, *, since: str | None = None) -> Frames:
         seen = as_of(self._own, at, self._settings)

@@ -121,7 +121,7 @@ def _fill(request: ReplayRequest, usual: ReplaySettings) -> ReplayRequest:
         period=request.period or usual.period,
         gates=request.gates or usual.gates,
         windows=request.windows or usual.windows,
-        explore=request.explore or usual.explore,
+        explore=request.explore or (usual.explore if usual.world else ()),
     )
 
 
