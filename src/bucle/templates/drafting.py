@@ -315,6 +315,7 @@ confidence = 0.95
 # baselines = ["median", "last"]
 # baseline_key = "COLUMN"
 
+# What `bucle replay` tries on your history; with "never" alone it tries the usual ones.
 [retrain]
 policies = ["never"]
 """
@@ -377,9 +378,12 @@ def _risks(table: Table) -> list[str]:
 
 # ---- readme -----------------------------------------------------------------
 
+_REPLAY_LINE = "bucle replay                 which retraining policy would have served you"
+
 
 def _readme_text(table: Table, name: str, notes: list[str]) -> str:
-    target = table.roles.target.replace("`", "'")
+    roles = table.roles
+    target = roles.target.replace("`", "'")
     lines = [
         f"# {name}",
         "",
@@ -390,6 +394,7 @@ def _readme_text(table: Table, name: str, notes: list[str]) -> str:
         "bucle data quarantine rows   rows that break the contract, with their reasons",
         "bucle data check rows        columns that give the label away",
         "bucle data add rows FILE     more rows",
+        *([_REPLAY_LINE] if roles.event_time else []),
         "```",
         "",
         "`bucle.toml` is the charter, `contract.py` what a valid row is, `pipeline.py` the steps.",
