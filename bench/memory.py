@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -19,16 +20,17 @@ def measure_memory(command: list[str], folder: Path) -> Measured:
     Memory that processes share is counted once (proportional set size, Linux only).
     """
     began, peak = time.perf_counter(), 0.0
-    with subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
-        out = process.stdout
-        assert out is not None
-        while process.poll() is None:
-            peak = max(peak, sum(map(_megabytes, _family(process.pid))))
-            time.sleep(_PAUSE_S)
+    # A file holds what a pipe, which nobody reads meanwhile, would not.
+    with tempfile.TemporaryFile() as out:
+        with subprocess.Popen(
+            command, cwd=folder, stdout=out, stderr=subprocess.DEVNULL
+        ) as process:
+            while process.poll() is None:
+                peak = max(peak, sum(map(_megabytes, _family(process.pid))))
+                time.sleep(_PAUSE_S)
         taken = time.perf_counter() - began
-        printed = out.read()
+        out.seek(0)
+        printed = out.read().decode()
     if process.returncode:
         sys.exit(f"{' '.join(command)} failed with {process.returncode}")
     return printed, taken, peak

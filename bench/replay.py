@@ -1,6 +1,6 @@
 """The cost of `bucle replay`: over its own trainings, asked again, with eight policies, in memory.
 
-The freight of the consignment file from 2011 on, month by month; and a simulated year of the loop.
+The freight of the consignment file from 2011 on, month by month.
 """
 
 import json
@@ -9,7 +9,6 @@ import shutil
 import statistics
 import sys
 import time
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +22,10 @@ FROM = ["--from", "2011-01-01"]
 EIGHT = ["never", "every:1mo", "every:3mo", "every:6mo", "every:1y", "performance:+15%", "drift"]
 BEYOND = 1.25
 EIGHT_S = 60.0
-YEAR_S = 1.0
-YEARS = 20
 
 
 def measure(*, repeats: int) -> None:
     """Print the figures of a replay."""
-    _simulate()
     if not DATA.exists():
         print(json.dumps({"figure": "replay", "skipped": f"{DATA.name} is absent"}))
         return
@@ -100,29 +96,6 @@ def _eight(project: Path) -> None:
         seconds=round(taken, 2),
         target=EIGHT_S,
         met=taken <= EIGHT_S,
-    )
-
-
-def _simulate() -> None:
-    """Time one simulated year of a loop that looks every day."""
-    if find_spec("bucle.testing.simulator") is None:
-        _tell("one simulated year of a daily loop", skipped="there is no simulator")
-        return
-    from bucle.testing.options import Options  # noqa: PLC0415  (absent in an installed wheel)
-    from bucle.testing.simulator import live  # noqa: PLC0415
-
-    turns = []
-    for seed in range(YEARS):
-        began = time.perf_counter()
-        live(Options(seed=seed, policy="gain/drift/every:1w"))
-        turns.append(time.perf_counter() - began)
-    _tell(
-        "one simulated year of a daily loop",
-        median_s=_median(turns),
-        range_s=_range(turns),
-        target=YEAR_S,
-        met=max(turns) <= YEAR_S,
-        turns=YEARS,
     )
 
 
