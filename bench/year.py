@@ -5,7 +5,7 @@ import os
 import statistics
 import time
 
-from bucle.testing.options import Options
+from bucle.testing.options import Faults, Labels, Options, Trainings
 from bucle.testing.simulator import live
 
 __all__ = ["measure"]
@@ -18,20 +18,17 @@ YEARS = {
         seed=3,
         policy="every:1w",
         gate="referee+refit",
-        missing=0.2,
-        twice=0.2,
-        contradicted=0.1,
-        fails=0.1,
-        repeats=0.1,
-        halves=0.5,
-        refit_fails=0.1,
-        refit_worse=0.2,
-        refit_same=0.1,
-        poison=0.1,
-        crash=0.01,
-        jumps=0.02,
-        echoes=0.1,
-        people=0.02,
+        labels=Labels(missing=0.2, twice=0.2, contradicted=0.1),
+        trainings=Trainings(
+            fails=0.1,
+            repeats=0.1,
+            halves=0.5,
+            poison=0.1,
+            refit_fails=0.1,
+            refit_worse=0.2,
+            refit_same=0.1,
+        ),
+        faults=Faults(crash=0.01, jumps=0.02, echoes=0.1, people=0.02),
         controllers=2,
     ),
 }

@@ -34,7 +34,7 @@ class Interruptions:
         self.passed = 0
         self.is_calm = False
         self.others: Callable[[], None] | None = None
-        self._share = options.crash
+        self._share = options.faults.crash
         self._kill_at = kill_at
         self._draw = chance(options.seed, "interruptions")
         self._on_kill = on_kill

@@ -40,7 +40,7 @@ class Invariants:
     def __init__(self, options: Options) -> None:
         self.ledger = Ledger()
         self._rules: Policy = options.rules
-        self._is_timely = options.jumps == 0
+        self._is_timely = options.faults.jumps == 0
         self._fold = Fold()
         self._asked: dict[str, tuple[Action, tuple[Fact, ...]]] = {}
         self._bodies: dict[tuple[str, str], dict[str, Any]] = {}

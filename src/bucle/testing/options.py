@@ -3,6 +3,7 @@
 Must not be imported by anything but tests. Imports nothing heavy.
 """
 
+from collections.abc import Iterator
 from typing import Literal, get_args
 
 from msgspec import Struct
@@ -11,7 +12,7 @@ from bucle.loop.policy import GATES, Policy, make_policy
 from bucle.loop.spans import Span
 from bucle.testing.chance import Chance, chance
 
-__all__ = ["MODES", "Mode", "Options", "draw_options"]
+__all__ = ["MODES", "Faults", "Labels", "Mode", "Options", "Trainings", "draw_options"]
 
 Mode = Literal["safety", "liveness"]
 MODES: tuple[str, ...] = get_args(Mode)
@@ -37,20 +38,60 @@ _POLICIES = (
 )
 
 
+class Labels(Struct, frozen=True, kw_only=True):
+    """What may happen to labels.
+
+    `delay` is the mean time a label takes, `patience` how long a window waits for all of them, in
+    days; the shares of groups of rows whose labels are `missing`, come `twice`, or are
+    `contradicted` by later ones.
+    """
+
+    delay: float = 5.0
+    patience: float = 20.0
+    missing: float = 0.0
+    twice: float = 0.0
+    contradicted: float = 0.0
+
+
+class Trainings(Struct, frozen=True, kw_only=True):
+    """What may happen to a training, and to a refit.
+
+    `slow` is its mean time in days. The probabilities that it `fails`, `repeats` (gives a model
+    that is known already), goes by `halves` (its start is on record before its end), learns from
+    `poison`; that a refit fails, is worse, or is a known model.
+    """
+
+    slow: float = 0.1
+    fails: float = 0.0
+    repeats: float = 0.0
+    halves: float = 0.0
+    poison: float = 0.0
+    refit_fails: float = 0.0
+    refit_worse: float = 0.0
+    refit_same: float = 0.0
+
+
+class Faults(Struct, frozen=True, kw_only=True):
+    """What may happen to the processes.
+
+    The probabilities of a `crash` between any two effects, that the process stays `down` until
+    the next tick, that the clock `jumps` at a tick, that facts and events come again as `echoes`,
+    and that `people` act at a tick.
+    """
+
+    crash: float = 0.0
+    down: float = 0.0
+    jumps: float = 0.0
+    echoes: float = 0.0
+    people: float = 0.0
+
+
 class Options(Struct, frozen=True, kw_only=True):
     """One simulated life; probabilities lie between 0 and 1, times are in days.
 
     The loop runs for `days` under faults and for `quiet` days after they have stopped; it looks
-    every `tick`. `begins_with` says whether a person has made a first champion. `slow` is the mean
-    time of a training, `delay` that of a label, `patience` how long a window waits for labels.
-
-    What may happen to labels (a share of groups of rows): `missing`, `twice`, `contradicted`; to a
-    training: `fails`, `repeats` (a model that is known already), `halves` (its start is on record
-    before its end); to a refit: `refit_fails`, `refit_worse`, `refit_same`. `crash` is the
-    probability of a kill between any two effects, `down` that the process stays away until the
-    next tick. `jumps` is how often the clock jumps, `echoes` how often facts and events are
-    delivered again, `people` how often a person acts. `aging` is what a model loses a day,
-    `shocks` how often the world changes, `poison` how often a training learns from bad labels.
+    every `tick`. `begins_with` says whether a person has made a first champion. `aging` is what a
+    model loses a day, `shocks` how often the world changes.
     """
 
     seed: int
@@ -64,28 +105,13 @@ class Options(Struct, frozen=True, kw_only=True):
     promote: Literal["auto", "ask"] = "auto"
     price: float = 0.0
     begins_with: Literal["nothing", "champion"] = "champion"
+    controllers: int = 1
     rows: int = 400
-    slow: float = 0.1
-    delay: float = 5.0
-    patience: float = 20.0
-    missing: float = 0.0
-    twice: float = 0.0
-    contradicted: float = 0.0
-    fails: float = 0.0
-    repeats: float = 0.0
-    halves: float = 0.0
-    refit_fails: float = 0.0
-    refit_worse: float = 0.0
-    refit_same: float = 0.0
     aging: float = 0.002
     shocks: float = 0.01
-    poison: float = 0.0
-    crash: float = 0.0
-    down: float = 0.0
-    jumps: float = 0.0
-    echoes: float = 0.0
-    people: float = 0.0
-    controllers: int = 1
+    labels: Labels = Labels()
+    trainings: Trainings = Trainings()
+    faults: Faults = Faults()
 
     @property
     def rules(self) -> Policy:
@@ -102,8 +128,7 @@ class Options(Struct, frozen=True, kw_only=True):
 
     def lines(self) -> tuple[str, ...]:
         """Return every choice, one in a line."""
-        width = max(len(name) for name in self.__struct_fields__)
-        return tuple(f"{name:<{width}}  {getattr(self, name)}" for name in self.__struct_fields__)
+        return tuple(f"{name:<22} {value}" for name, value in _choices(self, ""))
 
 
 def draw_options(seed: int, *, mode: Mode = "safety") -> Options:
@@ -132,30 +157,45 @@ def draw_options(seed: int, *, mode: Mode = "safety") -> Options:
         promote="ask" if draw.happens(0.1) else "auto",
         price=draw.choose((0.0, 0.0, 200.0)) if mode == "safety" else 0.0,
         begins_with="nothing" if draw.happens(0.3) else "champion",
+        controllers=2 if draw.happens(0.4) else 1,
         rows=draw.choose((40, 400, 4000)),
-        slow=draw.choose((0.0, 0.1, 2.0)),
-        delay=delay,
-        patience=patience,
-        missing=rare.draw(0.5),
-        twice=rare.draw(0.5),
-        contradicted=rare.draw(0.3),
-        fails=rare.draw(0.4),
-        repeats=rare.draw(0.3),
-        halves=rare.draw(1.0),
-        refit_fails=rare.draw(0.3),
-        refit_worse=rare.draw(0.5),
-        refit_same=rare.draw(0.3),
         aging=draw.choose((0.0, 0.002, 0.02)),
         shocks=draw.choose((0.0, 0.01, 0.1)),
-        poison=rare.draw(0.3),
-        # Beginning anew folds the whole log: a long life is killed less often.
-        crash=rare.draw(0.15 if days < _YEAR else 0.02),
-        down=rare.draw(0.5),
-        jumps=rare.draw(0.1),
-        echoes=rare.draw(0.3),
-        people=rare.draw(0.1),
-        controllers=2 if draw.happens(0.4) else 1,
+        labels=Labels(
+            delay=delay,
+            patience=patience,
+            missing=rare.draw(0.5),
+            twice=rare.draw(0.5),
+            contradicted=rare.draw(0.3),
+        ),
+        trainings=Trainings(
+            slow=draw.choose((0.0, 0.1, 2.0)),
+            fails=rare.draw(0.4),
+            repeats=rare.draw(0.3),
+            halves=rare.draw(1.0),
+            poison=rare.draw(0.3),
+            refit_fails=rare.draw(0.3),
+            refit_worse=rare.draw(0.5),
+            refit_same=rare.draw(0.3),
+        ),
+        faults=Faults(
+            # Beginning anew folds the whole log: a long life is killed less often.
+            crash=rare.draw(0.15 if days < _YEAR else 0.02),
+            down=rare.draw(0.5),
+            jumps=rare.draw(0.1),
+            echoes=rare.draw(0.3),
+            people=rare.draw(0.1),
+        ),
     )
+
+
+def _choices(value: Struct, path: str) -> Iterator[tuple[str, object]]:
+    for name in value.__struct_fields__:
+        found = getattr(value, name)
+        if isinstance(found, Struct):
+            yield from _choices(found, f"{name}.")
+        else:
+            yield path + name, found
 
 
 class _Rare:

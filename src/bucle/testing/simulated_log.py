@@ -27,7 +27,7 @@ class SimulatedLog:
         self, options: Options, interruptions: Interruptions, witness: Callable[[Event], None]
     ) -> None:
         self.kept: Log = MemoryLog()
-        self._echoes = options.echoes
+        self._echoes = options.faults.echoes
         self._draw = chance(options.seed, "log")
         self._interruptions = interruptions
         self._witness = witness

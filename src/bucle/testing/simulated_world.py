@@ -90,7 +90,7 @@ class SimulatedWorld:
         facts: list[Fact] = []
         if seen.drift is None or seen.drift[1].end < window.drift.end:
             facts.append(window.drift)
-        judged = window.judged(self.today, patience=self.options.patience)
+        judged = window.judged(self.today, patience=self.options.labels.patience)
         if judged is None:
             return facts
         if judged != on_record:
@@ -114,7 +114,7 @@ class SimulatedWorld:
         self._interruptions.pass_point(f"after {action.name}")
         facts = list(effect)
         draw = self._draw("deliver", action.id)
-        if isinstance(action, Retrain) and draw.happens(self.options.halves):
+        if isinstance(action, Retrain) and draw.happens(self.options.trainings.halves):
             (begun, *_) = effect
             if isinstance(begun, RunStarted) and begun.run not in state.runs:
                 return [begun]
@@ -124,7 +124,7 @@ class SimulatedWorld:
 
     @property
     def _echoes(self) -> float:
-        return 0.0 if self._interruptions.is_calm else self.options.echoes
+        return 0.0 if self._interruptions.is_calm else self.options.faults.echoes
 
     def _do(self, action: Action) -> tuple[Fact, ...]:
         match action:
@@ -159,9 +159,9 @@ class SimulatedWorld:
 
     def _train(self, action: Retrain) -> tuple[Fact, ...]:
         draw = self._draw("run", action.id)
-        fails = not self._interruptions.is_calm and draw.happens(self.options.fails)
-        made = None if fails else self._model(action.id, draw, again=self.options.repeats)
-        began, ended = self.today, self.today + draw.wait(self.options.slow)
+        fails = not self._interruptions.is_calm and draw.happens(self.options.trainings.fails)
+        made = None if fails else self._model(action.id, draw, again=self.options.trainings.repeats)
+        began, ended = self.today, self.today + draw.wait(self.options.trainings.slow)
         self.today = ended
         return self.run_facts(
             f"r-{action.id}", made, asked=action.id, action=action.id, began=began
@@ -221,13 +221,13 @@ class SimulatedWorld:
 
     def _refit(self, action: Refit) -> Refitted:
         draw, options = self._draw("refit", action.id), self.options
-        if draw.happens(options.refit_fails):
+        if draw.happens(options.trainings.refit_fails):
             return self._refitted(action, None, "undecided", "it could not be made")
-        if draw.happens(options.refit_same):
+        if draw.happens(options.trainings.refit_same):
             known = draw.choose([*self.models.values(), self.models[action.model]])
             return self._refitted(action, known, "pass", "all rows give a known model")
         made = self.train_model(action.id)
-        if draw.happens(options.refit_worse):
+        if draw.happens(options.trainings.refit_worse):
             outcome: Outcome = "fail" if draw.happens(0.5) else "undecided"
             return self._refitted(action, made, outcome, "it is not shown to be as good")
         return self._refitted(action, made, "pass", "as good as its tested twin")

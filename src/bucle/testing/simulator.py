@@ -113,7 +113,7 @@ class Life:
         self.interruptions.others = self._let_others_act
         while world.today < options.days:
             self._jump()
-            self.people.may_act(self.now, share=options.people)
+            self.people.may_act(self.now, share=options.faults.people)
             self._tick()
             world.today += options.tick
         self._quiet_down()
@@ -180,19 +180,19 @@ class Life:
 
     def _stays_down(self) -> bool:
         is_calm = self.interruptions.is_calm
-        return not is_calm and self._draw.happens(self.options.down)
+        return not is_calm and self._draw.happens(self.options.faults.down)
 
     def _let_others_act(self) -> None:
         """Between two effects of one process, let people and another process do theirs."""
         if len(self._busy) == 1:
-            self.people.may_act(self.now, share=self.options.people / 4)
+            self.people.may_act(self.now, share=self.options.faults.people / 4)
             idle = set(range(len(self._controllers))) - self._busy
             if idle and self._draw.happens(0.1):
                 self._look(idle.pop())
 
     def _jump(self) -> None:
         """Set the clock wrong, forth or back, or right again."""
-        if self._draw.happens(self.options.jumps):
+        if self._draw.happens(self.options.faults.jumps):
             days = self._draw.choose((-1.0, 1.0)) * self._draw.choose((0.05, 1.0, 30.0, 365.0))
             self._offset = timedelta(days=self._draw.choose((0.0, days, days)))
             self._note(f"the clock is set to {to_iso(self.now)}")

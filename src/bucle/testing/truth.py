@@ -67,7 +67,7 @@ class Truth:
         """Return what training gives; some trainings learn from bad labels."""
         draw = chance(self._options.seed, "train", cause)
         error = _GOOD_ERROR * draw.between(0.8, 1.2)
-        if draw.happens(self._options.poison):
+        if draw.happens(self._options.trainings.poison):
             error += _POISONED
         digest = digest_json([self._options.seed, cause])
         return HiddenModel(

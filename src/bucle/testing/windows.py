@@ -107,15 +107,15 @@ def open_window(
 def _arrivals(options: Options, draw: Chance, end: float, error: float) -> tuple[Arrival, ...]:
     found: list[Arrival] = []
     for group in range(_GROUPS):
-        if draw.happens(options.missing):
+        if draw.happens(options.labels.missing):
             continue
         seen = max(error + draw.normal(_NOISE), 0.0)
-        first = Arrival(day=end + draw.wait(options.delay), group=group, error=seen)
+        first = Arrival(day=end + draw.wait(options.labels.delay), group=group, error=seen)
         found.append(first)
-        if draw.happens(options.twice):
-            later = first.day + draw.wait(options.delay)
+        if draw.happens(options.labels.twice):
+            later = first.day + draw.wait(options.labels.delay)
             found.append(Arrival(day=later, group=group, error=seen))
-        if draw.happens(options.contradicted):
-            later = first.day + draw.wait(options.delay)
+        if draw.happens(options.labels.contradicted):
+            later = first.day + draw.wait(options.labels.delay)
             found.append(Arrival(day=later, group=group, error=seen + _CHANGED))
     return tuple(sorted(found, key=lambda one: (one.day, one.group)))
