@@ -20,7 +20,7 @@ DATA = REPOSITORY.parent / "shared" / "data" / "scms_consignments.csv"
 PICTURE = REPOSITORY / "docs" / "pictures" / "replay.svg"
 POLICIES = ("never", "every:1mo referee+refit", "every:6mo", "every:1mo")
 WIDTH, HEIGHT = 760, 460
-LEFT, RIGHT, TOP, BOTTOM = 52, 230, 74, 40
+LEFT, RIGHT, TOP, BOTTOM = 52, 242, 74, 40
 STYLE = """
 .paper{fill:#fff}.ink{fill:#17202a}.quiet{fill:#566270}
 .grid{stroke:#d5dbe1}.base{stroke:#17202a;stroke-width:2}
