@@ -10,7 +10,7 @@ WORKERS ?= 2
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo    make the consignment project in demo/ and run it to its first champion"
+	@echo "make demo    make the consignment project in demo/, run it, and replay two years of it"
 	@echo "make test    run the tests (make slow: the long ones)"
 	@echo "make check   check format, lint, types, floors and docs"
 	@echo "make bench   print one line of JSON for each figure"
@@ -28,7 +28,8 @@ demo: $(READY)
 	@if [ -e demo ] && [ ! -f demo/bucle.toml ]; then \
 		echo "demo/ exists and is no Bucle project; move it away first" >&2; exit 2; fi
 	@rm -rf demo
-	@PATH="$(ENV)/bin:$$PATH" && bucle new demo --template consignment && cd demo && bucle run
+	@PATH="$(ENV)/bin:$$PATH" && bucle new demo --template consignment && cd demo \
+		&& bucle run && bucle replay
 
 test: $(READY)
 	@$(ENV)/bin/python -m pytest -q -n $(WORKERS) --dist worksteal

@@ -150,7 +150,34 @@ def _tell(findings: Findings, terminal: Terminal) -> None:
     )
 
 
+def _tell_lives(findings: Findings, terminal: Terminal) -> None:
+    rows = [
+        [
+            one.name,
+            _number(one.share),
+            _number(one.plain_share),
+            _large(one.money),
+            str(one.retrains),
+            str(one.promotions),
+            str(one.bad_promotions),
+        ]
+        for one in sorted(findings.policies, key=lambda one: one.money)
+    ]
+    rows.append(["as it was recorded", _number(findings.recorded_share)])
+    rows.append(["best possible", "1", "1", "0", "0"])
+    header = ["policy", "share", "plain", findings.currency, "retrains", "shipped", "bad"]
+    terminal.table(rows, header=header)
+    terminal.paragraph(
+        f"share: what was earned of the most that could be; plain: the same without the chance "
+        f"that exploring adds; {findings.currency}: what was forgone, retrains included; bad: "
+        "champions that earned less than the one before would have"
+    )
+
+
 def _tell_policies(findings: Findings, terminal: Terminal) -> None:
+    if findings.recorded_share is not None:
+        _tell_lives(findings, terminal)
+        return
     rows = [
         [
             one.name,

@@ -22,7 +22,8 @@ class Life(Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         """What people call it: that of the policy, and the chance where there is some."""
-        return self.policy.name + (f" explore {self.exploration:.4g}" if self.exploration else "")
+        share = f" explore {100 * self.exploration:.4g}%" if self.exploration else ""
+        return self.policy.name + share
 
 
 class Ways(Struct, frozen=True, kw_only=True):

@@ -23,6 +23,16 @@ __all__ = ["render_report"]
 
 _POLICY_OF_CONTENT = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
+_UNANSWERED = (
+    "A replay cannot tell what a prediction would have changed: customers, prices and demand stay "
+    "as history had them. Nor can it show an event that never happened."
+)
+_ANSWERED = (
+    "This world answers: what became of an item depends on what was proposed for it, and each "
+    "policy learned from its own items alone. All met the same items with the same luck. It is as "
+    "true as the world that the project describes."
+)
+
 
 def render_report(findings: Findings) -> str:
     """Write the findings of a replay as one self-contained HTML page.
@@ -152,8 +162,7 @@ def _reading(findings: Findings) -> str:
         "says how much is left to win by choosing better moments.</li>"
         "<li>With many policies, the cheapest one is in part the luckiest one. Its figures are "
         "likely to be a little better than what it will do next.</li>"
-        "<li>A replay cannot tell what a prediction would have changed: customers, prices and "
-        "demand stay as history had them. Nor can it show an event that never happened.</li>"
+        f"<li>{_ANSWERED if findings.recorded_share is not None else _UNANSWERED}</li>"
         "<li>It tells of this past. When the world changes in a new way, ask again.</li>"
         "</ul>"
     )

@@ -21,6 +21,7 @@ __all__ = ["table_comparisons", "table_drill", "table_policies", "tell_timelines
 _Writer = Callable[[float | None], str]
 _DATE = 10
 _MIDNIGHT = "T00:00:00"
+_BEST_OF_MODELS = "the best possible in hindsight, with the models that were trained"
 
 
 def table_policies(findings: Findings) -> str:
@@ -28,21 +29,24 @@ def table_policies(findings: Findings) -> str:
     oracle = findings.oracle
     error = column_of([*(one.error for one in findings.policies), oracle.error])
     money = column_of([*(one.money for one in findings.policies), oracle.money])
-    best = best_of(findings)
+    best, lives = best_of(findings), findings.recorded_share is not None
     unclear = {one.a for one in rank_rivals(findings) if one.verdict not in {BETTER, WORSE}}
     rows = []
     for one in rank_policies(findings):
         mark = "best" if one is best else "close" if one.name in unclear else ""
-        rows.append(_policy_row(one, mark=mark, error=error, money=money))
+        rows.append(_policy_row(one, mark=mark, error=error, money=money, lives=lives))
+    what = "the best that could be proposed" if lives else _BEST_OF_MODELS
     rows.append(
         '<tr class="oracle"><th scope="row"><span class="name">oracle</span>'
-        '<span class="quiet">the best possible in hindsight, with the models that were trained'
-        f"</span></th>{_cells(error(oracle.error), money(oracle.money), money(0.0))}"
+        f'<span class="quiet">{what}'
+        f"</span></th>{_share_cell(1.0, lives=lives)}"
+        f"{_cells(error(oracle.error), money(oracle.money), money(0.0))}"
         f"{_cells(f'{oracle.retrains:,}', '–', '–', '–', '–')}</tr>"
     )
     arrow = "lower" if is_lower_better(findings.metric) else "higher"
     unit = f"<br>{named(findings.currency)}" if findings.currency else ""
     heads = (
+        *(("share<br>earned",) if lives else ()),
         f"{named(findings.metric)}<br>{arrow}&nbsp;is better",
         f"money{unit}",
         f"regret{unit}",
@@ -52,6 +56,12 @@ def table_policies(findings: Findings) -> str:
         "What each policy would have done. Money holds errors, retrains and alarms; regret is the "
         "money above that of the oracle."
     )
+    if findings.recorded_share is not None:
+        caption = (
+            "What each policy would have done. The share is what its proposals earned of the most "
+            f"that could be; as recorded it was {say_share(findings.recorded_share)}. Money holds "
+            "what was forgone, retrains and alarms."
+        )
     return _table(caption, ("policy", *heads), rows, label="Policies")
 
 
@@ -131,7 +141,16 @@ def _tick_row(tick: Tick, *, error: _Writer, money: _Writer) -> str:
     )
 
 
-def _policy_row(one: PolicyResult, *, mark: str, error: _Writer, money: _Writer) -> str:
+def _share_cell(share: float | None, *, lives: bool) -> str:
+    """Return the cell of the share that was earned, in a world that answers."""
+    if not lives:
+        return ""
+    return _cells("–" if share is None else say_share(share))
+
+
+def _policy_row(
+    one: PolicyResult, *, mark: str, error: _Writer, money: _Writer, lives: bool
+) -> str:
     badges = {
         "best": ' <span class="badge">★ cheapest</span>',
         "close": ' <span class="badge faint">≈ not told apart</span>',
@@ -142,6 +161,7 @@ def _policy_row(one: PolicyResult, *, mark: str, error: _Writer, money: _Writer)
     return (
         f'<tr class="{mark}"><th scope="row"><span class="name">{named(one.name)}</span>'
         f"{badges.get(mark, '')}{beside}</th>"
+        + _share_cell(one.share, lives=lives)
         + _cells(error(one.error), money(one.money), money(one.regret))
         + _cells(*(f"{count:,}" for count in counts))
         + "</tr>"
