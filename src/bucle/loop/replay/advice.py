@@ -51,12 +51,13 @@ def recommend(
     against = _pair(chosen, dearest, comparisons)
     if against is not None and dearest is not chosen:
         low, high = against[1], against[2]
-        said.append(
-            f"Against {dearest.name} it saved {_money(dearest.money - chosen.money, currency)} "
-            f"({_money(low, currency)} to {_money(high, currency)}, {level:.0%} interval)."
-            if math.isfinite(low) and math.isfinite(high)
-            else f"Too few periods to say how much it saves against {dearest.name}."
-        )
+        if not (math.isfinite(low) and math.isfinite(high)):
+            said.append(f"Too few periods to say how much it saves against {dearest.name}.")
+        elif low > 0.0:
+            said.append(
+                f"Against {dearest.name} it saved {_money(dearest.money - chosen.money, currency)} "
+                f"({_money(low, currency)} to {_money(high, currency)}, {level:.0%} interval)."
+            )
     return " ".join(said)
 
 
