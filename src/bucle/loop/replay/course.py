@@ -25,11 +25,15 @@ __all__ = ["Course", "Driver", "Leg", "foresee", "walk"]
 
 
 class Leg(Struct, frozen=True, kw_only=True):
-    """One period of one policy: who was champion in it, and what was decided when it began."""
+    """One period of one policy: who was champion in it, and what was decided when it began.
+
+    `head` is the hash of the last event of the policy's log by then: it stands for all before it.
+    """
 
     champion: Learned
     look: Look
     candidate: Learned | None
+    head: str
 
 
 class Course(Struct, frozen=True, kw_only=True):
@@ -93,11 +97,11 @@ class Driver:
         self.legs: list[Leg] = []
         self._world = ReplayWorld(outlook, policy)
         self._outlook = outlook
-        log = MemoryLog()
+        self._log = MemoryLog()
         clock = FixedClock(outlook.now)
         facts = self._world.begin()
-        log.append([draft_fact(fact, clock=clock, actor="history") for fact in facts])
-        self._controller = Controller(self._world, policy, log)
+        self._log.append([draft_fact(fact, clock=clock, actor="history") for fact in facts])
+        self._controller = Controller(self._world, policy, self._log)
         self._note(Look(did=(), why="history begins with the model of this day"))
 
     def look(self, now: datetime) -> None:
@@ -113,6 +117,7 @@ class Driver:
                 champion=self._world.models[reigning.model],
                 look=look,
                 candidate=self._world.candidates.get(self._outlook.number),
+                head=self._log.head().hash,
             )
         )
 

@@ -26,6 +26,7 @@ __all__ = ["Digests", "label_names", "moments_of", "open_history", "view_frames"
 
 _KEPT = 4
 _HALF = "8"
+_NEVER = 2**62
 _OPEN: OrderedDict[tuple[str, str, str], pl.DataFrame] = OrderedDict()
 
 
@@ -101,18 +102,21 @@ class Digests:
         hidden = [*label_names(settings), *([settings.label_time] if settings.label_time else [])]
         bare = row_digests(frame.drop(dict.fromkeys(hidden)))
         full = row_digests(frame)
-        order = np.lexsort((np.asarray(full), np.asarray(bare)))
-        self.order = order
-        self._bare = np.asarray(bare, dtype="S32")[order]
-        self._full = np.asarray(full, dtype="S32")[order]
         times = frame.select(moments_of(frame, str(settings.event_time)).dt.epoch("us"))
-        self.event = times.to_series().to_numpy()[order]
-        self.known = self.event
+        event = times.to_series().to_numpy()
+        known = event
         if settings.label_time is not None:
             late = frame.select(
-                moments_of(frame, settings.label_time).dt.epoch("us").fill_null(2**62)
+                moments_of(frame, settings.label_time).dt.epoch("us").fill_null(_NEVER)
             )
-            self.known = late.to_series().to_numpy()[order]
+            known = late.to_series().to_numpy()
+        # Of rows that differ in their labels alone, those known earlier come first: what a label
+        # will be must not move the row before that label has come.
+        order = np.lexsort((np.asarray(full), known, np.asarray(bare)))
+        self.order = order
+        self.event, self.known = event[order], known[order]
+        self._bare = np.asarray(bare, dtype="S32")[order]
+        self._full = np.asarray(full, dtype="S32")[order]
         self._schema = hashlib.sha256(repr(dict(frame.schema)).encode()).digest()
 
     def of_view(self, start: datetime, end: datetime, *, since: datetime | None = None) -> str:
