@@ -38,7 +38,7 @@ from bucle.pipeline.engine import Engine
 from bucle.pipeline.graph import read_graph
 from bucle.pipeline.progress import Progress
 
-__all__ = ["ReplayRequest", "replay_project"]
+__all__ = ["ReplayRequest", "combine", "replay_project"]
 
 _USUAL = ("never", "every:1mo", "every:6mo", "performance:+15%", "drift", "gain")
 _GATES = ("none", "referee", "referee+refit")
