@@ -4,6 +4,7 @@ import re
 from argparse import ArgumentParser
 from importlib import import_module
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from sources import REPOSITORY
@@ -15,6 +16,7 @@ from bucle.cli.main import COMMANDS
 
 DOCS = REPOSITORY / "docs"
 PAGES = [*sorted(REPOSITORY.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
+PICTURE = re.compile(r"!\[[^\]\n]*\]\(([^)\s]+)\)")
 LINK = re.compile(r"(?<!!)\[[^\]\n]+\]\(([^)\s]+)\)")
 
 
@@ -69,6 +71,21 @@ def test_links_within_the_repository_lead_somewhere(page: Path) -> None:
         if path and "://" not in path and not (page.parent / path).exists():
             broken.append(target)
     assert broken == []
+
+
+def test_pictures_are_there_small_and_readable_in_the_dark() -> None:
+    pictures = {
+        (page.parent / target).resolve()
+        for page in PAGES
+        for target in PICTURE.findall(page.read_text(encoding="utf-8"))
+    }
+    assert pictures == set((DOCS / "pictures").resolve().glob("*"))
+    for picture in pictures:
+        text = picture.read_text(encoding="utf-8")
+        assert ElementTree.fromstring(text).tag.endswith("svg")
+        assert len(text) < 60_000
+        assert "prefers-color-scheme:dark" in text
+        assert "<script" not in text
 
 
 def test_decisions_are_numbered_without_gaps() -> None:
