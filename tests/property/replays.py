@@ -235,9 +235,11 @@ def _poisoned(drawn: random.Random, row: Row, at: datetime, *, late: bool) -> Ro
     known = row.paid_at if late else row.sold_at
     if known is not None and known <= at:
         return row
-    paid = at + timedelta(days=drawn.uniform(0.001, 30)) if drawn.random() < 0.7 else None
+    arrives = max(at, row.sold_at) + timedelta(days=drawn.uniform(0.001, 30))
+    paid = arrives if drawn.random() < 0.7 else None
     price = drawn.choice([None, -5.0, drawn.uniform(-1e6, 1e6)])
-    return row._replace(paid_at=paid, price=price)
+    # Without a time of its own for labels, that column is one like others.
+    return row._replace(paid_at=paid if late else row.paid_at, price=price)
 
 
 def write_project(folder: Path, rows: Sequence[Row], *, kind: str) -> Path:

@@ -5,13 +5,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from replays import KINDS, START, draw_rows, known_by, poison, walked_through, write_project
 
-from bucle.clock import to_iso
+from bucle.clock import from_iso, to_iso
 from bucle.data import views
 from bucle.loop.replay import archive, history, rehearsal, survey
 from bucle.loop.replay.replay import ReplayRequest
@@ -93,12 +94,14 @@ def see_later_labels(patch: pytest.MonkeyPatch) -> None:
 
 
 def see_later_rows(patch: pytest.MonkeyPatch) -> None:
-    """Look at all rows that history will ever have."""
+    """Make the examples of a period of all rows that history will ever have."""
+    honest = rehearsal.ask
 
-    def all_rows(rows, start, _end, known):
-        return views.as_asked(rows, start, "2099-01-01", known)
+    def ask(*, end, **others):
+        found = honest(end="2099-01-01", **others)
+        return found.filter(pl.from_epoch("_at", "us").dt.replace_time_zone("UTC") < from_iso(end))
 
-    patch.setattr(history, "as_asked", all_rows)
+    patch.setattr(rehearsal, "ask", ask)
 
 
 def train_on_later_labels(patch: pytest.MonkeyPatch) -> None:

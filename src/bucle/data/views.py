@@ -17,7 +17,7 @@ from bucle.data.fingerprint import row_digests
 from bucle.errors import ContractError, nearest
 from bucle.grammar import say_count
 
-__all__ = ["Views", "as_of", "cut_time", "future_times", "view_pair"]
+__all__ = ["Views", "as_asked", "as_of", "cut_time", "future_times", "view_pair"]
 
 _DIGEST_SPAN = 16**15
 

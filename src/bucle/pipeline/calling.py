@@ -163,7 +163,9 @@ def _problem(job: Job, error: BaseException, root: Path) -> tuple[dict[str, Any]
     trace = trimmed_traceback(error, root=root if is_own else Path("/"), message=not is_told)
     if isinstance(error, BucleError):
         fields = {**error.as_json(), "class": type(error).__name__}
-        fields["where"] = fields["where"] or last_line(error, root=root) or job.call
+        # A function of Bucle's own says nothing to people.
+        call = job.call if is_own else ""
+        fields["where"] = fields["where"] or last_line(error, root=root) or call
         # Bucle's own refusals say everything; frames help where the project's code was running.
         return fields, trace if last_line(error, root=root) else ""
     step = StepError(

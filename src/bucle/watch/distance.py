@@ -15,7 +15,7 @@ from bucle.models.metrics import Floats
 
 __all__ = ["measure_distances", "reference_of"]
 
-_DECILES = tuple(share / 10 for share in range(1, 10))
+_DECILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 _TOP = 20
 _LEAST_SHARE = 1e-4
 

@@ -10,8 +10,10 @@ from collections.abc import Iterable
 
 import msgspec
 import numpy as np
+import polars as pl
 
-from bucle.errors import BucleError
+from bucle.clock import from_iso
+from bucle.errors import BucleError, RequestError
 from bucle.ids import short_id
 from bucle.loop.judging import read_artifact
 from bucle.loop.replay.material import Known, Learned, Suspicion, match_labels, stack_rows
@@ -63,6 +65,7 @@ class Archive:
         sizes = [frame.height for frame in frames]
         self.period = np.repeat(np.arange(len(frames)) - survey.first, sizes)
         self.at = self.rows["_at"].to_numpy()
+        _check_names(self.rows, kitchen.key)
         self._numbers = self.rows.select("_row").with_row_index("_number")
         self._asked = engine.keep(self.rows.drop("_row"))
         self.classes = self._find_classes()
@@ -87,6 +90,7 @@ class Archive:
             at=self.at,
             kind=self.kind,
             classes=self.classes,
+            until=from_iso(self.survey.moments[-1].end),
         )
 
     def whole(self, number: int, window: str) -> Training:
@@ -198,6 +202,21 @@ class Archive:
         task = look_task(self._kitchen, moment=one.at, view=one.known)
         rows = self._engine.read(self._execute([task])[0])
         return class_names(rows["_label"])
+
+
+def _check_names(rows: pl.DataFrame, key: tuple[str, ...]) -> None:
+    twice = rows.filter(pl.col("_row").is_duplicated())
+    if twice.height:
+        named = "key" if len(key) == 1 else "keys"
+        raise RequestError(
+            f"Cannot replay: {twice.height:,} rows share their name with another, such as "
+            f"{twice['_row'][0]}",
+            cause=f"{', '.join(key)} ({named} in [pipeline]) does not name one row"
+            if key
+            else "the dataset's key does not name one row of the examples",
+            attempt='key = ["COLUMN", "COLUMN"] in [pipeline]',
+            code="bucle-279",
+        )
 
 
 def _name(training: Training, newest: int | None) -> tuple[str, str | None, str, int | None]:

@@ -4,6 +4,7 @@
 The outlook and the world of a replay speak to this and nothing else.
 """
 
+from datetime import datetime
 from typing import Any, Protocol
 
 import numpy as np
@@ -123,6 +124,7 @@ def match_labels(
     at: NDArray[np.int64],
     kind: Kind,
     classes: tuple[str, ...],
+    until: datetime | None = None,
 ) -> Known:
     """Bring labels to the rows asked, by the name of the row.
 
@@ -132,10 +134,13 @@ def match_labels(
         at: When each row asked came.
         kind: What is predicted.
         classes: The two answers of a yes/no target.
+        until: Rows of this moment or later were never asked.
     """
     numbered = rows.with_columns(pl.Series("_label", _encode(rows["_label"], kind, classes)))
     first = int(at[0]) if at.size else 0
     later = numbered.filter(pl.col("_at").dt.epoch("us") >= first)
+    if until is not None:
+        later = later.filter(pl.col("_at") < until)
     matched = later.join(numbers, on="_row", how="left")
     unmatched = matched["_number"].null_count()
     matched = matched.drop_nulls("_number")

@@ -18,11 +18,14 @@ from numpy.typing import NDArray
 from bucle.charter.metrics import METRICS
 from bucle.charter.settings import Charter, GateSettings
 from bucle.clock import from_iso
+from bucle.errors import BucleError
 from bucle.gates.baselines import BaselineColumns, predict_baselines
 from bucle.gates.evidence import Evidence
 from bucle.gates.referee import deciding_metric, judge
 from bucle.gates.refit import compare_refit
+from bucle.grammar import say_count
 from bucle.loop.replay.material import Known, Learned, Material, Suspicion
+from bucle.loop.replay.survey import Training
 from bucle.models.metrics import Cost, Floats, losses, measure
 from bucle.models.money import cost_function
 from bucle.types import Check, Verdict
@@ -118,6 +121,25 @@ class Outlook:
         moments = self.archive.survey.moments
         return from_iso(moments[self.archive.survey.first + self.number].at)
 
+    def learned(self, training: Training) -> Learned:
+        """Return the model of a training set, which answers every row that came by now.
+
+        Raises:
+            BucleError: The steps failed on it, or it refuses a row that has come.
+        """
+        model = self.archive.learned(training)
+        # Rows that no one asked it to answer are left out: those before its own time.
+        asked = self.archive.at >= round(from_iso(training.asked_from).timestamp() * 1e6)
+        rows = np.flatnonzero(asked & (self.archive.period < self.number))
+        refused = int(np.sum(~np.isfinite(self.archive.predictions(model)[rows])))
+        if refused:
+            raise BucleError(
+                f"Cannot use the model made on {training.moment[:10]}: it refuses "
+                + say_count(refused, "row"),
+                code="bucle-277",
+            )
+        return model
+
     def judge(self, challenger: Learned, champion: Learned | None) -> Verdict:
         """Put a challenger before the referee, on rows that neither model has seen."""
         name = (self.number, challenger.model, champion.model if champion else None)
@@ -162,7 +184,8 @@ class Outlook:
         last = ripe[-1]
         first = max(since, last - _WINDOW_PERIODS + 1)
         asked = (self.archive.period >= first) & (self.archive.period <= last)
-        rows = np.flatnonzero(asked & np.isfinite(self.known.labels))
+        answered = np.isfinite(self.archive.predictions(model))
+        rows = np.flatnonzero(asked & answered & np.isfinite(self.known.labels))
         error = self._error(model, rows) if rows.size >= _LEAST_LABELS else None
         if error is None:
             return None
@@ -204,7 +227,11 @@ class Outlook:
         cut = max(from_iso(model.cut) for model in models)
         later = self.archive.at >= round(cut.timestamp() * 1e6)
         past = self.archive.period < self.number
-        return np.flatnonzero(later & past & np.isfinite(self.known.labels))
+        rows = np.flatnonzero(later & past & np.isfinite(self.known.labels))
+        for model in models:
+            # What a champion refuses later on can compare nothing.
+            rows = rows[np.isfinite(self.archive.predictions(model)[rows])]
+        return rows
 
     def _error(self, model: Learned, rows: NDArray[np.int64]) -> float | None:
         if not rows.size:

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bucle.charter.settings import Money
+from bucle.errors import RequestError
+from bucle.grammar import say_count
 from bucle.loop.decide import Retrain
 from bucle.loop.policy import Policy
 from bucle.loop.replay.archive import Archive
@@ -80,10 +82,25 @@ class Hindsight:
         predicted = np.full(self._truth.size, np.nan)
         for number, model in enumerate(champions):
             mine = self._archive.period == number
+            self._require_answers(model, mine & self._known, number)
             predicted[mine] = self._archive.predictions(model)[mine]
         return self._scale.error(
             self._archive.kind, self._truth[self._known], predicted[self._known]
         )
+
+    def _require_answers(self, model: Learned, rows: NDArray[np.bool_], number: int) -> None:
+        refused = int(np.sum(~np.isfinite(self._archive.predictions(model)[rows])))
+        if refused:
+            moments = self._archive.survey.moments
+            period = moments[self._archive.survey.first + number]
+            raise RequestError(
+                f"Cannot score the model made on {model.cut[:10]}: it refuses "
+                f"{say_count(refused, 'row')} of {period.at[:10]} to {period.end[:10]}, when it "
+                "would have been champion",
+                cause="its predict raised, or gave no finite number",
+                attempt="a model that answers every row, or a contract that keeps such rows out",
+                code="bucle-277",
+            )
 
     def losses(self, champions: Sequence[Learned]) -> Floats:
         """Return the sum of losses of each period."""

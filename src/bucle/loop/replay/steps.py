@@ -16,7 +16,8 @@ from msgspec import Struct
 from bucle.charter.project_code import load_name
 from bucle.clock import from_iso
 from bucle.data.leaks import find_leaks
-from bucle.errors import PipelineError
+from bucle.errors import BucleError, PipelineError
+from bucle.grammar import with_article
 from bucle.loop.columns import require_columns
 from bucle.loop.question import Question
 from bucle.loop.replay.history import moments_of
@@ -46,6 +47,7 @@ BLOCK = 1024
 many rows come after its own."""
 
 Frames = dict[str, pl.DataFrame]
+_MOST_REFUSED = 64
 
 
 class Naming(Struct, frozen=True, kw_only=True):
@@ -198,7 +200,11 @@ def _run(
             continue
         function = load_name(root, call.call)
         if not callable(function):
-            raise PipelineError(f"Cannot call {call.call!r}: it is no function", code="bucle-150")
+            raise PipelineError(
+                f"Cannot call {call.call!r}: it is {with_article(type(function).__name__)}",
+                attempt="a function of that name in the pipeline's file",
+                code="bucle-278",
+            )
         given = {name: _fresh(values[name]) for name in call.inputs}
         moments = {"as_of": from_iso(moment) if moment else None} if call.as_of else {}
         set_seed(call.seed)
@@ -222,22 +228,50 @@ def _fresh(value: Any) -> Any:
 
 
 def predict_blocks(model: Any, signature: Signature, rows: pl.DataFrame, *, start: str) -> Floats:
-    """Predict rows from the block in which a moment lies on; NaN for the rows before it."""
+    """Predict rows from the block in which a moment lies on; NaN for the rows before it.
+
+    A row that the model refuses is NaN and fails no other: what comes later must not undo what a
+    model answered before. After 64 of them the rest is NaN.
+
+    Raises:
+        BucleError: The model refuses every row.
+    """
     answers: Floats = np.full(rows.height, np.nan)
     if not rows.height:
         return answers
     at = rows["_at"].to_numpy()
+    refused: list[BucleError] = []
     begin = int(np.searchsorted(at, round(from_iso(start).timestamp() * 1e6)))
     features = [column.name for column in signature.features]
     for first in range(begin // BLOCK * BLOCK, rows.height, BLOCK):
         block = rows.slice(first, BLOCK).select(features)
-        missing = BLOCK - block.height
-        if missing:
-            # Any known row will do: what is predicted for it is thrown away.
-            block = pl.concat([block, block[[0] * missing]])
-        found = predict(model, conform(signature, block), kind=signature.kind)
-        answers[first : first + BLOCK] = found[: BLOCK - missing]
+        refused += _answer(model, signature, block, answers[first : first + BLOCK], refused)
+        if len(refused) >= _MOST_REFUSED:
+            break
+    if refused and not np.isfinite(answers).any():
+        raise refused[0]
     return answers
+
+
+def _answer(
+    model: Any, signature: Signature, rows: pl.DataFrame, answers: Floats, before: list[BucleError]
+) -> list[BucleError]:
+    """Fill in the answers to rows, each half on its own where they fail; return the refusals."""
+    missing = BLOCK - rows.height
+    # Any known row will do: what is predicted for it is thrown away.
+    block = pl.concat([rows, rows[[0] * missing]]) if missing else rows
+    try:
+        answers[:] = predict(model, conform(signature, block), kind=signature.kind)[: rows.height]
+    except BucleError as error:
+        if rows.height == 1:
+            return [error]
+        half = rows.height // 2
+        found = _answer(model, signature, rows[:half], answers[:half], before)
+        if len(before) + len(found) < _MOST_REFUSED:
+            later = [*before, *found]
+            found += _answer(model, signature, rows[half:], answers[half:], later)
+        return found
+    return []
 
 
 def event_time(question: Question, frame: pl.DataFrame) -> str:

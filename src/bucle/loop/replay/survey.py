@@ -98,12 +98,12 @@ def survey(
     cook, where = msgspec.convert(recipe, Recipe), msgspec.convert(place, Place)
     settings = cook.settings[cook.primary]
     frame = open_history(where, cook.primary, settings)
-    digests = Digests(frame, settings)
     begin, stop = _range(frame, settings)
+    digests = Digests(frame, settings)
     span = parse_span(period) if period else _usual_period(begin, stop)
     first = _first(frame, settings, digests, start=start, span=span, range_=(begin, stop))
     last = _last(end, first, stop)
-    edges = _edges(first, last, span)
+    edges = _edges(first, last, span, whole=end is None or from_iso(end) > stop)
     cuts = {window: _cut(frame, settings, edges[0], window, holdout) for window in windows}
     known = [cut for cut in cuts.values() if cut is not None]
     before = _warm_up(edges[0], min(known, default=edges[0]), span)
@@ -180,13 +180,14 @@ def _first(
             code="bucle-259",
         )
     if start is None:
-        usual = int(known[int(known.size * _START_SHARE)])
+        usual = int(known[max(int(known.size * _START_SHARE), _LEAST_LABELS - 1)])
         return span.after(span.floor(_moment(usual)))
     first = from_iso(start)
     if not begin < first < stop:
+        early = span.after(begin, times=2)
         raise RequestError(
             f"Cannot replay from {start[:10]}: history runs from {begin.date()} to {stop.date()}",
-            attempt=f"--from {span.after(begin, times=2).date()}",
+            attempt=f"--from {early.date()}" if early < stop else "",
             code="bucle-260",
         )
     seen = int(np.searchsorted(known, round(first.timestamp() * 1e6), side="right"))
@@ -214,12 +215,13 @@ def _last(end: str | None, first: datetime, stop: datetime) -> datetime:
     return min(last, stop)
 
 
-def _edges(first: datetime, last: datetime, span: Span) -> list[datetime]:
+def _edges(first: datetime, last: datetime, span: Span, *, whole: bool) -> list[datetime]:
+    """Return where periods begin, and the end of the last; `whole` where the last row counts."""
     edges = [first]
     while edges[-1] <= last and len(edges) <= _MOST_PERIODS + 1:
         edges.append(span.after(first, times=len(edges)))
     # The end that was asked for is not replayed itself: to 2013-01-01 ends with 2012.
-    if len(edges) > _LEAST_PERIODS and edges[-2] == last:
+    if not whole and len(edges) > _LEAST_PERIODS and edges[-2] == last:
         edges.pop()
     if len(edges) - 1 < _LEAST_PERIODS:
         raise RequestError(

@@ -55,7 +55,7 @@ class ReplayWorld:
         Raises:
             BucleError: It cannot be trained.
         """
-        model = self._keep(self._outlook.archive.learned(self._whole))
+        model = self._keep(self._outlook.learned(self._whole))
         run = f"r-{self._moment.at[:10]}"
         return (
             _started(run, ""),
@@ -138,13 +138,12 @@ class ReplayWorld:
 
     def _train(self) -> Learned:
         """Train what the gate can use: a model that leaves rows to judge, or one on everything."""
-        archive = self._outlook.archive
         if self._policy.gate == "none":
-            return self._keep(archive.learned(self._whole))
+            return self._keep(self._outlook.learned(self._whole))
         training = self._cut
         if training is None:
             raise _nothing_to_judge(self._moment.at)
-        return self._keep(archive.learned(training))
+        return self._keep(self._outlook.learned(training))
 
     def _finished(self, run: str, model: Learned, action: str) -> RunFinished:
         return RunFinished(
@@ -168,7 +167,7 @@ class ReplayWorld:
         if "performance" not in self._kinds or training is None:
             return {}
         try:
-            tested = self._outlook.archive.learned(training)
+            tested = self._outlook.learned(training)
         except BucleError:
             return {}
         error = self._outlook.validated(tested)
@@ -176,7 +175,7 @@ class ReplayWorld:
 
     def _refit(self, action: Refit) -> Refitted:
         try:
-            whole = self._outlook.archive.learned(self._whole)
+            whole = self._outlook.learned(self._whole)
         except BucleError as error:
             return Refitted(
                 action=action.id,
@@ -236,7 +235,7 @@ class ReplayWorld:
         if training is None or run is None:
             return None
         try:
-            challenger = self._outlook.archive.learned(training)
+            challenger = self._outlook.learned(training)
         except BucleError:
             return None
         found = self._outlook.gain(model, challenger, since=from_iso(run.at))
