@@ -4,7 +4,7 @@ import re
 from argparse import ArgumentParser
 from importlib import import_module
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 from sources import REPOSITORY
@@ -82,7 +82,7 @@ def test_pictures_are_there_small_and_readable_in_the_dark() -> None:
     assert pictures == set((DOCS / "pictures").resolve().glob("*"))
     for picture in pictures:
         text = picture.read_text(encoding="utf-8")
-        assert ElementTree.fromstring(text).tag.endswith("svg")
+        assert ET.fromstring(text).tag.endswith("svg")
         assert len(text) < 60_000
         assert "prefers-color-scheme:dark" in text
         assert "<script" not in text
