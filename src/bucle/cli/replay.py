@@ -1,6 +1,9 @@
 """`bucle replay`: the loop back-tested on the project's own history."""
 
+import os
+import textwrap
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
 from bucle.cli.handler import Handler, project_arguments, project_folder
@@ -16,6 +19,7 @@ from bucle.store.files import write_whole
 
 __all__ = ["REPLAY"]
 
+_LEAST_NAME = 12
 _LARGE = (("G", 1e9), ("M", 1e6), ("k", 1e3))
 
 
@@ -77,8 +81,9 @@ def _call(options: Namespace, terminal: Terminal) -> int:
         explore=_shares(options.explore),
         fault=parse_fault(options.fault) if options.fault else None,
     )
-    findings = replay_project(workspace, request, progress=choose_progress())
-    report = _write_report(workspace, options.report, render_report(findings))
+    report = _report_path(workspace, options.report)
+    findings = replay_project(workspace, request, progress=choose_progress(counts=True))
+    _write_report(report, render_report(findings))
     terminal.answer(as_document(findings) | {"report": str(report)})
     if not terminal.json:
         _tell(findings, terminal)
@@ -110,19 +115,33 @@ def _moment(text: str | None, option: str) -> str | None:
         ) from error
 
 
-def _write_report(workspace: Workspace, wanted: str | None, page: str) -> Path:
+def _report_path(workspace: Workspace, wanted: str | None) -> Path:
+    """Return where the report goes; refuse a place it cannot go to before anything is trained."""
     path = Path(wanted) if wanted else workspace.home / "reports" / "replay.html"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, page.encode("utf-8", "replace"))
-    except OSError as error:
-        raise OutsideError(
-            f"Cannot write the report to {str(path)!r}",
-            cause=error.strerror or str(error),
-            attempt="--report FILE",
-            code="bucle-266",
-        ) from error
+    above = next((folder for folder in path.absolute().parents if folder.exists()), Path("/"))
+    if path.is_dir() or not path.name:
+        raise _unwritable(path, "it is a folder")
+    if not above.is_dir():
+        raise _unwritable(path, f"{above} is no folder")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise _unwritable(path, f"{above} may not be written")
     return path
+
+
+def _write_report(path: Path, page: str) -> None:
+    try:
+        write_whole(path, page.encode("utf-8", "replace"))
+    except OutsideError as error:
+        raise _unwritable(path, error.cause or error.what) from error
+
+
+def _unwritable(path: Path, cause: str) -> OutsideError:
+    return OutsideError(
+        f"Cannot write the report to {str(path)!r}",
+        cause=cause,
+        attempt="--report FILE",
+        code="bucle-266",
+    )
 
 
 def _short(path: Path) -> str:
@@ -205,7 +224,7 @@ def _tell_policies(findings: Findings, terminal: Terminal) -> None:
         "bad",
         "false",
     ]
-    terminal.table(rows, header=header)
+    _table(terminal, rows, header=header)
     terminal.paragraph(
         "bad: champions that did worse than the one before would have; false: triggers after "
         "which a new model did no better"
@@ -228,7 +247,37 @@ def _tell_comparisons(findings: Findings, terminal: Terminal) -> None:
         words = {"a is better": one.a, "b is better": one.b}.get(one.verdict)
         verdict = one.verdict if words is None else ("better" if words == name else "worse")
         rows.append([f"  {name}", _percent(middle), _percent(low), _percent(high), verdict])
-    terminal.table(rows)
+    _table(terminal, rows)
+
+
+def _table(
+    terminal: Terminal, rows: Sequence[Sequence[str]], *, header: Sequence[str] = ()
+) -> None:
+    """Print a table that fits the terminal: long names in the first column are folded."""
+    count = max(len(row) for row in (header, *rows))
+    whole = [[*row, *[""] * (count - len(row))] for row in rows]
+    sizes = [
+        max(len(row[place]) for row in (*whole, [*header, *[""] * count]))
+        for place in range(1, count)
+    ]
+    room = max(_LEAST_NAME, terminal.width - sum(sizes) - 2 * (count - 1))
+    folded = []
+    for name, *cells in whole:
+        indent = name[: len(name) - len(name.lstrip())]
+        first, *more = textwrap.wrap(
+            name, room, subsequent_indent=f"{indent}  ", break_on_hyphens=False
+        )
+        folded.append(
+            [
+                first,
+                *(
+                    cell.rjust(size) if cell[:1].isdigit() else cell
+                    for cell, size in zip(cells, sizes, strict=True)
+                ),
+            ]
+        )
+        folded += [[line, *[""] * (count - 1)] for line in more]
+    terminal.table(folded, header=header)
 
 
 def _turn(share: float) -> float:
@@ -259,12 +308,13 @@ def _tell_drill(findings: Findings, terminal: Terminal) -> None:
             f"  {one.name}",
             _number(one.error),
             _number(one.clean_error),
-            f"{one.error / one.clean_error:.2f} times" if one.error and one.clean_error else "",
-            f"{say_count(one.shipped, 'champion')} learned from them" if one.shipped else "",
+            f"{one.error / one.clean_error:.2f}" if one.error and one.clean_error else "-",
+            str(one.shipped),
         ]
         for one in drill.policies
     ]
-    terminal.table(rows, header=["  policy", "with", "without", "", ""])
+    _table(terminal, rows, header=["  policy", "with", "without", "times", "taught"])
+    terminal.paragraph("taught: champions that learned from wrong labels")
 
 
 def _number(value: float | None) -> str:
@@ -272,7 +322,7 @@ def _number(value: float | None) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{share:+.1%}" if abs(share) != float("inf") else "any"
+    return f"{share:+.1%}" if -1.0 < share < float("inf") else "any"
 
 
 def _large(amount: float) -> str:

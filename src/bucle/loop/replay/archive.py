@@ -14,6 +14,7 @@ import polars as pl
 
 from bucle.clock import from_iso
 from bucle.errors import BucleError, RequestError
+from bucle.grammar import say_count
 from bucle.ids import short_id
 from bucle.loop.judging import read_artifact
 from bucle.loop.replay.material import Known, Learned, Suspicion, match_labels, stack_rows
@@ -75,6 +76,17 @@ class Archive:
         """Every model that was made so far, in a fixed order."""
         found = [one for one in self._learned.values() if isinstance(one, Learned)]
         return tuple(sorted(found, key=lambda one: (one.cut, one.model)))
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """Words on the trainings that failed, none where none did."""
+        learned = self._learned.items()
+        failed = [(name[0], one.what) for name, one in learned if isinstance(one, BucleError)]
+        if not failed:
+            return ()
+        moment, what = min(failed)
+        count = say_count(len(failed), "training")
+        return (f"{count} failed, the first on {moment[:10]}: {what.rstrip('.')}",)
 
     def known(self, number: int | None) -> Known:
         """Return the labels known at a moment, counted from the replay's first; None for all."""

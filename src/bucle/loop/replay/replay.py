@@ -33,6 +33,7 @@ from bucle.loop.replay.recipe import Place, make_recipe
 from bucle.loop.replay.scores import Hindsight
 from bucle.loop.replay.survey import Survey
 from bucle.loop.replay.tasks import Kitchen, survey_task
+from bucle.loop.spans import parse_span
 from bucle.loop.workspace import Workspace
 from bucle.pipeline.engine import Engine
 from bucle.pipeline.graph import read_graph
@@ -80,6 +81,9 @@ def replay_project(
     """
     charter = workspace.charter
     request = _fill(request, charter.replay)
+    if request.period:
+        # Here, that nothing is read and no worker started for a typing error.
+        parse_span(request.period)
     policies = combine(request, charter)
     if charter.replay.world:
         return _replay_world(workspace, request, policies, progress)
@@ -372,13 +376,19 @@ def _drill(clean: _Walk, faulted: _Walk, fault: Fault) -> Drill:
                 shipped=len(shipped),
             )
         )
+    if faulted.archive.survey.final == clean.archive.survey.final:
+        raise RequestError(
+            f"Cannot plant the fault {fault.text!r}: it changes no label of history",
+            attempt="a time in which labels became known",
+            code="bucle-254",
+        )
     right, wrong = clean.final.labels, faulted.archive.known(None).labels
     damaged = np.isfinite(right) & np.isfinite(wrong) & (right != wrong)
     return Drill(fault=fault.text, labels=int(np.sum(damaged)), policies=tuple(results))
 
 
 def _warnings(clean: _Walk, survey: Survey) -> tuple[str, ...]:
-    found = list(survey.warnings)
+    found = [*survey.warnings, *clean.archive.failures]
     if clean.final.unmatched:
         found.append(
             f"{clean.final.unmatched:,} labelled rows were not recognised as rows that were asked:"
