@@ -29,7 +29,7 @@ demo: $(READY)
 		echo "demo/ exists and is no Bucle project; move it away first" >&2; exit 2; fi
 	@rm -rf demo
 	@PATH="$(ENV)/bin:$$PATH" && bucle new demo --template consignment && cd demo \
-		&& bucle run && bucle replay
+		&& bucle run && bucle replay && echo "        that is demo/.bucle/reports/replay.html"
 
 test: $(READY)
 	@$(ENV)/bin/python -m pytest -q -n $(WORKERS) --dist worksteal
