@@ -35,6 +35,8 @@ from bucle.pipeline.tasks import Artifact, Task, TaskResult, failure_of
 __all__ = ["Archive"]
 
 _KEPT = 48
+_CLASSES = 2
+_SHOWN = 3
 
 
 class Archive:
@@ -213,7 +215,16 @@ class Archive:
         one = self.survey.moments[self.survey.first]
         task = look_task(self._kitchen, moment=one.at, view=one.known)
         rows = self._engine.read(self._execute([task])[0])
-        return class_names(rows["_label"])
+        classes = class_names(rows["_label"])
+        if len(classes) != _CLASSES:
+            shown = ", ".join(classes[:_SHOWN])
+            raise RequestError(
+                f"Cannot replay from {one.at[:10]}: the labels known then have "
+                f"{say_count(len(classes), 'value')} ({shown}), a yes/no answer has two",
+                attempt="a later --from" if len(classes) < _CLASSES else 'kind = "regression"',
+                code="bucle-259",
+            )
+        return classes
 
 
 def _check_names(rows: pl.DataFrame, key: tuple[str, ...]) -> None:
