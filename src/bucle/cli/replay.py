@@ -164,8 +164,8 @@ def _tell(findings: Findings, terminal: Terminal) -> None:
         terminal.paragraph(warning, indent="  ! ")
     trained = findings.trainings
     terminal.paragraph(
-        f"{say_count(trained.distinct, 'distinct training set')}, {trained.trained} trained now, "
-        "the rest was known."
+        f"{say_count(trained.distinct, 'distinct training set')}, "
+        f"{say_count(trained.trained, 'model')} trained now."
     )
 
 

@@ -26,7 +26,6 @@ from bucle.loop.replay.steps import (
     BLOCK,
     Frames,
     Naming,
-    Trained,
     asked_rows,
     known_rows,
     predict_blocks,
@@ -37,11 +36,13 @@ from bucle.loop.replay.steps import (
 from bucle.loop.replay.survey import Survey, Training
 from bucle.models.metrics import Floats, Kind
 from bucle.models.prediction import class_names
+from bucle.models.signature import Signature
 from bucle.pipeline.artifacts import keep_value
+from bucle.pipeline.tasks import Artifact
 from bucle.store.file_blobs import FileBlobs
 from bucle.watch.distance import reference_of
 
-__all__ = ["Branch", "Served"]
+__all__ = ["Branch", "Fitted", "Served", "fit"]
 
 
 class Served(Struct, frozen=True, kw_only=True):
@@ -56,6 +57,16 @@ class Served(Struct, frozen=True, kw_only=True):
     plain: float
     recorded: float
     best: float
+
+
+class Fitted(Struct, frozen=True, kw_only=True):
+    """A model that was trained and kept, with what is known of it."""
+
+    model: Artifact
+    signature: Signature
+    labels: int
+    rows: int
+    reference: dict[str, Any]
 
 
 class Branch:
@@ -91,7 +102,7 @@ class Branch:
         self._world = world
         self._exploration = exploration
         self._settings = recipe.settings[recipe.primary]
-        self._models: dict[str, Trained] = {}
+        self._models: dict[str, tuple[Any, Signature]] = {}
         self._learned: dict[tuple[str, str | None], Learned] = {}
         self._answers: dict[str, Floats] = {}
         self._rows = pl.DataFrame()
@@ -187,6 +198,11 @@ class Branch:
         moment = cut_time(frame, self._settings, holdout=self._holdout, moment=at)
         return None if moment is None else self._training(to_iso(moment), since)
 
+    def adopt(self, window: str, model: Any, fitted: Fitted) -> None:
+        """Take over the model of the first day, which is the same for every policy."""
+        training = self.whole(0, window)
+        self._learned[training.moment, training.since] = self._keep(training, model, fitted)
+
     def learned(self, training: Training) -> Learned:
         """Return the model of a training set.
 
@@ -204,10 +220,8 @@ class Branch:
         # Whole blocks stay as they are; the last one is asked again with what came since.
         kept = known[: known.size // BLOCK * BLOCK] if known.size != rows.height else known
         if kept.size < rows.height:
-            trained, since = self._models[learned.model], self.survey.moments[0].at
-            more = predict_blocks(
-                trained.model, trained.signature, rows.slice(kept.size), start=since
-            )
+            (model, signature), since = self._models[learned.model], self.survey.moments[0].at
+            more = predict_blocks(model, signature, rows.slice(kept.size), start=since)
             kept = np.concatenate([kept, more])
         self._answers[learned.model] = kept
         return kept
@@ -219,7 +233,7 @@ class Branch:
     def _propose(
         self, rows: pl.DataFrame, model: Learned, moment: datetime, *, chance: float
     ) -> pl.DataFrame:
-        return self._world.propose(rows, self._models[model.model].model, chance, moment)
+        return self._world.propose(rows, self._models[model.model][0], chance, moment)
 
     def _ask(self, number: int) -> None:
         one = self.survey.moments[self.survey.first + number]
@@ -255,29 +269,20 @@ class Branch:
 
     def _train(self, training: Training) -> Learned:
         frames = self._view(training.moment, since=training.since)
-        try:
-            trained = train(self._recipe, self._root, frames, moment=training.moment)
-        except BucleError:
-            raise
-        except Exception as error:
-            # A step of the project may fail in any way.
-            raise StepError(
-                f"Cannot train on what was known on {training.moment[:10]}",
-                cause=f"{type(error).__name__}: {error}",
-                code="bucle-269",
-            ) from error
-        blobs = FileBlobs(Path(self._place.blobs))
-        kept = keep_value(trained.model, blobs=blobs, root=self._root)
-        name = short_id("m-", kept.digest)
-        self._models[name] = trained
-        seen = f"{training.moment} {training.since} {kept.digest}"
+        fitted, model = fit(self._recipe, self._place, frames, moment=training.moment)
+        return self._keep(training, model, fitted)
+
+    def _keep(self, training: Training, model: Any, fitted: Fitted) -> Learned:
+        name = short_id("m-", fitted.model.digest)
+        self._models[name] = (model, fitted.signature)
+        seen = f"{training.moment} {training.since} {fitted.model.digest}"
         return Learned(
             model=name,
             cut=training.moment,
             view=hashlib.sha256(seen.encode()).hexdigest(),
-            labels=trained.labels,
-            rows=trained.examples.height,
-            reference=reference_of(trained.inputs),
+            labels=fitted.labels,
+            rows=fitted.rows,
+            reference=fitted.reference,
         )
 
     def _find_classes(self) -> tuple[str, ...]:
@@ -286,6 +291,34 @@ class Branch:
         at = self.survey.moments[self.survey.first].at
         found = known_rows(self._recipe, self._root, self._view(at), moment=at, naming=self._naming)
         return class_names(found["_label"])
+
+
+def fit(recipe: Recipe, place: Place, frames: Frames, *, moment: str) -> tuple[Fitted, Any]:
+    """Train a model on frames and keep it; return what is known of it, and the model.
+
+    Raises:
+        BucleError: The steps failed on it, or it has nothing to learn from.
+    """
+    root = Path(place.root)
+    try:
+        trained = train(recipe, root, frames, moment=moment)
+    except BucleError:
+        raise
+    except Exception as error:
+        # A step of the project may fail in any way.
+        raise StepError(
+            f"Cannot train on what was known on {moment[:10]}",
+            cause=f"{type(error).__name__}: {error}",
+            code="bucle-269",
+        ) from error
+    found = Fitted(
+        model=keep_value(trained.model, blobs=FileBlobs(Path(place.blobs)), root=root),
+        signature=trained.signature,
+        labels=trained.labels,
+        rows=trained.examples.height,
+        reference=reference_of(trained.inputs),
+    )
+    return found, trained.model
 
 
 def _fitted(rows: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:

@@ -14,8 +14,9 @@ import numpy as np
 
 from bucle.charter.settings import Charter, PipelineSettings, ProjectSettings
 from bucle.loop.policy import make_policy
-from bucle.loop.replay.branch import Branch
+from bucle.loop.replay.branch import Branch, Fitted, fit
 from bucle.loop.replay.course import Driver, Leg
+from bucle.loop.replay.history import view_frames
 from bucle.loop.replay.life import Day, Lifetime, Ways
 from bucle.loop.replay.living import open_world
 from bucle.loop.replay.material import Learned, Suspicion
@@ -25,7 +26,15 @@ from bucle.loop.replay.scores import changes_of
 from bucle.loop.replay.steps import Naming
 from bucle.loop.replay.survey import Survey
 
-__all__ = ["live"]
+__all__ = ["begin", "live"]
+
+
+def begin(*, recipe: dict[str, Any], moment: str, since: str | None, place: Any) -> dict[str, Any]:
+    """Train the model that every policy begins with; keep it, and return what is known of it."""
+    cook, where = msgspec.convert(recipe, Recipe), msgspec.convert(place, Place)
+    frames = view_frames(cook, where, moment, moment, since=since)
+    found: dict[str, Any] = msgspec.to_builtins(fit(cook, where, frames, moment=moment)[0])
+    return found
 
 
 def live(
@@ -36,8 +45,10 @@ def live(
     naming: dict[str, Any],
     world: str,
     place: Any,
+    model: Any,
+    first: dict[str, Any],
 ) -> dict[str, Any]:
-    """Live through all periods under one policy.
+    """Live through all periods under one policy, from the model that `begin` has made.
 
     Returns:
         A `Lifetime` as JSON values.
@@ -56,6 +67,7 @@ def live(
         world=open_world(Path(where.root), world),
         exploration=asked.exploration,
     )
+    branch.adopt(asked.window, model, msgspec.convert(first, Fitted))
     scale = make_scale(_charter(asked), Path(where.root))
     legs = _walk(branch, scale, asked)
     return _sum_up(branch, scale, legs)

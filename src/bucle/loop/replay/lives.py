@@ -19,9 +19,10 @@ from bucle.loop.replay.life import Day, Life, Lifetime, Ways
 from bucle.loop.replay.outlook import Scale
 from bucle.loop.replay.scores import changes_of, compare_policies, price_of_retrain
 from bucle.loop.replay.survey import Moment, Survey
-from bucle.loop.replay.tasks import Kitchen, live_task, survey_task
+from bucle.loop.replay.tasks import Kitchen, begin_task, live_task, survey_task
 from bucle.models.metrics import Floats
 from bucle.pipeline.engine import Engine
+from bucle.pipeline.tasks import TaskResult
 
 __all__ = ["LivesRequest", "replay_lives"]
 
@@ -56,6 +57,7 @@ def replay_lives(
     """
     survey = _survey(engine, kitchen, request)
     plain = _without_digests(survey)
+    begun = _begin(engine, kitchen, request, survey)
     tasks = [
         live_task(
             kitchen,
@@ -63,6 +65,7 @@ def replay_lives(
             world=request.world,
             ways=msgspec.to_builtins(_ways(life, kitchen, charter)),
             survey=msgspec.to_builtins(plain),
+            first=engine.read(read_artifact(begun[life.policy.window])),
         )
         for life in request.lives
     ]
@@ -78,10 +81,27 @@ def replay_lives(
     ]
     trainings = Trainings(
         distinct=len({view for one in lived for view in one.found.views}),
-        trained=sum(len(one.found.views) for one, _ in ran),
-        seconds=sum(seconds for _, seconds in ran),
+        trained=sum(len(one.found.views) - 1 for one, _ in ran)
+        + sum(result.state == "ran" for result in begun.values()),
+        seconds=sum(seconds for _, seconds in ran)
+        + sum(result.seconds for result in begun.values()),
     )
     return _conclude(lived, survey, request, charter, scale, trainings)
+
+
+def _begin(
+    engine: Engine, kitchen: Kitchen, request: LivesRequest, survey: Survey
+) -> dict[str, TaskResult]:
+    """Train the first model of each window once, for all policies that begin with it."""
+    first = survey.moments[survey.first]
+    tasks = {}
+    for window in sorted({life.policy.window for life in request.lives}):
+        training = first.whole[window]
+        tasks[window] = begin_task(
+            kitchen, moment=training.moment, since=training.since, view=training.view
+        )
+    results = engine.execute(list(tasks.values()))
+    return {window: results[task.name] for window, task in tasks.items()}
 
 
 def _survey(engine: Engine, kitchen: Kitchen, request: LivesRequest) -> Survey:

@@ -16,6 +16,7 @@ __all__ = [
     "Kitchen",
     "answer_task",
     "ask_task",
+    "begin_task",
     "learn_task",
     "live_task",
     "look_task",
@@ -197,6 +198,19 @@ def suspect_task(kitchen: Kitchen, *, moment: str, view: str) -> Task:
     )
 
 
+def begin_task(kitchen: Kitchen, *, moment: str, since: str | None, view: str) -> Task:
+    """Return the task that trains the model with which every policy of a window begins."""
+    call = "bucle.loop.replay.lifetime:begin"
+    return Task(
+        name=f"model {moment[:10]}" + (f" since {since[:10]}" if since else ""),
+        call=call,
+        code=kitchen.code(call, steps=True, libraries=_LEARNING),
+        parameters={**kitchen.parameters(), "moment": moment, "since": since},
+        stamps=kitchen.stamps(view),
+        context=kitchen.context(),
+    )
+
+
 def live_task(
     kitchen: Kitchen,
     *,
@@ -204,8 +218,18 @@ def live_task(
     world: str,
     ways: dict[str, Any],
     survey: dict[str, Any],
+    first: dict[str, Any],
 ) -> Task:
-    """Return the task in which one policy lives through all periods of a living world."""
+    """Return the task in which one policy lives through all periods of a living world.
+
+    Args:
+        kitchen: What every task shares.
+        name: What the policy is called.
+        world: The world's class, `file.py:Name`.
+        ways: The policy and how it is judged.
+        survey: The moments.
+        first: What is known of the model it begins with, as `begin_task` answers.
+    """
     call = "bucle.loop.replay.lifetime:live"
     steps = kitchen.code(call, steps=True, libraries=_LEARNING)
     own = kitchen.reader.of_project(world)
@@ -227,7 +251,9 @@ def live_task(
             "survey": survey,
             "naming": {"key": list(kitchen.key), "beside": list(kitchen.beside)},
             "world": world,
+            "first": first,
         },
+        artifacts={"model": msgspec.convert(first["model"], Artifact)},
         stamps=fingerprints,
         context=kitchen.context(),
     )
