@@ -4,6 +4,7 @@ Python-level functions are watched by where they are defined, built-in ones by w
 that nothing has to be patched which compiled code would go round.
 """
 
+import gc
 import sys
 from datetime import date, datetime
 
@@ -57,11 +58,16 @@ def watched(function, *arguments):
             _note(touched, module, name)
 
     before = sys.getprofile()
+    # Hypothesis times the garbage collector, whoever is at work when it comes.
+    collects = gc.isenabled()
+    gc.disable()
     sys.setprofile(watch)
     try:
         result = function(*arguments)
     finally:
         sys.setprofile(before)
+        if collects:
+            gc.enable()
     return result, [one for one in touched if one != "sys.setprofile"]
 
 

@@ -56,5 +56,5 @@ def test_must_return_a_cost_a_row(project):
 
 
 def test_must_be_a_function(project):
-    with pytest.raises(CharterError, match="it is a int"):
+    with pytest.raises(CharterError, match="it is an int"):
         cost_function(Money(error="costs.py:limit"), root=project)
