@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 import polars as pl
 from msgspec.structs import replace
 
 from bucle.clock import from_iso
+from bucle.loop.replay.archive import Archive
 from bucle.loop.replay.course import Course
+from bucle.loop.replay.material import Learned
 from bucle.loop.replay.replay import ReplayRequest, _plan, _Replay, _Walk, combine
 from bucle.loop.replay.survey import Moment
 from bucle.loop.workspace import Workspace, open_workspace
@@ -325,7 +328,9 @@ def known_by(walked: _Walk, at: datetime, *, rows_to: datetime) -> dict[str, Any
         "delay": survey.delay,
         "rows": rows.write_json(),
         "predictions": {
-            (model.model, model.cut, model.view): archive.predictions(model)[past].tobytes()
+            (model.model, model.cut, model.view, _begin(archive, model)): archive.predictions(
+                model
+            )[past].tobytes()
             for model in archive.models
             if any((model.cut, model.view) in _trainings(moments[number]) for number in decided)
         },
@@ -343,6 +348,11 @@ def known_by(walked: _Walk, at: datetime, *, rows_to: datetime) -> dict[str, Any
             for course in walked.courses
         },
     }
+
+
+def _begin(archive: Archive, model: Learned) -> int:
+    """Return from which row on a model answers: the same training may be asked from two."""
+    return int(np.argmax(np.isfinite(archive.predictions(model))))
 
 
 def _trainings(moment: Moment) -> set[tuple[str, str]]:

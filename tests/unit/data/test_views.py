@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from bucle.charter.settings import DatasetSettings
-from bucle.data.views import as_of, cut_time, future_times, view_pair
+from bucle.data.views import as_asked, as_of, cut_time, future_times, view_pair
 from bucle.errors import ContractError
 
 SETTINGS = DatasetSettings(event_time="seen", label="price", label_time="known")
@@ -178,3 +178,25 @@ def test_only_times_that_have_not_come_are_told() -> None:
         "1 row with 'at' in the future, such as 2026-01-05 12:00:01+00:00",
     )
     assert future_times(frame, DatasetSettings(event_time="price"), now=now) == ()
+
+
+def test_what_is_asked_in_a_period_has_the_labels_of_its_beginning() -> None:
+    asked = as_asked(ROWS, moment(3), moment(5), SETTINGS)
+    assert asked["id"].to_list() == [1, 2, 3, 4]
+    # That of 2 came later; that of 3 came at once, but after the beginning.
+    assert asked["price"].to_list() == [10.0, None, None, None]
+    assert asked["known"].to_list() == [moment(2), None, None, None]
+    assert as_asked(ROWS, moment(3), moment(4), SETTINGS)["id"].to_list() == [1, 2, 3]
+
+
+def test_a_period_of_no_length_is_the_view_of_its_moment() -> None:
+    for day in (1, 2, 3, 5, 9):
+        asked = as_asked(ROWS, moment(day), moment(day), SETTINGS)
+        assert asked.equals(as_of(ROWS, moment(day), SETTINGS))
+
+
+def test_labels_known_at_once_are_hidden_in_the_period_they_come_in() -> None:
+    at_once = DatasetSettings(event_time="seen", label="price")
+    asked = as_asked(ROWS, moment(3), moment(5), at_once)
+    assert asked["price"].to_list() == [10.0, 20.0, None, None]
+    assert asked["known"].to_list() == ROWS["known"].to_list()

@@ -3,7 +3,13 @@
 import io
 
 from bucle.pipeline.output import StepOutput
-from bucle.pipeline.progress import LineProgress, SilentProgress, TerminalProgress, choose_progress
+from bucle.pipeline.progress import (
+    CountProgress,
+    LineProgress,
+    SilentProgress,
+    TerminalProgress,
+    choose_progress,
+)
 from bucle.pipeline.tasks import TaskResult
 
 
@@ -70,3 +76,48 @@ def test_closed_stream_does_not_fail_the_step():
     stream.close()
     output.write("a\n")
     assert output.finish() == "a\n"
+
+
+def count(progress, *, total, states):
+    progress.begin(total)
+    for number, state in enumerate(states):
+        if state != "cached":
+            progress.start(f"task {number}", "first run")
+        progress.finish(TaskResult(name=f"task {number}", state=state, why="first run"))
+    progress.end()
+
+
+def test_counts_off_a_terminal_are_a_line_a_tenth():
+    stream = io.StringIO()
+    count(CountProgress(stream), total=200, states=["ran"] * 200)
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 10
+    assert lines[0] == "  20/200  task 19"
+    assert lines[-1] == "  200/200  task 199"
+
+
+def test_counts_say_how_many_failed():
+    stream = io.StringIO()
+    count(CountProgress(stream), total=10, states=["failed", *["ran"] * 9])
+    assert stream.getvalue().splitlines()[4] == "  5/10, 1 failed  task 4"
+
+
+def test_counts_of_little_work_and_of_what_was_kept_say_nothing():
+    stream = io.StringIO()
+    progress = CountProgress(stream)
+    count(progress, total=9, states=["ran"] * 9)
+    count(progress, total=50, states=["cached"] * 50)
+    assert stream.getvalue() == ""
+
+
+def test_counts_on_a_terminal_are_one_living_line():
+    stream = Screen()
+    count(CountProgress(stream), total=3, states=["ran", "ran", "cached"])
+    assert "\n" not in stream.getvalue()
+    assert "  1/3  task 1" in stream.getvalue()
+    assert stream.getvalue().endswith("\r\x1b[K")
+
+
+def test_counts_are_chosen_where_they_are_asked_for():
+    assert isinstance(choose_progress(io.StringIO(), counts=True), CountProgress)
+    assert isinstance(choose_progress(Screen(), counts=True, quiet=True), SilentProgress)

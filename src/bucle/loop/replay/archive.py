@@ -34,6 +34,7 @@ from bucle.pipeline.tasks import Artifact, Task, TaskResult, failure_of
 
 __all__ = ["Archive"]
 
+_Name = tuple[str, str, str, int, str]
 _KEPT = 48
 _CLASSES = 2
 _SHOWN = 3
@@ -56,7 +57,7 @@ class Archive:
         self.seconds = 0.0
         self._engine = engine
         self._kitchen = kitchen
-        self._learned: dict[tuple[str, str | None, str, int | None], Learned | BucleError] = {}
+        self._learned: dict[_Name, Learned | BucleError] = {}
         self._arrays: OrderedDict[str, Floats] = OrderedDict()
         frames = [
             engine.read(artifact)
@@ -89,6 +90,11 @@ class Archive:
         moment, what = min(failed)
         count = say_count(len(failed), "training")
         return (f"{count} failed, the first on {moment[:10]}: {what.rstrip('.')}",)
+
+    @property
+    def distinct(self) -> int:
+        """How many training sets made a model."""
+        return len({name[:-1] for name, one in self._learned.items() if isinstance(one, Learned)})
 
     def known(self, number: int | None) -> Known:
         """Return the labels known at a moment, counted from the replay's first; None for all."""
@@ -179,6 +185,11 @@ class Archive:
         if result.artifact is None:
             return failure_of(result)
         answer = self._engine.read(result.artifact)
+        if not answer["labels"]:
+            return RequestError(
+                f"Nothing to learn from: no label was known on {training.moment[:10]}",
+                code="bucle-259",
+            )
         self.trained += result.state == "ran"
         self.seconds += result.seconds
         model = msgspec.convert(answer["model"], Artifact)
@@ -242,8 +253,9 @@ def _check_names(rows: pl.DataFrame, key: tuple[str, ...]) -> None:
         )
 
 
-def _name(training: Training, newest: int | None) -> tuple[str, str | None, str, int | None]:
-    return training.moment, training.since, training.view, newest
+def _name(training: Training, newest: int | None) -> _Name:
+    # One that is asked from an earlier moment on has more answers, whatever it learned from.
+    return training.moment, training.since or "", training.view, newest or 0, training.asked_from
 
 
 def _renamed(tasks: list[Task]) -> list[Task]:

@@ -66,7 +66,7 @@ def foresee(survey: Survey, policies: Sequence[Policy]) -> list[Training]:
     They are made before the walk begins, as many at once as there are workers: the first ones,
     those of policies that only follow the calendar, and those that gains are estimated with.
     """
-    found: dict[tuple[str, str | None], Training] = {}
+    found: dict[tuple[str, str | None, str], Training] = {}
     for policy in policies:
         for number in _sure_moments(survey, policy):
             moment = survey.moments[survey.first + number]
@@ -77,7 +77,7 @@ def foresee(survey: Survey, policies: Sequence[Policy]) -> list[Training]:
                 wanted = [whole]
             for training in wanted:
                 if training is not None:
-                    found[training.moment, training.since] = training
+                    found[training.moment, training.since, training.asked_from] = training
     return list(found.values())
 
 

@@ -248,7 +248,7 @@ class _Replay:
             benefit=self._benefit(clean),
             drill=drill,
             trainings=Trainings(
-                distinct=len(clean.archive.models),
+                distinct=clean.archive.distinct,
                 trained=clean.archive.trained,
                 seconds=clean.archive.seconds,
             ),
