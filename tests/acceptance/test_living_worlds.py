@@ -103,6 +103,7 @@ def test_a_second_replay_lives_through_new_policies_alone(lived):
     assert by_name(more)["never 0"] == by_name(lived[1])["never 0"]
 
 
+@pytest.mark.slow
 def test_changed_truth_is_lived_through_again(lived, tmp_path):
     folder = tmp_path / "stall"
     shutil.copytree(lived[0], folder)
@@ -135,7 +136,9 @@ def test_killed_it_goes_on_with_the_policies_that_are_left(lived, tmp_path):
         (("--explore", "some"), "--explore"),
         (("--fault", "labels-x9:2026-03..2026-03"), "recorded history"),
         (("--set", "replay.world=world.py:Silent"), "no propose and no outcomes and no worth"),
-        (("--set", "replay.world=world.py:Forgetful"), "'left'"),
+        pytest.param(
+            ("--set", "replay.world=world.py:Forgetful"), "'left'", marks=pytest.mark.slow
+        ),
         (("--set", "replay.world=world.py:Nobody"), "Nobody"),
         (("--set", "replay.world=../world.py:Stall"), "replay.world"),
     ],
@@ -147,6 +150,7 @@ def test_a_bad_request_is_answered_with_what_would_help(lived, words, said):
     assert "Traceback" not in answer.all
 
 
+@pytest.mark.slow
 def test_history_as_it_was_can_still_be_replayed(lived):
     found = replay(lived[0], "--set", "replay.world=''", "--policy", "never")
     assert found["recorded_share"] is None

@@ -131,6 +131,7 @@ def test_help_has_an_example_and_every_option(tmp_path: Path) -> None:
         assert option in answer.out
 
 
+@pytest.mark.slow
 def test_labels_without_a_time_of_their_own_are_known_at_once(tmp_path: Path) -> None:
     charter = KEYED.replace('label_time = "paid_at"\n', "")
     found = replay(make(tmp_path / "shop", charter=charter), *ASKED)
@@ -182,7 +183,14 @@ def seen_by(document: dict[str, Any], at: str, *, period: timedelta, delay: time
     return json.dumps(settled)
 
 
-@pytest.mark.parametrize("at", ["2025-03-08", "2025-03-20", "2025-04-05"])
+@pytest.mark.parametrize(
+    "at",
+    [
+        pytest.param("2025-03-08", marks=pytest.mark.slow),
+        "2025-03-20",
+        pytest.param("2025-04-05", marks=pytest.mark.slow),
+    ],
+)
 def test_a_poisoned_file_gives_a_bit_identical_prefix(
     at: str, replayed: tuple[Path, Any], tmp_path: Path
 ) -> None:
@@ -321,7 +329,13 @@ def _wait_for_marks(marks: Path, count: int, process: "subprocess.Popen[bytes]")
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("signals", [(signal.SIGKILL,), (signal.SIGINT,)], ids=["kill", "ctrl-c"])
+@pytest.mark.parametrize(
+    "signals",
+    [
+        pytest.param((signal.SIGKILL,), id="kill"),
+        pytest.param((signal.SIGINT,), id="ctrl-c", marks=pytest.mark.slow),
+    ],
+)
 def test_a_replay_that_was_ended_goes_on_from_what_was_trained(
     signals: tuple[int, ...],
     replayed: tuple[Path, Any],
@@ -555,7 +569,14 @@ PROJECTS: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
-@pytest.mark.parametrize("fault", PROJECTS)
+# These show only once models are trained.
+LATE = {"a model that is none", "a step that always fails"}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [pytest.param(fault, marks=[pytest.mark.slow] if fault in LATE else []) for fault in PROJECTS],
+)
 def test_a_project_that_cannot_be_replayed_is_told_why(fault: str, tmp_path: Path) -> None:
     folder = make(tmp_path / "shop")
     change, says = PROJECTS[fault]

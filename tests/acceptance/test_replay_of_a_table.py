@@ -36,11 +36,14 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     "roles",
     [
-        ("--key", "trip", "--label-time", "paid"),
-        ("--label-time", "paid"),
-        (),
+        pytest.param(
+            ("--key", "trip", "--label-time", "paid"),
+            id="key and label time",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(("--label-time", "paid"), id="label time"),
+        pytest.param((), id="neither", marks=pytest.mark.slow),
     ],
-    ids=["key and label time", "label time", "neither"],
 )
 def test_a_drafted_project_is_replayed_as_it_is(
     roles: tuple[str, ...], table: Path, tmp_path: Path

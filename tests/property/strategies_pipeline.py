@@ -62,9 +62,9 @@ def write(functions, layout):
     """Write functions as source; layout and order of definitions do not change what they say."""
     pieces = []
     for name, constant, calls in functions:
-        value = " + ".join([str(constant), *(f"{call}(x)" for call in sorted(calls))])
+        value = " + ".join([str(constant), *(f"{call}(_given)" for call in sorted(calls))])
         body = f"({value})" if layout["brackets"] else value
-        lines = [f"# {layout['comment']}", f"def {name}(x):"]
+        lines = [f"# {layout['comment']}", f"def {name}(_given):"]
         if layout["docstring"] is not None:
             lines.append(f"    {layout['docstring']!r}")
         lines += ["", f"    return {body}  # {layout['comment']}", *[""] * layout["blank"]]

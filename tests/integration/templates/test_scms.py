@@ -172,6 +172,7 @@ def test_the_last_price_of_an_offer_beats_the_price_model(
     assert last_wape < 0.2 < model_wape < 0.45
 
 
+@pytest.mark.slow
 def test_course_result_is_shown_beside_the_honest_one(
     screened: Any, call: Callable[..., Any]
 ) -> None:
@@ -211,6 +212,7 @@ def test_leak_finder_is_quiet_about_taxi_trips(shared_data: Path, target: str) -
     assert suspects == ()
 
 
+@pytest.mark.slow
 def test_the_projects_own_tests_pass(tmp_path: Path) -> None:
     folder = make_project(tmp_path / "freight", task="freight")
     done = subprocess.run(
