@@ -18,6 +18,7 @@ from bench.memory import measure_memory
 __all__ = ["measure"]
 
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "scms_consignments.csv"
+TRAININGS = Path(__file__).resolve().with_name("trainings.py")
 FROM = ["--from", "2011-01-01"]
 EIGHT = ["never", "every:1mo", "every:3mo", "every:6mo", "every:1y", "performance:+15%", "drift"]
 BEYOND = 1.25
@@ -43,7 +44,7 @@ def _beyond_trainings(project: Path, turns: int) -> None:
     for _ in range(turns):
         shutil.rmtree(project / ".bucle", ignore_errors=True)
         printed, seconds, peak = measure_memory(_replay(), project)
-        told = json.loads(run([sys.executable, "-m", "bench.trainings", ".", *FROM], project))
+        told = json.loads(run([sys.executable, str(TRAININGS), ".", *FROM], project))
         models = told["models"]
         if json.loads(printed)["trainings"]["trained"] != models:
             sys.exit("the trainings alone are not those of the replay")

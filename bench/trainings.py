@@ -1,6 +1,6 @@
 """The distinct trainings of a replay alone: the same training sets through the engine, no more.
 
-`python -m bench.trainings PROJECT ARGUMENT …` looks up which models `bucle replay ARGUMENT …`
+`python bench/trainings.py PROJECT ARGUMENT …` looks up which models `bucle replay ARGUMENT …`
 made, makes them anew with an empty cache, predicts nothing, and prints the seconds as JSON.
 """
 
