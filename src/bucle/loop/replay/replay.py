@@ -211,6 +211,12 @@ class _Replay:
     def walk(self, fault: Fault | None = None, *, clean: _Walk | None = None) -> _Walk:
         """Walk through history; scores rest on the labels of the walk without a fault."""
         archive = self._open(fault)
+        if fault and clean and archive.survey.final == clean.archive.survey.final:
+            raise RequestError(
+                f"Cannot plant the fault {fault.text!r}: it changes no label of history",
+                attempt="a time in which labels became known",
+                code="bucle-254",
+            )
         outlook = Outlook(archive, self._scale, archive.suspects())
         courses = walk(archive, outlook, self._policies)
         final = clean.final if clean else archive.known(None)
@@ -375,12 +381,6 @@ def _drill(clean: _Walk, faulted: _Walk, fault: Fault) -> Drill:
                 clean_money=math.fsum(clean.hindsight.money(before)),
                 shipped=len(shipped),
             )
-        )
-    if faulted.archive.survey.final == clean.archive.survey.final:
-        raise RequestError(
-            f"Cannot plant the fault {fault.text!r}: it changes no label of history",
-            attempt="a time in which labels became known",
-            code="bucle-254",
         )
     right, wrong = clean.final.labels, faulted.archive.known(None).labels
     damaged = np.isfinite(right) & np.isfinite(wrong) & (right != wrong)
