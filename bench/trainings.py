@@ -20,9 +20,11 @@ from bucle.pipeline.artifacts import keep_value, read_value
 from bucle.pipeline.cache import Cache
 from bucle.pipeline.code import CodeReader
 from bucle.pipeline.engine import Engine
+from bucle.pipeline.execution import Execution, Host
 from bucle.pipeline.kept import FileKept
 from bucle.pipeline.modules import Modules
-from bucle.pipeline.tasks import Artifact, Task, TaskResult
+from bucle.pipeline.progress import Progress
+from bucle.pipeline.tasks import Artifact, Task
 from bucle.store.file_blobs import FileBlobs
 
 __all__ = ["collect", "train"]
@@ -32,22 +34,26 @@ _LEARN = ":learn"
 
 def collect(project: Path, arguments: Sequence[str]) -> dict[str, Task]:
     """Replay once more, from the cache, and return the tasks that train a model by their keys."""
-    seen: dict[str, Task] = {}
-    execute = Engine.execute
+    begun: list[tuple[Execution, Sequence[Task]]] = []
+    build = Execution.__init__
 
-    def watch(engine: Engine, tasks: Sequence[Task]) -> dict[str, TaskResult]:
-        results = execute(engine, tasks)
-        seen.update({results[one.name].key: one for one in tasks if one.call.endswith(_LEARN)})
-        return results
+    def watch(execution: Execution, host: Host, tasks: Sequence[Task], progress: Progress) -> None:
+        build(execution, host, tasks, progress)
+        begun.append((execution, tasks))
 
-    Engine.execute = watch  # type: ignore[method-assign]  # this process does nothing else
+    Execution.__init__ = watch  # type: ignore[method-assign]  # this process does nothing else
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             if bucle(["replay", "--project", str(project), *arguments]):
                 sys.exit("the replay failed")
     finally:
-        Engine.execute = execute  # type: ignore[method-assign]
-    return seen
+        Execution.__init__ = build  # type: ignore[method-assign]
+    return {
+        execution.wait(task.name).key: task
+        for execution, tasks in begun
+        for task in tasks
+        if task.call.endswith(_LEARN)
+    }
 
 
 def train(project: Path, tasks: Sequence[Task]) -> float:

@@ -69,7 +69,6 @@ def paper_survey(*, delay: float = 7.0) -> Survey:
             end=to_iso(at_week(week + 1)),
             asked=f"asked {week}",
             known=f"known {week}",
-            labels=ROWS * (week + BEFORE),
             whole={"expanding": _training(week, whole=True)} if week >= 0 else {},
             cut={"expanding": _training(week, whole=False)} if week >= 0 else {},
         )

@@ -220,7 +220,7 @@ def _project_types(content: bytes, root: Path) -> tuple[str, ...]:
         schema = json.loads(archive.read("schema.json"))
     found: set[str] = set()
     base = root.resolve()
-    for _, name in named_types(schema):
+    for name in {name for _, name in named_types(schema)}:
         module, _, last = name.rpartition(".")
         if module.partition(".")[0] in sys.stdlib_module_names:
             continue

@@ -32,6 +32,7 @@ class CodeReader:
         self.libraries = libraries or Libraries()
         self._files: dict[Path, str] = {}
         self._reached: dict[str, Reached] = {}
+        self._codes: dict[tuple[str, frozenset[str]], Code] = {}
 
     def of_project(self, call: str, *, parameters: Mapping[str, Any] | None = None) -> Code:
         """Return the code of `file.py:name` with everything of the project it reaches.
@@ -46,21 +47,27 @@ class CodeReader:
             PipelineError: A file on the way cannot be read as Python.
             KeyError: The module has no such name; `read_graph` and `check_name` say so politely.
         """
+        texts = frozenset(_texts(parameters or {}))
+        if (call, texts) not in self._codes:
+            self._codes[call, texts] = self._read(call, texts)
+        return self._codes[call, texts]
+
+    def of_builtin(self, call: str, *, libraries: Sequence[str] = ()) -> Code:
+        """Return the code of one of Bucle's own functions: its version, and those of libraries."""
+        return Code(parts={call: ""}, libraries=self._versions({"bucle", *libraries}))
+
+    def _read(self, call: str, texts: frozenset[str]) -> Code:
         file, _, name = call.rpartition(":")
         module = self.modules.of_file(file)
         if call not in self._reached:
             self._reached[call] = reach(self.modules, module=module, name=name)
         found = self._reached[call]
         parts = dict(found.parts)
-        for path in self._named_files(found, parameters or {}):
+        for path in self._named_files(found, texts):
             relative = path.relative_to(self.modules.root).as_posix()
             if relative not in found.files:
                 parts[f"file {relative}"] = self._digest(path)
         return Code(parts=parts, libraries=self._versions(found.libraries), sources=found.files)
-
-    def of_builtin(self, call: str, *, libraries: Sequence[str] = ()) -> Code:
-        """Return the code of one of Bucle's own functions: its version, and those of libraries."""
-        return Code(parts={call: ""}, libraries=self._versions({"bucle", *libraries}))
 
     def _versions(self, names: set[str] | frozenset[str]) -> dict[str, str]:
         versions = {name: self.libraries.version(name) for name in sorted(names)}
@@ -73,8 +80,8 @@ class CodeReader:
             self._files[path] = digest_file(path)
         return self._files[path]
 
-    def _named_files(self, found: Reached, parameters: Mapping[str, Any]) -> list[Path]:
-        texts = found.strings | {("", text) for text in _texts(parameters)}
+    def _named_files(self, found: Reached, given: frozenset[str]) -> list[Path]:
+        texts = found.strings | {("", text) for text in given}
         paths: set[Path] = set()
         folders: set[Path] = set()
         for module, text in texts:

@@ -89,6 +89,8 @@ class Engine:
         self.progress: Progress = progress or SilentProgress()
         self._folder = folder or Path(getattr(blobs, "folder", "."))
         self._make = executor or process_executor
+        self._expected: tuple[str, ...] = ()
+        self._begun: list[Execution] = []
         self._executor: Executor | None = None
 
     def __enter__(self) -> Self:
@@ -107,6 +109,13 @@ class Engine:
         """Whether any task had to run so far."""
         return self._executor is not None
 
+    def expect(self, calls: Iterable[str]) -> None:
+        """Take calls as sure to follow once anything has to run.
+
+        With the first task that runs every worker starts, and imports what these calls need.
+        """
+        self._expected = tuple(calls)
+
     def execute(self, tasks: Sequence[Task]) -> dict[str, TaskResult]:
         """Execute tasks and return how each went, in the order they were given.
 
@@ -117,11 +126,27 @@ class Engine:
             PipelineError: The tasks do not fit together (bucle-149).
             OutsideError: The cache cannot be written.
         """
+        # What is executed beside others is theirs to tell about.
+        beside = any(not other.is_ended for other in self._begun)
+        progress = SilentProgress() if beside else self.progress
         try:
-            return Execution(self, tasks).run()
+            return Execution(self, tasks, progress).run()
         except BaseException:
             self.close()
             raise
+
+    def begin(self, tasks: Sequence[Task]) -> Execution:
+        """Begin to execute tasks; whoever needs one waits for it, and ends the execution.
+
+        Meanwhile more can be executed, behind them in the workers' queue.
+
+        Raises:
+            As `execute`.
+        """
+        execution = Execution(self, tasks, self.progress)
+        self._begun.append(execution)
+        execution.begin()
+        return execution
 
     def read(self, artifact: Artifact) -> Any:
         """Return a fresh copy of an artifact's value; light when it is JSON.
@@ -146,6 +171,8 @@ class Engine:
 
     def close(self) -> None:
         """End the workers at once; a later `execute` starts new ones."""
+        while self._begun:
+            self._begun.pop().end()
         executor, self._executor = self._executor, None
         if executor is not None:
             # Nothing they do is waited for: `execute` returns when every call is answered.
@@ -158,12 +185,15 @@ class Engine:
         from bucle.pipeline import worker  # noqa: PLC0415  (when needed)
 
         root = self.reader.modules.root
+        further: list[bytes] = []
         if self._executor is None:
-            calls = tuple(sorted({other.call for other in (task, *waiting)}))
+            known = {other.call for other in (task, *waiting)}
+            calls = tuple(sorted({*known, *self._expected}))
             content = msgspec.json.encode(Preparation(root=str(root), calls=calls))
             self._executor = self._make(
                 self.workers, folder=root, preparation=(worker.prepare, content)
             )
+            further = [content] * (self.workers - 1 if self._expected else 0)
         job = Job(
             name=task.name,
             call=task.call,
@@ -177,6 +207,8 @@ class Engine:
             libraries=tuple(task.code.libraries),
         )
         answer = self._executor.submit(worker.perform, msgspec.json.encode(job))
+        for content in further:
+            self._executor.submit(worker.prepare, content)
         return _decoded(answer)
 
 

@@ -35,7 +35,6 @@ class Host(Protocol):
     cache: Cache
     blobs: Blobs
     reader: CodeReader
-    progress: Progress
     seed: int
 
     def submit(
@@ -57,13 +56,16 @@ class Execution:
     Args:
         host: The engine.
         tasks: What to run; names are unique, inputs are among them.
+        progress: Who is told what happens.
 
     Raises:
         PipelineError: Two tasks have one name, or an input is none of them (bucle-149).
     """
 
-    def __init__(self, host: Host, tasks: Sequence[Task]) -> None:
+    def __init__(self, host: Host, tasks: Sequence[Task], progress: Progress) -> None:
         self._host = host
+        self._progress = progress
+        self.is_ended = False
         self._tasks = {task.name: task for task in tasks}
         if len(self._tasks) != len(tasks):
             raise PipelineError("Two tasks have the same name", code="bucle-149")
@@ -86,27 +88,57 @@ class Execution:
         self._attempts: dict[str, int] = {}
         self._again: set[str] = set()
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._tasks
+
     def run(self) -> dict[str, TaskResult]:
         """Run everything that can run and return the results in the order of the tasks.
 
         Raises:
             PipelineError: Tasks need each other in a circle (bucle-149).
         """
-        self._host.progress.begin(len(self._tasks))
         try:
-            while self._ready or self._running:
-                while self._ready:
-                    self._offer(self._tasks[self._ready.popleft()])
-                if self._running:
-                    self._take(*self._next_ended())
+            self.begin()
+            # Until nothing runs: a result may be made again because its artifact is damaged.
+            while self._running:
+                self._take_next()
+            return {name: self.wait(name) for name in self._tasks}
         finally:
-            self._host.progress.end()
-        missing = [name for name in self._tasks if name not in self._results]
-        if missing:
-            raise PipelineError(
-                f"Tasks need each other in a circle: {', '.join(missing)}", code="bucle-149"
-            )
-        return {name: self._results[name] for name in self._tasks}
+            self.end()
+
+    def begin(self) -> None:
+        """Give to the workers what can run, and return at once."""
+        self._progress.begin(len(self._tasks))
+        self._offer_ready()
+
+    def wait(self, name: str) -> TaskResult:
+        """Return how a task went, once it is over.
+
+        Raises:
+            PipelineError: Tasks need each other in a circle (bucle-149).
+        """
+        while name not in self._results:
+            if not self._running:
+                missing = [task for task in self._tasks if task not in self._results]
+                raise PipelineError(
+                    f"Tasks need each other in a circle: {', '.join(missing)}", code="bucle-149"
+                )
+            self._take_next()
+        return self._results[name]
+
+    def end(self) -> None:
+        """Take the progress away; tasks that are not over are not waited for."""
+        if not self.is_ended:
+            self.is_ended = True
+            self._progress.end()
+
+    def _take_next(self) -> None:
+        self._take(*self._next_ended())
+        self._offer_ready()
+
+    def _offer_ready(self) -> None:
+        while self._ready:
+            self._offer(self._tasks[self._ready.popleft()])
 
     def _next_ended(self) -> "tuple[str, Future[Done]]":
         """Wait for the next task to end, in short stretches.
@@ -184,7 +216,7 @@ class Execution:
     ) -> None:
         self._running[task.name] = (key, parts, why)
         self._by_key[key] = []
-        self._host.progress.start(task.name, why)
+        self._progress.start(task.name, why)
         waiting = (
             other for other in self._tasks.values() if self._phases[other.name] is _Phase.WAITING
         )
@@ -266,7 +298,7 @@ class Execution:
     def _end(self, result: TaskResult) -> None:
         self._phases[result.name] = _Phase.OVER
         self._results[result.name] = result
-        self._host.progress.finish(result)
+        self._progress.finish(result)
         for name in self._needed_by[result.name]:
             needs = self._needs[name]
             if result.name in needs:

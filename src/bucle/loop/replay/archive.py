@@ -7,6 +7,7 @@ labels are read when they are needed.
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -31,6 +32,9 @@ from bucle.models.metrics import Floats, Kind
 from bucle.models.prediction import class_names
 from bucle.pipeline.engine import Engine
 from bucle.pipeline.tasks import Artifact, Task, TaskResult, failure_of
+
+if TYPE_CHECKING:
+    from bucle.pipeline.execution import Execution
 
 __all__ = ["Archive"]
 
@@ -58,6 +62,8 @@ class Archive:
         self._engine = engine
         self._kitchen = kitchen
         self._learned: dict[_Name, Learned | BucleError] = {}
+        self._ahead: Execution | None = None
+        self._awaited: dict[_Name, tuple[Training, str]] = {}
         self._arrays: OrderedDict[str, Floats] = OrderedDict()
         frames = [
             engine.read(artifact)
@@ -98,14 +104,13 @@ class Archive:
 
     def known(self, number: int | None) -> Known:
         """Return the labels known at a moment, counted from the replay's first; None for all."""
-        one = self._moment(number) if number is not None else None
-        task = look_task(
-            self._kitchen,
-            moment=one.at if one else None,
-            view=one.known if one else self.survey.final,
-        )
+        task = self._look(number)
+        if self._ahead is not None and task.name in self._ahead:
+            rows = read_artifact(self._ahead.wait(task.name))
+        else:
+            rows = self._execute([task])[0]
         return match_labels(
-            self._engine.read(self._execute([task])[0]),
+            self._engine.read(rows),
             numbers=self._numbers,
             at=self.at,
             kind=self.kind,
@@ -121,28 +126,29 @@ class Archive:
         """Return the one that leaves the newest labels for judging; None without any."""
         return self._moment(number).cut[window]
 
-    def prepare(self, trainings: Iterable[tuple[Training, int | None]]) -> None:
-        """Make models at once, as many together as there are workers."""
-        wanted = [
-            (one, newest) for one, newest in trainings if _name(one, newest) not in self._learned
-        ]
-        distinct = {_name(*one): one for one in wanted}
-        tasks = {
-            name: learn_task(
-                self._kitchen,
-                moment=one.moment,
-                since=one.since,
-                view=one.view,
-                newest=newest,
-                asked=self._asked,
-                asked_from=one.asked_from,
-            )
-            for name, (one, newest) in distinct.items()
+    def prepare(
+        self, trainings: Iterable[tuple[Training, int | None]], *, moments: Iterable[int] = ()
+    ) -> None:
+        """Begin to make models, and the labels known at moments; whoever needs one waits for it."""
+        distinct = {
+            _name(one, newest): (one, self._learn(one, newest)) for one, newest in trainings
         }
+        looks = [self._look(number) for number in moments]
         # Two windows may hold the same rows under the same name in the progress.
-        results = self._engine.execute(_renamed(list(tasks.values())))
-        for (name, _), result in zip(tasks.items(), results.values(), strict=True):
-            self._learned[name] = self._read(result, distinct[name][0])
+        models = _renamed([task for _, task in distinct.values()])
+        self._ahead = self._engine.begin([*looks, *models])
+        self._awaited = {
+            name: (training, task.name)
+            for (name, (training, _)), task in zip(distinct.items(), models, strict=True)
+        }
+
+    def finish(self) -> None:
+        """Wait for everything that was begun."""
+        for name in tuple(self._awaited):
+            self._take(name)
+        if self._ahead is not None:
+            self._ahead.end()
+            self._ahead = None
 
     def learned(self, training: Training, *, newest: int | None = None) -> Learned:
         """Return the model of a training set.
@@ -151,8 +157,12 @@ class Archive:
             BucleError: The steps failed on it, or it has nothing to learn from.
         """
         name = _name(training, newest)
+        if name in self._awaited:
+            self._take(name)
         if name not in self._learned:
-            self.prepare([(training, newest)])
+            task = self._learn(training, newest)
+            result = self._engine.execute([task])[task.name]
+            self._learned[name] = self._read(result, training)
         found = self._learned[name]
         if isinstance(found, BucleError):
             raise found
@@ -173,10 +183,36 @@ class Archive:
 
     def suspects(self) -> tuple[Suspicion, ...]:
         """Return the columns that may give the label away, as seen from the first moment."""
-        one = self.survey.moments[self.survey.first]
+        one = self._moment(0)
         task = suspect_task(self._kitchen, moment=one.at, view=one.known)
         found = self._engine.read(self._execute([task])[0])
         return tuple(msgspec.convert(suspect, Suspicion) for suspect in found)
+
+    def _take(self, name: _Name) -> None:
+        """Wait for a model that was begun."""
+        training, task = self._awaited.pop(name)
+        if self._ahead is None:
+            raise AssertionError("what is awaited was begun")
+        self._learned[name] = self._read(self._ahead.wait(task), training)
+
+    def _learn(self, training: Training, newest: int | None) -> Task:
+        return learn_task(
+            self._kitchen,
+            moment=training.moment,
+            since=training.since,
+            view=training.view,
+            newest=newest,
+            asked=self._asked,
+            asked_from=training.asked_from,
+        )
+
+    def _look(self, number: int | None) -> Task:
+        one = self._moment(number) if number is not None else None
+        return look_task(
+            self._kitchen,
+            moment=one.at if one else None,
+            view=one.known if one else self.survey.final,
+        )
 
     def _moment(self, number: int) -> Moment:
         return self.survey.moments[self.survey.first + number]
@@ -223,9 +259,8 @@ class Archive:
         """Return the two answers of a yes/no target, as they were known at the first moment."""
         if self.kind != "classification":
             return ()
-        one = self.survey.moments[self.survey.first]
-        task = look_task(self._kitchen, moment=one.at, view=one.known)
-        rows = self._engine.read(self._execute([task])[0])
+        one = self._moment(0)
+        rows = self._engine.read(self._execute([self._look(0)])[0])
         classes = class_names(rows["_label"])
         if len(classes) != _CLASSES:
             shown = ", ".join(classes[:_SHOWN])

@@ -43,42 +43,62 @@ class Course(Struct, frozen=True, kw_only=True):
     legs: tuple[Leg, ...]
 
 
-def walk(archive: Archive, outlook: Outlook, policies: Sequence[Policy]) -> tuple[Course, ...]:
+def walk(
+    archive: Archive,
+    outlook: Outlook,
+    policies: Sequence[Policy],
+    *,
+    beside: Iterable[tuple[Training, int | None]] = (),
+) -> tuple[Course, ...]:
     """Drive every policy through every moment.
+
+    Args:
+        archive: The material.
+        outlook: The view from its moments.
+        policies: What is followed.
+        beside: Further training sets, made together with those the policies need.
 
     Raises:
         BucleError: The first model of history cannot be trained.
     """
     survey = archive.survey
-    archive.prepare((training, None) for training in foresee(survey, policies))
+    looking = any(policy.triggers for policy in policies)
+    archive.prepare(
+        [*((training, None) for training in foresee(survey, policies)), *beside],
+        moments=range(_count(survey) if looking else 0),
+    )
     outlook.move(0)
     drivers = [Driver(outlook, policy) for policy in policies]
     for number in range(1, _count(survey)):
         outlook.move(number)
         for driver in drivers:
             driver.look(outlook.now)
+    archive.finish()
     return tuple(Course(policy=driver.policy, legs=tuple(driver.legs)) for driver in drivers)
 
 
 def foresee(survey: Survey, policies: Sequence[Policy]) -> list[Training]:
     """Return the training sets that are sure to be asked for, whatever happens.
 
-    They are made before the walk begins, as many at once as there are workers: the first ones,
-    those of policies that only follow the calendar, and those that gains are estimated with.
+    They are the first ones, those of policies that only follow the calendar, and those that gains
+    are estimated with. They come in the order of the moments that need them: the walk goes on
+    while those of later moments are made.
     """
-    found: dict[tuple[str, str | None, str], Training] = {}
+    found: dict[tuple[int, str], Training] = {}
     for policy in policies:
+        kinds = {trigger.kind for trigger in policy.triggers}
         for number in _sure_moments(survey, policy):
             moment = survey.moments[survey.first + number]
             whole, cut = moment.whole[policy.window], moment.cut[policy.window]
-            gains = any(trigger.kind == "gain" for trigger in policy.triggers)
-            wanted = [whole] if policy.gate == "none" and not gains else [cut]
+            wanted = [whole] if policy.gate == "none" and "gain" not in kinds else [cut]
             if number == 0:
-                wanted = [whole]
+                # What history begins with is validated only where that is compared with later.
+                wanted = [whole, cut] if "performance" in kinds else [whole]
             for training in wanted:
                 if training is not None:
-                    found[training.moment, training.since, training.asked_from] = training
-    return list(found.values())
+                    text = f"{training.moment} {training.since} {training.asked_from}"
+                    found[number, text] = training
+    return [found[name] for name in sorted(found)]
 
 
 class Driver:

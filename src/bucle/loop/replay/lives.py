@@ -118,9 +118,7 @@ def _survey(engine: Engine, kitchen: Kitchen, request: LivesRequest) -> Survey:
 
 def _without_digests(survey: Survey) -> Survey:
     """Return the moments alone: what was recorded after the first one has no say in a life."""
-    moments = tuple(
-        Moment(at=one.at, end=one.end, asked="", known="", labels=0) for one in survey.moments
-    )
+    moments = tuple(Moment(at=one.at, end=one.end, asked="", known="") for one in survey.moments)
     return msgspec.structs.replace(survey, moments=moments, final="", warnings=())
 
 

@@ -14,25 +14,25 @@ from msgspec import Struct
 
 from bucle.charter.settings import Charter, ReplaySettings
 from bucle.clock import from_iso, to_iso
-from bucle.errors import BucleError, RequestError
+from bucle.errors import RequestError
 from bucle.loop.datasets import sync_sources
 from bucle.loop.judging import read_artifact
 from bucle.loop.plan import RunPlan, check_plan, plan_run
 from bucle.loop.policy import Policy, make_policy
 from bucle.loop.replay.advice import recommend
 from bucle.loop.replay.archive import Archive
-from bucle.loop.replay.benefit import split_benefit
 from bucle.loop.replay.course import Course, walk
 from bucle.loop.replay.faults import Fault
-from bucle.loop.replay.findings import Benefit, Drill, DrillResult, Findings, Trainings
+from bucle.loop.replay.findings import Drill, DrillResult, Findings, Trainings
 from bucle.loop.replay.life import Life
 from bucle.loop.replay.lives import LivesRequest, replay_lives
 from bucle.loop.replay.material import Known
 from bucle.loop.replay.outlook import Outlook, make_scale
 from bucle.loop.replay.recipe import Place, make_recipe
+from bucle.loop.replay.retraining import compared_sets, measure_benefit
 from bucle.loop.replay.scores import Hindsight
 from bucle.loop.replay.survey import Survey
-from bucle.loop.replay.tasks import Kitchen, survey_task
+from bucle.loop.replay.tasks import Kitchen, expected_calls, survey_task
 from bucle.loop.spans import parse_span
 from bucle.loop.workspace import Workspace
 from bucle.pipeline.engine import Engine
@@ -44,7 +44,6 @@ __all__ = ["ReplayRequest", "combine", "replay_project"]
 _USUAL = ("never", "every:1mo", "every:6mo", "performance:+15%", "drift", "gain")
 _GATES = ("none", "referee", "referee+refit")
 _WINDOWS = ("expanding",)
-_SPLITS = 12
 
 
 class ReplayRequest(Struct, frozen=True, kw_only=True):
@@ -91,6 +90,7 @@ def replay_project(
         raise _no_answer(request.explore[0])
     plan = _plan(workspace)
     with workspace.engine(progress) as engine:
+        engine.expect(expected_calls(plan))
         replay = _Replay(workspace, engine, plan, request, policies)
         clean, fault = replay.walk(), request.fault
         drill = _drill(clean, replay.walk(fault, clean=clean), fault) if fault else None
@@ -218,7 +218,8 @@ class _Replay:
                 code="bucle-254",
             )
         outlook = Outlook(archive, self._scale, archive.suspects())
-        courses = walk(archive, outlook, self._policies)
+        beside = [] if fault else compared_sets(archive, self._policies[0].window)
+        courses = walk(archive, outlook, self._policies, beside=beside)
         final = clean.final if clean else archive.known(None)
         hindsight = Hindsight(
             archive, final.labels, self._scale, seed=self._request.seed, level=self._request.level
@@ -251,7 +252,9 @@ class _Replay:
                 results, comparisons, currency=currency, level=hindsight.level
             ),
             labels_by=survey.delay,
-            benefit=self._benefit(clean),
+            benefit=measure_benefit(
+                clean.archive, hindsight, self._policies[0].window, seed=self._request.seed
+            ),
             drill=drill,
             trainings=Trainings(
                 distinct=clean.archive.distinct,
@@ -274,34 +277,6 @@ class _Replay:
         found = self._engine.read(read_artifact(self._engine.execute([task])[task.name]))
         survey = msgspec.convert(found, Survey)
         return Archive(self._engine, kitchen, survey, kind=self._workspace.charter.pipeline.kind)
-
-    def _benefit(self, clean: _Walk) -> Benefit | None:
-        """Split what retraining on every moment saves; None where it cannot be trained."""
-        archive, hindsight = clean.archive, clean.hindsight
-        window = self._policies[0].window
-        moments = archive.survey.moments[archive.survey.first :]
-        every = max(1, -(-len(moments) // _SPLITS))
-        chosen = [moments[at].whole[window] for at in range(0, len(moments), every)]
-        try:
-            first = archive.learned(chosen[0])
-            sizes = (None, first.labels)
-            archive.prepare((training, size) for training in chosen for size in sizes)
-            everything, newest = (
-                [archive.learned(chosen[at // every], newest=size) for at in range(len(moments))]
-                for size in sizes
-            )
-        except BucleError:
-            return None
-        return split_benefit(
-            hindsight.losses([first] * len(moments)),
-            newest=hindsight.losses(newest),
-            everything=hindsight.losses(everything),
-            moments=len(chosen) - 1,
-            labels_at_start=first.labels,
-            labels_at_end=everything[-1].labels,
-            seed=self._request.seed,
-            level=hindsight.level,
-        )
 
 
 def _nothing_known(final: Known) -> RequestError:

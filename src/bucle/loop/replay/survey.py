@@ -48,16 +48,14 @@ class Training(Struct, frozen=True, kw_only=True):
 class Moment(Struct, frozen=True, kw_only=True):
     """One beginning of a period: `asked` and `known` are digests of views.
 
-    `labels` counts the rows of the dataset whose label was known. `whole` and `cut` are the
-    training sets by window: all that was known, and what was known where the newest labels that
-    judge begin; None where nothing can be kept for judging.
+    `whole` and `cut` are the training sets by window: all that was known, and what was known where
+    the newest labels that judge begin; None where nothing can be kept for judging.
     """
 
     at: str
     end: str
     asked: str
     known: str
-    labels: int
     whole: dict[str, Training] = {}
     cut: dict[str, Training | None] = {}
 
@@ -113,7 +111,6 @@ def survey(
             end=to_iso(after),
             asked=digests.of_view(at, after),
             known=digests.of_view(at, at),
-            labels=_labels_known(frame, settings, digests, at),
         )
         for at, after in zip([*before, *edges[:-1]], [*before[1:], *edges], strict=True)
     ]
@@ -300,14 +297,6 @@ def _labelled(frame: pl.DataFrame, settings: DatasetSettings, digests: Digests) 
         return np.ones(digests.known.size, dtype=bool)
     some = frame.select(pl.any_horizontal(pl.col(name).is_not_null() for name in names))
     return some.to_series().to_numpy()[digests.order]
-
-
-def _labels_known(
-    frame: pl.DataFrame, settings: DatasetSettings, digests: Digests, at: datetime
-) -> int:
-    limit = round(at.timestamp() * 1e6)
-    seen = (digests.event < limit) & (digests.known <= limit)
-    return int(np.count_nonzero(seen & _labelled(frame, settings, digests)))
 
 
 def _delay(digests: Digests, at: datetime) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from bucle.loop.plan import RunPlan
 from bucle.loop.replay.recipe import Place, Recipe
 from bucle.pipeline.code import CodeReader
 from bucle.pipeline.tasks import Artifact, Code, Task
@@ -17,6 +18,7 @@ __all__ = [
     "answer_task",
     "ask_task",
     "begin_task",
+    "expected_calls",
     "learn_task",
     "live_task",
     "look_task",
@@ -73,6 +75,11 @@ class Kitchen(Struct, frozen=True, kw_only=True):
     def parameters(self) -> dict[str, Any]:
         """Return the recipe as JSON values."""
         return {"recipe": msgspec.to_builtins(self.recipe)}
+
+
+def expected_calls(plan: RunPlan) -> list[str]:
+    """Return what a replay of recorded history will call in workers, whatever it finds."""
+    return [f"{_WORK}:learn", *(step.call for step in plan.graph.steps)]
 
 
 def survey_task(

@@ -12,7 +12,6 @@ from bucle.loop.replay.survey import (
     _delay,
     _edges,
     _first,
-    _labels_known,
     _last,
     _range,
     _tested,
@@ -120,11 +119,9 @@ def test_the_usual_period_fits_the_length_of_history(days, text) -> None:
     assert _usual_period(day(0), day(days)).text == text
 
 
-def test_labels_and_their_delay_are_counted_as_they_were_known() -> None:
+def test_the_delay_of_labels_is_counted_as_it_was_known() -> None:
     frame = history(50, late=4, unlabelled=(3, 5))
     digests = Digests(frame, SETTINGS)
-    # Those of days 0 to 16 were known on day 20, but for two that never come.
-    assert _labels_known(frame, SETTINGS, digests, day(20)) == 15
     assert _delay(digests, day(20)) == 4.0
     assert _delay(digests, day(0)) == 0.0
 
