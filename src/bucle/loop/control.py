@@ -12,13 +12,13 @@ from msgspec import Struct
 
 from bucle.clock import FixedClock
 from bucle.errors import RequestError
-from bucle.loop.decide import Action, Wait, decide
-from bucle.loop.events import Decided, Fact, draft_fact
+from bucle.loop.decide import Action, Promote, Wait, decide
+from bucle.loop.events import Decided, Fact, Promoted, draft_fact
 from bucle.loop.policy import Policy
 from bucle.loop.state import Fold, State
 from bucle.types import Log
 
-__all__ = ["Controller", "Look", "World"]
+__all__ = ["Controller", "Look", "World", "promoted"]
 
 _MOST_ACTIONS = 20
 
@@ -117,3 +117,19 @@ class Controller:
             self._fold.apply(event)
         if self._fold.position > self._state.position:
             self._state = self._fold.state()
+
+
+def promoted(action: Promote, *, because: str = "") -> Promoted:
+    """Return the fact that a promotion was done; it is nothing but this fact.
+
+    Args:
+        action: What was decided.
+        because: The reason on record; that of the decision by default.
+    """
+    return Promoted(
+        action=action.id,
+        model=action.model,
+        because=because or action.why,
+        verdict=action.verdict,
+        previous=action.previous,
+    )

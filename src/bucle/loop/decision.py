@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from bucle.errors import BucleError, OutsideError, StalePositionError
 from bucle.grammar import say_count
+from bucle.loop.control import promoted
 from bucle.loop.decide import Action, Judge, Promote, Refit, Wait, decide
 from bucle.loop.events import Fact, Promoted, Refitted, RunFinished, VerdictGiven, draft_fact
 from bucle.loop.judging import (
@@ -231,13 +232,8 @@ def _refitted(action: Refit, refit: Packaged | None, why: str) -> Refitted:
 
 
 def _promoted(action: Promote, verdict: Verdict) -> Promoted:
-    return Promoted(
-        action=action.id,
-        model=action.model,
-        because=f"the gate passed on {say_count(verdict.rows, 'row')} it had not seen",
-        verdict=action.verdict,
-        previous=action.previous,
-    )
+    rows = say_count(verdict.rows, "row")
+    return promoted(action, because=f"the gate passed on {rows} it had not seen")
 
 
 def _known_verdict(proposal: _Proposal) -> Verdict:

@@ -10,8 +10,9 @@ from datetime import datetime
 
 from bucle.clock import to_iso
 from bucle.ids import digest_json
+from bucle.loop.control import promoted
 from bucle.loop.decide import Action, Judge, Promote, Refit, Retrain
-from bucle.loop.events import Fact, Promoted, Refitted, RunFinished, RunStarted, VerdictGiven
+from bucle.loop.events import Fact, Refitted, RunFinished, RunStarted, VerdictGiven
 from bucle.loop.state import Observed, State
 from bucle.models.registry import champion
 from bucle.testing.chance import Chance, chance
@@ -146,15 +147,7 @@ class SimulatedWorld:
             case Refit():
                 return (self._refit(action),)
             case Promote():
-                return (
-                    Promoted(
-                        action=action.id,
-                        model=action.model,
-                        because=action.why,
-                        verdict=action.verdict,
-                        previous=action.previous,
-                    ),
-                )
+                return (promoted(action),)
         return ()
 
     def _train(self, action: Retrain) -> tuple[Fact, ...]:

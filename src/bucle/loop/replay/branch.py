@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 from msgspec import Struct
@@ -20,7 +21,7 @@ from bucle.ids import short_id
 from bucle.loop.policy import window_span
 from bucle.loop.replay.history import moments_of, open_history
 from bucle.loop.replay.living import BEST, EXPECTED, LivingWorld
-from bucle.loop.replay.material import Known, Learned, match_labels, stack_rows
+from bucle.loop.replay.material import Known, Learned, Suspicion, match_labels, stack_rows
 from bucle.loop.replay.recipe import Place, Recipe
 from bucle.loop.replay.steps import (
     BLOCK,
@@ -136,10 +137,11 @@ class Branch:
         """What each model that was trained so far learned from, by digest."""
         return tuple(sorted({one.view for one in self._learned.values()}))
 
-    def suspects(self) -> list[dict[str, Any]]:
+    def suspects(self) -> tuple[Suspicion, ...]:
         """Return the columns that may give the label away, as seen from the first moment."""
         at = self.survey.moments[self.survey.first].at
-        return suspects_in(self._recipe, self._root, self._view(at), moment=at)
+        found = suspects_in(self._recipe, self._root, self._view(at), moment=at)
+        return tuple(msgspec.convert(one, Suspicion) for one in found)
 
     def serve(self, number: int, champion: Learned) -> None:
         """Let the items of a period come and the champion propose for them."""

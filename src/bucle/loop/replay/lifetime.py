@@ -19,7 +19,7 @@ from bucle.loop.replay.course import Driver, Leg
 from bucle.loop.replay.history import view_frames
 from bucle.loop.replay.life import Day, Lifetime, Ways
 from bucle.loop.replay.living import open_world
-from bucle.loop.replay.material import Learned, Suspicion
+from bucle.loop.replay.material import Learned
 from bucle.loop.replay.outlook import Outlook, Scale, make_scale
 from bucle.loop.replay.recipe import Place, Recipe
 from bucle.loop.replay.scores import changes_of
@@ -84,8 +84,7 @@ def _charter(asked: Ways) -> Charter:
 
 def _walk(branch: Branch, scale: Scale, asked: Ways) -> list[Leg]:
     policy = make_policy(asked.policy, gate=asked.gate, window=asked.window, price=asked.price)
-    suspects = [msgspec.convert(one, Suspicion) for one in branch.suspects()]
-    outlook = Outlook(branch, scale, suspects)
+    outlook = Outlook(branch, scale, branch.suspects())
     driver = Driver(outlook, policy)
     branch.serve(0, driver.legs[-1].champion)
     for number in range(1, len(branch.survey.moments) - branch.survey.first):

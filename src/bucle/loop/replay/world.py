@@ -9,6 +9,7 @@ from datetime import datetime
 
 from bucle.clock import from_iso, to_iso
 from bucle.errors import BucleError
+from bucle.loop.control import promoted
 from bucle.loop.decide import Action, Judge, Promote, Refit, Retrain
 from bucle.loop.events import (
     DriftMeasured,
@@ -95,15 +96,7 @@ class ReplayWorld:
             case Refit():
                 return (self._refit(action),)
             case Promote():
-                return (
-                    Promoted(
-                        action=action.id,
-                        model=action.model,
-                        because=action.why,
-                        verdict=action.verdict,
-                        previous=action.previous,
-                    ),
-                )
+                return (promoted(action),)
         return ()
 
     @property
