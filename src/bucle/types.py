@@ -4,7 +4,7 @@ Values are frozen; ports are small Protocols, each with an in-memory adapter and
 class in `bucle.testing`. Imports nothing of Bucle and nothing heavy at run time.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -147,6 +147,23 @@ class Tables(Protocol):
 
     def write(self, name: str, frame: "pl.DataFrame", *, mode: Literal["append", "replace"]) -> int:
         """Write rows as a new version and return its number."""
+        ...
+
+    def append_once(
+        self, name: str, frame: "pl.DataFrame", *, marks: Mapping[str, int]
+    ) -> int | None:
+        """Append rows and their marks in one version; None when the table has them already.
+
+        A mark says how far a source has been delivered; it only grows. Delivering again after a
+        kill, whenever it came, therefore adds nothing.
+
+        Raises:
+            RequestError: The table has some of the marks and not the others.
+        """
+        ...
+
+    def marks(self, name: str, *, version: int | None = None) -> dict[str, int]:
+        """Return how far each source had been delivered at a version; nothing without a table."""
         ...
 
     def read(self, name: str, *, version: int | None = None) -> "pl.DataFrame":

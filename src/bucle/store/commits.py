@@ -21,6 +21,7 @@ __all__ = [
     "commit_names",
     "has_version",
     "latest_version",
+    "marks_of",
     "set_aside_checkpoints",
     "set_aside_torn",
     "settle",
@@ -53,6 +54,20 @@ def commit_names(folder: Path, version: int) -> list[str]:
     """Return the names, within the table's folder, of the commits that make a version."""
     numbers = sorted(number for number in _versions(folder) if number <= version)
     return [commit_name(number) for number in numbers]
+
+
+def marks_of(folder: Path, version: int) -> dict[str, int]:
+    """Return how far each source had been delivered when a version was made.
+
+    Delta calls them transactions of applications; each commit says only what it changed.
+    """
+    marks: dict[str, int] = {}
+    for name in commit_names(folder, version):
+        for line in (folder / name).read_bytes().splitlines():
+            # Most lines are no marks and need not be parsed.
+            if b'"txn"' in line and (delivered := json.loads(line).get("txn")):
+                marks[delivered["appId"]] = delivered["version"]
+    return marks
 
 
 def set_aside_torn(folder: Path) -> None:

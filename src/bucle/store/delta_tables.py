@@ -5,13 +5,20 @@ Any program that reads Delta Lake can read them. Imports polars and deltalake.
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote
 
 import polars as pl
-from deltalake import DeltaTable, PostCommitHookProperties, write_deltalake
+from arro3.core import Table
+from deltalake import (
+    CommitProperties,
+    DeltaTable,
+    PostCommitHookProperties,
+    Transaction,
+    write_deltalake,
+)
 
 from bucle.errors import BucleError, OutsideError, RequestError
 from bucle.store.commits import (
@@ -19,6 +26,7 @@ from bucle.store.commits import (
     commit_names,
     has_version,
     latest_version,
+    marks_of,
     set_aside_checkpoints,
     set_aside_torn,
     settle,
@@ -32,6 +40,7 @@ from bucle.store.table_form import (
     check_table_name,
     columns_of,
     from_stored,
+    has_marks,
     in_order_of,
     to_stored,
     unknown_table,
@@ -84,21 +93,49 @@ class DeltaTables:
         rows = to_stored(frame, columns)
         with self._writing(name) as folder:
             if mode == "append" and latest_version(folder) is not None:
-                table = self._open(name, None)
-                with _translated("read", folder):
-                    columns = columns_of_table(table)
-                rows = to_stored(in_order_of(columns, frame, name=name), columns)
-            with _translated("write", folder):
-                write_deltalake(
-                    str(folder.absolute()),
-                    with_recorded_columns(rows, columns),
-                    mode="append" if mode == "append" else "overwrite",
-                    schema_mode=None if mode == "append" else "overwrite",
-                    configuration=_CONFIGURATION,
-                    target_file_size=_ONE_FILE_BYTES,
-                    post_commithook_properties=_AFTERWARDS,
-                )
+                return self._appended(folder, frame)
+            self._commit(folder, with_recorded_columns(rows, columns), mode=mode)
             return self._settled(folder)
+
+    def append_once(
+        self, name: str, frame: pl.DataFrame, *, marks: Mapping[str, int]
+    ) -> int | None:
+        """Append rows and their marks in one version; None when the table has them already.
+
+        Marks are transactions of applications in Delta's own log, one a source. Costs a pass over
+        the table's commits, as opening it does.
+
+        Raises:
+            RequestError: As `write`; or the table has some of the marks and not the others.
+            OutsideError: The disk is full or cannot be written; nothing has changed.
+        """
+        check_table_name(name)
+        self._check_folder()
+        columns = columns_of(frame)
+        rows = to_stored(frame, columns)
+        with self._writing(name) as folder:
+            if has_marks(name, marks, recorded=self.marks(name)):
+                return None
+            if latest_version(folder) is not None:
+                return self._appended(folder, frame, marks=marks)
+            self._commit(folder, with_recorded_columns(rows, columns), marks=marks)
+            return self._settled(folder)
+
+    def marks(self, name: str, *, version: int | None = None) -> dict[str, int]:
+        """Return how far each source had been delivered at a version; nothing without a table.
+
+        Raises:
+            DigestMismatchError: A commit of the table has other bytes than were written.
+        """
+        check_table_name(name)
+        folder = self.folder / name
+        latest = latest_version(folder)
+        if latest is None:
+            return {}
+        chosen = latest if version is None else min(version, latest)
+        refuse_changed(folder, commit_names(folder, chosen), digests=read_digests(folder, chosen))
+        with _translated("read", folder):
+            return marks_of(folder, chosen)
 
     def read(self, name: str, *, version: int | None = None) -> pl.DataFrame:
         """Return all rows of a version, in the order they were written.
@@ -141,6 +178,41 @@ class DeltaTables:
             with _translated("restore", folder):
                 table.restore(version, post_commithook_properties=_AFTERWARDS)
             return self._settled(folder)
+
+    def _appended(
+        self, folder: Path, frame: pl.DataFrame, *, marks: Mapping[str, int] | None = None
+    ) -> int:
+        """Add rows to a table that is held alone and has a version."""
+        name = folder.name
+        table = self._open(name, None)
+        with _translated("read", folder):
+            columns = columns_of_table(table)
+        rows = to_stored(in_order_of(columns, frame, name=name), columns)
+        self._commit(folder, with_recorded_columns(rows, columns), table=table, marks=marks)
+        return self._settled(folder)
+
+    @staticmethod
+    def _commit(
+        folder: Path,
+        rows: Table,
+        *,
+        mode: Literal["append", "replace"] = "append",
+        table: DeltaTable | None = None,
+        marks: Mapping[str, int] | None = None,
+    ) -> None:
+        """Make a version of rows in the form that tables hold."""
+        delivered = [Transaction(source, number) for source, number in (marks or {}).items()]
+        with _translated("write", folder):
+            write_deltalake(
+                table or str(folder.absolute()),
+                rows,
+                mode="append" if mode == "append" else "overwrite",
+                schema_mode=None if mode == "append" else "overwrite",
+                configuration=None if table else _CONFIGURATION,
+                target_file_size=_ONE_FILE_BYTES,
+                commit_properties=CommitProperties(app_transactions=delivered),
+                post_commithook_properties=_AFTERWARDS,
+            )
 
     @contextlib.contextmanager
     def _writing(self, name: str) -> Iterator[Path]:

@@ -4,6 +4,7 @@ Refuses what tables on a disk refuse. Imports polars.
 """
 
 import threading
+from collections.abc import Mapping
 from typing import Literal
 
 import polars as pl
@@ -11,6 +12,7 @@ import polars as pl
 from bucle.store.table_form import (
     check_table_name,
     columns_of,
+    has_marks,
     in_order_of,
     to_stored,
     unknown_table,
@@ -25,7 +27,8 @@ class MemoryTables:
 
     def __init__(self) -> None:
         self._versions: dict[str, list[pl.DataFrame]] = {}
-        self._guard = threading.Lock()
+        self._marks: dict[str, list[tuple[int, dict[str, int]]]] = {}
+        self._guard = threading.RLock()
 
     def write(self, name: str, frame: pl.DataFrame, *, mode: Literal["append", "replace"]) -> int:
         """Write rows as a new version and return its number.
@@ -43,6 +46,30 @@ class MemoryTables:
                 whole = pl.concat([versions[-1], added])
             self._versions[name] = [*versions, whole]
             return len(versions)
+
+    def append_once(
+        self, name: str, frame: pl.DataFrame, *, marks: Mapping[str, int]
+    ) -> int | None:
+        """Append rows and their marks in one version; None when the table has them already.
+
+        Raises:
+            RequestError: As `write`; or the table has some of the marks and not the others.
+        """
+        with self._guard:
+            if has_marks(name, marks, recorded=self.marks(name)):
+                return None
+            version = self.write(name, frame, mode="append")
+            self._marks.setdefault(name, []).append((version, dict(marks)))
+            return version
+
+    def marks(self, name: str, *, version: int | None = None) -> dict[str, int]:
+        """Return how far each source had been delivered at a version; nothing without a table."""
+        with self._guard:
+            marks: dict[str, int] = {}
+            for number, delivered in self._marks.get(name, []):
+                if version is None or number <= version:
+                    marks.update(delivered)
+            return marks
 
     def read(self, name: str, *, version: int | None = None) -> pl.DataFrame:
         """Return all rows of a version, in the order they were written.

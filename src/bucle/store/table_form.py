@@ -6,7 +6,7 @@ Imports polars.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 from msgspec import Struct
@@ -19,6 +19,7 @@ __all__ = [
     "check_table_name",
     "columns_of",
     "from_stored",
+    "has_marks",
     "in_order_of",
     "to_stored",
     "unknown_table",
@@ -130,6 +131,23 @@ def in_order_of(columns: Sequence[Column], frame: pl.DataFrame, *, name: str) ->
         attempt="replace the table, or cast the rows first",
         code="bucle-306",
     )
+
+
+def has_marks(name: str, marks: Mapping[str, int], *, recorded: Mapping[str, int]) -> bool:
+    """Tell whether a table has what is about to be delivered.
+
+    Raises:
+        RequestError: It has some of it and not the rest.
+    """
+    had = [source for source, number in marks.items() if number <= recorded.get(source, -1)]
+    if had and len(had) < len(marks):
+        raise RequestError(
+            f"Cannot add rows to table {name!r}: it has some of them",
+            cause=f"{had[0]!r} was delivered up to {recorded[had[0]]} already, others were not",
+            attempt="leave out what was delivered, then again",
+            code="bucle-329",
+        )
+    return bool(had)
 
 
 def unknown_table(name: str, known: Sequence[str]) -> UnknownNameError:

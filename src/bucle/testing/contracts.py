@@ -377,6 +377,40 @@ class TablesContract:
         assert tables.read("sales").columns == ["a"]
         assert tables.read("sales.quarantine").columns == ["b"]
 
+    def test_rows_delivered_twice_are_there_once(self, tables: Tables) -> None:
+        assert tables.marks("sales") == {}
+        first, second = pl.DataFrame({"a": [1]}), pl.DataFrame({"a": [2]})
+        assert tables.append_once("sales", first, marks={"x": 1, "y": 7}) == 0
+        assert tables.append_once("sales", first, marks={"x": 1, "y": 7}) is None
+        assert tables.append_once("sales", first, marks={"x": 0}) is None
+        assert tables.append_once("sales", second, marks={"x": 4}) == 1
+        assert tables.append_once("sales", second, marks={"x": 4}) is None
+        assert tables.read("sales")["a"].to_list() == [1, 2]
+        assert tables.marks("sales") == {"x": 4, "y": 7}
+        assert tables.marks("sales", version=0) == {"x": 1, "y": 7}
+
+    def test_delivery_of_which_a_part_is_there_is_refused(self, tables: Tables) -> None:
+        frame = pl.DataFrame({"a": [1]})
+        tables.append_once("sales", frame, marks={"x": 3})
+        with pytest.raises(RequestError) as refusal:
+            tables.append_once("sales", frame, marks={"x": 3, "y": 1})
+        assert refusal.value.code == "bucle-329"
+        assert tables.version("sales") == 0
+        assert tables.marks("sales") == {"x": 3}
+
+    def test_marks_stay_when_rows_are_replaced_or_restored(self, tables: Tables) -> None:
+        tables.append_once("sales", pl.DataFrame({"a": [1]}), marks={"x": 1})
+        tables.append_once("sales", pl.DataFrame({"a": [2]}), marks={"x": 2})
+        tables.write("sales", pl.DataFrame({"a": [9]}), mode="replace")
+        assert tables.append_once("sales", pl.DataFrame({"a": [2]}), marks={"x": 2}) is None
+        tables.restore("sales", version=0)
+        assert tables.append_once("sales", pl.DataFrame({"a": [2]}), marks={"x": 2}) is None
+        assert tables.read("sales")["a"].to_list() == [1]
+
+    def test_tables_have_marks_of_their_own(self, tables: Tables) -> None:
+        tables.append_once("sales", pl.DataFrame({"a": [1]}), marks={"x": 1})
+        assert tables.append_once("visits", pl.DataFrame({"a": [1]}), marks={"x": 1}) == 0
+
     def test_writers_of_one_table_take_turns(self, tables: Tables) -> None:
         numbers: list[int] = []
 
