@@ -1,0 +1,304 @@
+"""From the files of the prediction log to the tables `predictions` and `feedback`, exactly once.
+
+Each version of a table says, in the same commit as its rows, up to which file of each worker it
+goes. A file is removed only after that, so the compactor may be killed anywhere and begin again.
+Must not import the loop. Imports polars.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import polars as pl
+from msgspec import Struct
+
+from bucle.errors import OutsideError
+from bucle.serve.frames import scan, seed_of
+from bucle.serve.records import Feedback, Prediction, decode
+from bucle.serve.segments import (
+    Segment,
+    finished_segments,
+    segment_path,
+    segments_in,
+    sweep_temporary,
+)
+from bucle.store.files import translated_errors
+from bucle.store.locks import exclusive
+from bucle.types import Tables
+
+__all__ = [
+    "FEEDBACK",
+    "PREDICTIONS",
+    "Compacted",
+    "compact",
+    "feedback_frame",
+    "pause_s",
+    "prediction_frame",
+    "read_log",
+]
+
+PREDICTIONS = "predictions"
+FEEDBACK = "feedback"
+
+_TIME = pl.Datetime("us", "UTC")
+_PREDICTION_COLUMNS = pl.Schema(
+    {
+        "id": pl.String(),
+        "at": _TIME,
+        "model": pl.String(),
+        "role": pl.String(),
+        "of": pl.String(),
+        "prediction": pl.Float64(),
+        "low": pl.Float64(),
+        "high": pl.Float64(),
+        "key": pl.String(),
+        "request": pl.String(),
+        "latency_us": pl.Int64(),
+        "features": pl.String(),
+    }
+)
+_FEEDBACK_COLUMNS = pl.Schema(
+    {
+        "id": pl.String(),
+        "at": _TIME,
+        "label": pl.String(),
+        "label_time": _TIME,
+        "source": pl.String(),
+    }
+)
+_LOCK = ".compactor.lock"
+_LOCKED = "bucle-303"
+_SHORTEST_PAUSE_S = 2.0
+_PAUSE_OF_A_VERSION_S = 0.05
+
+
+class Compacted(Struct, frozen=True, kw_only=True):
+    """What one pass has done.
+
+    `torn` counts bytes of records whose writing was cut off, which were never answered; `damaged`
+    names files of which a part cannot be read, kept with the ending `.damaged`; `busy` says that
+    another compactor was at work, so that this one did nothing.
+    """
+
+    segments: int = 0
+    predictions: int = 0
+    feedback: int = 0
+    torn: int = 0
+    damaged: tuple[str, ...] = ()
+    busy: bool = False
+
+
+class _Content(Struct, frozen=True, kw_only=True):
+    """What stands in a segment."""
+
+    segment: Segment
+    predictions: list[Prediction]
+    feedback: list[Feedback]
+    torn: int
+    is_damaged: bool
+
+
+def compact(
+    folder: Path,
+    tables: Tables,
+    *,
+    batch_bytes: int = 64 << 20,
+    at_step: Callable[[str], None] = lambda _: None,
+) -> Compacted:
+    """Bring every finished file of a folder into the tables, and remove it.
+
+    Files of living workers are left until they are finished, those of dead ones are finished here.
+    One compactor works at a time; another one leaves at once.
+
+    Args:
+        folder: The prediction log's folder.
+        tables: Where `predictions` and `feedback` are.
+        batch_bytes: Files up to this size together make one version of a table.
+        at_step: Told each step before it is taken; for progress, and for tests that end here.
+
+    Raises:
+        OutsideError: A disk failed; the files are still there and the next pass takes them.
+    """
+    if not folder.is_dir():
+        return Compacted()
+    done = Compacted()
+    try:
+        with exclusive(folder / _LOCK, wait_s=0), translated_errors("compact", folder):
+            at_step("finish")
+            sweep_temporary(folder)
+            for batch in _batches(folder, finished_segments(folder), batch_bytes):
+                done = _sum(done, _deliver(folder, tables, batch, at_step))
+    except OutsideError as error:
+        if error.code != _LOCKED:
+            raise
+        return Compacted(busy=True)
+    return done
+
+
+def pause_s(versions: int | None) -> float:
+    """Return how long to wait before the next pass, given a table's latest version.
+
+    Every version makes the next one dearer, because Delta's log is read from its beginning. So the
+    pause grows with their number, and the number only with the square root of time: 1,900 in a day,
+    10,000 in a month. What is not in a table yet, `read_log` finds in the files.
+
+    Example:
+        >>> pause_s(None), pause_s(200)
+        (2.0, 10.0)
+    """
+    return max(_SHORTEST_PAUSE_S, _PAUSE_OF_A_VERSION_S * (versions or 0))
+
+
+def read_log(folder: Path, tables: Tables, *, name: str) -> pl.DataFrame:
+    """Return all predictions or all feedback: what a table holds and what is still in files.
+
+    Safe beside workers and compactor: a row is there once, whatever moves meanwhile.
+
+    Args:
+        folder: The prediction log's folder.
+        tables: Where the tables are.
+        name: `predictions` or `feedback`.
+    """
+    columns = _PREDICTION_COLUMNS if name == PREDICTIONS else _FEEDBACK_COLUMNS
+    # Files first: one that is delivered and removed now is seen in the table afterwards.
+    contents = [_read(folder, segment) for segment in segments_in(folder)]
+    version = tables.version(name)
+    frame = pl.DataFrame(schema=columns)
+    marks: dict[str, int] = {}
+    if version is not None:
+        frame = tables.read(name, version=version)
+        marks = tables.marks(name, version=version)
+    waiting = [
+        content
+        for content in contents
+        if content is not None
+        and content.segment.state != "damaged"
+        and content.segment.number > marks.get(content.segment.journal, 0)
+    ]
+    return pl.concat([frame, _frame_of(name, waiting)])
+
+
+def prediction_frame(predictions: Sequence[Prediction]) -> pl.DataFrame:
+    """Return predictions as the table holds them; `features` is JSON text."""
+    columns = {name: [getattr(one, name) for one in predictions] for name in _PREDICTION_COLUMNS}
+    columns["features"] = [
+        features.decode("utf-8", "backslashreplace") for features in columns["features"]
+    ]
+    return _typed(columns, _PREDICTION_COLUMNS)
+
+
+def feedback_frame(feedback: Sequence[Feedback]) -> pl.DataFrame:
+    """Return feedback as the table holds it; `label` is JSON text."""
+    columns = {name: [getattr(one, name) for one in feedback] for name in _FEEDBACK_COLUMNS}
+    return _typed(columns, _FEEDBACK_COLUMNS)
+
+
+def _typed(columns: dict[str, list[object]], types: pl.Schema) -> pl.DataFrame:
+    """Make a frame of columns in which times are microseconds."""
+    return pl.DataFrame(
+        [
+            pl.Series(name, values, dtype=pl.Int64).cast(_TIME)
+            if types[name] == _TIME
+            else pl.Series(name, values, dtype=types[name])
+            for name, values in columns.items()
+        ]
+    )
+
+
+def _batches(
+    folder: Path, segments: Sequence[Segment], batch_bytes: int
+) -> Iterator[list[Segment]]:
+    """Split segments, in their order, into batches of a size."""
+    batch: list[Segment] = []
+    size = 0
+    for segment in segments:
+        size += segment_path(folder, segment).stat().st_size
+        if batch and size > batch_bytes:
+            yield batch
+            batch, size = [], segment_path(folder, segment).stat().st_size
+        batch.append(segment)
+    if batch:
+        yield batch
+
+
+def _deliver(
+    folder: Path, tables: Tables, batch: Sequence[Segment], at_step: Callable[[str], None]
+) -> Compacted:
+    """Bring some segments into both tables, then remove them."""
+    at_step("read")
+    contents = [content for one in batch if (content := _read(folder, one)) is not None]
+    added = dict.fromkeys((PREDICTIONS, FEEDBACK), 0)
+    for name in added:
+        recorded = tables.marks(name)
+        fresh = [
+            content
+            for content in contents
+            if content.segment.number > recorded.get(content.segment.journal, 0)
+        ]
+        frame = _frame_of(name, fresh)
+        if frame.height:
+            at_step(f"append {name}")
+            # In order of their numbers, so the last one of a worker is its highest.
+            marks = {content.segment.journal: content.segment.number for content in fresh}
+            tables.append_once(name, frame, marks=marks)
+            added[name] = frame.height
+    for content in contents:
+        at_step("remove")
+        _remove(folder, content)
+    return Compacted(
+        segments=len(contents),
+        predictions=added[PREDICTIONS],
+        feedback=added[FEEDBACK],
+        torn=sum(content.torn for content in contents),
+        damaged=tuple(content.segment.stem for content in contents if content.is_damaged),
+    )
+
+
+def _read(folder: Path, segment: Segment) -> _Content | None:
+    """Read a segment; None when it is gone."""
+    content = None
+    # A worker may finish it between the listing and now.
+    for state in dict.fromkeys((segment.state, "done")):
+        place = Segment(journal=segment.journal, number=segment.number, state=state)
+        with contextlib.suppress(FileNotFoundError):
+            content = segment_path(folder, place).read_bytes()
+            break
+    if content is None:
+        return None
+    found = scan(content, seed=seed_of(segment.stem))
+    records = [decode(payload) for payload in found.payloads]
+    return _Content(
+        segment=segment,
+        predictions=[one for one in records if isinstance(one, Prediction)],
+        feedback=[one for one in records if isinstance(one, Feedback)],
+        torn=found.torn,
+        # A record of a kind that a later version wrote is kept in its file as well.
+        is_damaged=bool(found.damaged) or any(one is None for one in records),
+    )
+
+
+def _remove(folder: Path, content: _Content) -> None:
+    """Remove a delivered segment, or keep it for people when a part of it was not read."""
+    path = segment_path(folder, content.segment)
+    if content.is_damaged:
+        path.rename(path.with_suffix(".damaged"))
+    else:
+        path.unlink()
+
+
+def _frame_of(name: str, contents: Sequence[_Content]) -> pl.DataFrame:
+    """Return what segments hold for one table."""
+    if name == PREDICTIONS:
+        return prediction_frame([one for content in contents for one in content.predictions])
+    return feedback_frame([one for content in contents for one in content.feedback])
+
+
+def _sum(first: Compacted, second: Compacted) -> Compacted:
+    """Add up two batches."""
+    return Compacted(
+        segments=first.segments + second.segments,
+        predictions=first.predictions + second.predictions,
+        feedback=first.feedback + second.feedback,
+        torn=first.torn + second.torn,
+        damaged=first.damaged + second.damaged,
+    )
