@@ -151,7 +151,7 @@ def _label_text(prediction: str, label: bytes) -> str:
     """Return a label in the one form of its JSON value."""
     try:
         return canonical_json(_label_value(label)).decode()
-    except (ValueError, RecursionError) as error:
+    except (ValueError, OverflowError, RecursionError) as error:
         raise RequestError(
             f"Cannot take the label of {prediction}",
             cause=str(error),
@@ -167,6 +167,8 @@ def _label_value(label: bytes) -> object:
     value = json.loads(label, parse_constant=_refuse_constant)
     if value is None:
         raise ValueError("null is no truth")
+    if isinstance(value, int):
+        float(value)
     return value
 
 

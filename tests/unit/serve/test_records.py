@@ -1,0 +1,97 @@
+"""Records and ids."""
+
+import msgspec
+import pytest
+
+from bucle.serve.records import Feedback, Prediction, PredictionIds, decode, encode, is_prediction
+
+
+def prediction(**changes) -> Prediction:
+    fields = {
+        "id": "p-" + "0" * 32,
+        "at": 1,
+        "model": "m-0123456789ab",
+        "role": "champion",
+        "prediction": 12.5,
+    }
+    return Prediction(**(fields | changes))
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        prediction(),
+        prediction(
+            role="shadow",
+            of="p-1",
+            low=-1.0,
+            high=1e308,
+            key="ñ \x00",
+            request="r",
+            latency_us=2**40,
+            features=b'{"a": 1}',
+        ),
+        prediction(prediction=float("inf")),
+        Feedback(id="p-1", at=2, label='"sold"', label_time=-5, source="shop"),
+    ],
+)
+def test_a_record_comes_back_equal(record) -> None:
+    assert decode(encode(record)) == record
+
+
+def test_nan_is_kept_as_it_is() -> None:
+    found = decode(encode(prediction(prediction=float("nan"))))
+    assert isinstance(found, Prediction)
+    assert found.prediction != found.prediction
+
+
+@pytest.mark.parametrize("content", [b"", b"\xc1", b"\x91", msgspec.msgpack.encode(["x", 1])])
+def test_what_this_version_does_not_know_is_none(content: bytes) -> None:
+    assert decode(content) is None
+
+
+def test_a_later_version_may_add_fields_at_the_end() -> None:
+    fields = msgspec.msgpack.decode(encode(prediction()))
+    assert decode(msgspec.msgpack.encode([*fields, "new"])) == prediction()
+
+
+def test_an_earlier_version_may_have_fewer_fields() -> None:
+    fields = msgspec.msgpack.decode(encode(prediction()))
+    assert decode(msgspec.msgpack.encode(fields[:6])) == prediction()
+
+
+def test_ids_rise_also_when_the_clock_goes_back_or_stands() -> None:
+    ids = PredictionIds()
+    made = [
+        one
+        for now in (1000, 1000, 999, 5, 1001, 1001)
+        for count in (1, 3)
+        for one in ids.take(count, now_ms=now)
+    ]
+    assert made == sorted(made)
+    assert len(set(made)) == len(made) == 24
+    assert all(is_prediction(one) for one in made)
+
+
+def test_ids_begin_with_their_moment() -> None:
+    (one,) = PredictionIds().take(now_ms=0x0192D3A4B5C6)
+    assert one.startswith("p-0192d3a4b5c60000")
+
+
+def test_more_ids_than_a_millisecond_counts_stay_distinct() -> None:
+    made = PredictionIds().take(70_000, now_ms=7)
+    assert len(set(made)) == 70_000
+    assert list(made) == sorted(made)
+
+
+def test_two_makers_do_not_agree_on_chance() -> None:
+    first, second = (PredictionIds().take(500, now_ms=7) for _ in range(2))
+    assert not set(first) & set(second)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "p-", "p-" + "0" * 31, "p-" + "0" * 33, "p-" + "A" * 32, "m-" + "0" * 32, "p-" + "٣" * 32],
+)
+def test_other_texts_are_no_ids(text: str) -> None:
+    assert not is_prediction(text)
