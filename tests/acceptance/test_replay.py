@@ -555,7 +555,7 @@ PROJECTS: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "few days": (
         lambda folder: write_rows(folder / "sales.csv", rows(33)),
-        "fewer than 2 periods",
+        "after the last row",
     ),
     "a model that refuses later rows": (
         lambda folder: edit(

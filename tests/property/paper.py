@@ -93,10 +93,10 @@ def _training(week: int, *, whole: bool) -> Training:
 class Paper:
     """The material; `failing` are weeks in which nothing can be trained.
 
-    `refusing` are weeks whose rows no model answers.
+    `refusing` are weeks whose rows no model answers, `refusing_by` those of single models.
     """
 
-    def __init__(self, *, failing=(), refusing=()):
+    def __init__(self, *, failing=(), refusing=(), refusing_by=None):
         self.survey = paper_survey()
         self.kind = "regression"
         weeks = np.repeat(np.arange(-BEFORE, WEEKS), ROWS)
@@ -115,6 +115,7 @@ class Paper:
         )
         self._failing = frozenset(failing)
         self._refusing = tuple(refusing)
+        self._refusing_by = refusing_by or {}
 
     def known(self, number):
         last = WEEKS if number is None else number - 2
@@ -157,5 +158,6 @@ class Paper:
 
     def predictions(self, learned):
         answers = np.full(self.at.size, 10.0 + int(learned.model.removeprefix("m-")))
-        answers[np.isin(self.period, self._refusing)] = np.nan
+        refused = (*self._refusing, *self._refusing_by.get(learned.model, ()))
+        answers[np.isin(self.period, refused)] = np.nan
         return answers

@@ -36,6 +36,7 @@ __all__ = [
     "known_by",
     "poison",
     "walked_through",
+    "workspace_of",
     "write_project",
 ]
 
@@ -295,11 +296,16 @@ class _Here(Workspace):
         )
 
 
+def workspace_of(folder: Path) -> Workspace:
+    """Open a project whose steps run in this process."""
+    opened = open_workspace(folder, environ={"USER": "tester"})
+    return _Here(opened.root, loaded=opened.loaded, actor="tester", clock=opened.clock)
+
+
 @contextmanager
 def walked_through(folder: Path, request: ReplayRequest) -> Iterator[_Walk]:
     """Walk through a project's history; what was found can be looked up inside the block."""
-    opened = open_workspace(folder, environ={"USER": "tester"})
-    workspace = _Here(opened.root, loaded=opened.loaded, actor="tester", clock=opened.clock)
+    workspace = workspace_of(folder)
     policies = combine(request, workspace.charter)
     with workspace.engine() as engine:
         yield _Replay(workspace, engine, _plan(workspace), request, policies).walk()

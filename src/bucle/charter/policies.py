@@ -68,7 +68,9 @@ def _trigger(part: str, text: str) -> Trigger:
     known = ["never", "every:1d", "every:1w", "every:1mo", "performance:+15%", "drift", "gain"]
     raise CharterError(
         f"Cannot use the retrain policy {text!r}",
-        cause=f"a policy is {_SYNTAX}",
-        did_you_mean=nearest(part, known),
+        cause="`never` stands alone: joined with anything else it would not be never"
+        if part == "never"
+        else f"a policy is {_SYNTAX}; every number is above 0",
+        did_you_mean=() if part == "never" else nearest(part, known),
         code="bucle-119",
     )

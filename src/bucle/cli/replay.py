@@ -1,6 +1,7 @@
 """`bucle replay`: the loop back-tested on the project's own history."""
 
 import os
+import tempfile
 import textwrap
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from bucle.errors import OutsideError, UsageError
 from bucle.grammar import say_count
 from bucle.loop.replay.faults import parse_fault
 from bucle.loop.replay.findings import Findings, as_document
+from bucle.loop.replay.standings import turn_share
 from bucle.loop.workspace import Workspace, open_workspace
 from bucle.pipeline.progress import choose_progress
 from bucle.store.files import write_whole
@@ -110,7 +112,7 @@ def _moment(text: str | None, option: str) -> str | None:
     except ValueError as error:
         raise UsageError(
             f"Cannot read the date {text!r} of {option}",
-            cause="a date is written 2011-01-31",
+            cause="a date is written 2011-01-31, a month 2011-01",
             attempt=f"bucle replay {option} 2011-01-31",
         ) from error
 
@@ -125,6 +127,12 @@ def _report_path(workspace: Workspace, wanted: str | None) -> Path:
         raise _unwritable(path, f"{above} is no folder")
     if not os.access(above, os.W_OK | os.X_OK):
         raise _unwritable(path, f"{above} may not be written")
+    try:
+        # Only trying tells of disks that are mounted to be read, and of folders like /proc.
+        with tempfile.TemporaryFile(dir=above):
+            pass
+    except OSError as error:
+        raise _unwritable(path, error.strerror or str(error)) from error
     return path
 
 
@@ -242,8 +250,8 @@ def _tell_comparisons(findings: Findings, terminal: Terminal) -> None:
         turned = one.b != best
         name = one.b if turned else one.a
         # The loss of the other over that of the best, whichever way the pair was compared.
-        low, high = (_turn(one.high), _turn(one.low)) if turned else (one.low, one.high)
-        middle = _turn(one.difference) if turned else one.difference
+        low, high = (turn_share(one.high), turn_share(one.low)) if turned else (one.low, one.high)
+        middle = turn_share(one.difference) if turned else one.difference
         words = {"a is better": one.a, "b is better": one.b}.get(one.verdict)
         verdict = one.verdict if words is None else ("better" if words == name else "worse")
         rows.append([f"  {name}", _percent(middle), _percent(low), _percent(high), verdict])
@@ -278,10 +286,6 @@ def _table(
         )
         folded += [[line, *[""] * (count - 1)] for line in more]
     terminal.table(folded, header=header)
-
-
-def _turn(share: float) -> float:
-    return 1.0 / (1.0 + share) - 1.0 if share > -1.0 else float("inf")
 
 
 def _tell_benefit(findings: Findings, terminal: Terminal) -> None:

@@ -30,11 +30,15 @@ class Action(Struct, frozen=True, kw_only=True):
 
 
 class Retrain(Action, frozen=True, kw_only=True):
-    """Train a model on what is known now; `window` is how much of it."""
+    """Train a model on what is known now; `window` is how much of it.
+
+    `trigger` is the kind of trigger that asked for it, empty for one that is taken up again.
+    """
 
     name: ClassVar[str] = "retrain"
 
     window: str
+    trigger: str = ""
 
 
 class Judge(Action, frozen=True, kw_only=True):
@@ -94,7 +98,7 @@ def decide(state: State, policy: Policy, now: datetime) -> tuple[Action, ...]:
     for fired in find_triggers(state, policy, now):
         action = _action_id("retrain", *fired.cause)
         if action not in state.acted:
-            return (Retrain(id=action, why=fired.why, window=policy.window),)
+            return (Retrain(id=action, why=fired.why, window=policy.window, trigger=fired.kind),)
     return (Wait(why=why_idle(state, policy, now), settled=settling.settled),)
 
 

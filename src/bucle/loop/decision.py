@@ -22,7 +22,8 @@ from bucle.loop.judging import (
     read_verdict,
     refit_tasks,
 )
-from bucle.loop.plan import Cut, plan_tasks
+from bucle.loop.looks import count_looks
+from bucle.loop.plan import plan_tasks
 from bucle.loop.policy import Policy
 from bucle.loop.state import State, VerdictRecord
 from bucle.loop.workspace import Workspace
@@ -69,13 +70,14 @@ class _Referee:
         The same models on the same evidence were judged once and for all: looking again would
         only raise the chance of a false promotion.
         """
+        looks = count_looks(state, self.packaged.model, reigning, cut=self.fitted.cut.cut)
         task = judge_task(
             self.workspace,
             self.fitted,
             self.packaged,
             champion=state.models.get(reigning) if reigning else None,
-            looks=_earlier_looks(state, self.packaged.model, reigning),
-            others=_earlier_challengers(state, self.packaged.model, self.fitted.cut),
+            looks=looks.same,
+            others=looks.others,
         )
         evidence = evidence_id(task)
         for known in _verdicts(state, self.packaged.model):
@@ -293,16 +295,3 @@ def _missing_champion(workspace: Workspace, reigning: str | None) -> tuple[str, 
 def _verdicts(state: State, model: str) -> tuple[VerdictRecord, ...]:
     record = state.models.get(model)
     return record.verdicts if record else ()
-
-
-def _earlier_looks(state: State, model: str, reigning: str | None) -> int:
-    """Count how often this challenger was judged against this champion before."""
-    return sum(known.fact.verdict.champion == reigning for known in _verdicts(state, model))
-
-
-def _earlier_challengers(state: State, model: str, cut: Cut) -> int:
-    """Count the other models that were judged on rows from the same moment on."""
-    return sum(
-        bool(record.verdicts) and record.model != model and record.cut == cut.cut
-        for record in state.models.values()
-    )

@@ -40,7 +40,6 @@ class Ledger:
     rulings: dict[tuple[str, str], list[Ruling]] = field(default_factory=dict)
     refits: dict[str, tuple[str, str | None, str]] = field(default_factory=dict)
     window_ends: dict[tuple[str, str], str] = field(default_factory=dict)
-    gains: set[str] = field(default_factory=set)
     last_begun_at: str = ""
 
     @property
@@ -106,6 +105,3 @@ class Ledger:
 
     def _enter_drift_measured(self, event: Event) -> None:
         self._enter_window_judged(event)
-
-    def _enter_gain_estimated(self, event: Event) -> None:
-        self.gains.add(event.body["challenger"])

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+import msgspec
 from msgspec import Struct
 
 from bucle.clock import to_iso
@@ -68,6 +69,7 @@ class Life:
     ) -> None:
         self.options = options
         self.invariants = Invariants(options)
+        self._kill_at = kill_at
         self.interruptions = Interruptions(options, kill_at=kill_at, on_kill=self._killed)
         self.log = SimulatedLog(options, self.interruptions, self._witness)
         self.world = SimulatedWorld(options, self.interruptions, self.invariants.acted)
@@ -225,9 +227,19 @@ class Life:
                 "last events:",
                 *(f"  {line}" for line in recent),
                 "see it again:",
-                f"  python -m bucle.testing.simulator {options.seed} --mode {options.mode}",
+                f"  {self._command()}",
             ]
         )
+
+    def _command(self) -> str:
+        """Return what lives this very life again, with options that were not drawn spelled out."""
+        options = self.options
+        words = [f"python -m bucle.testing.simulator {options.seed} --mode {options.mode}"]
+        if self._kill_at is not None:
+            words.append(f"--kill-at {self._kill_at}")
+        if options != draw_options(options.seed, mode=options.mode):
+            words.append(f"--options '{msgspec.json.encode(options).decode()}'")
+        return " ".join(words)
 
 
 def live(options: Options, *, kill_at: int | None = None) -> Lived:
@@ -255,16 +267,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bucle.testing.simulator", description=__doc__)
     parser.add_argument("seed", type=int)
     parser.add_argument("--mode", choices=MODES, default="safety")
+    parser.add_argument("--kill-at", type=int, help="kill once, at this point and nowhere else")
+    parser.add_argument("--options", help="as JSON, instead of those that the seed draws")
     parser.add_argument("--quiet", action="store_true", help="only how it ended")
     asked = parser.parse_args(arguments)
     options = draw_options(asked.seed, mode=asked.mode)
+    if asked.options:
+        options = msgspec.json.decode(asked.options, type=Options)
 
     def say(line: str) -> None:
         sys.stdout.write(f"{line}\n")
 
     say("\n".join(options.lines()))
     try:
-        lived = Life(options, tell=(lambda _: None) if asked.quiet else say).live()
+        tell = (lambda _: None) if asked.quiet else say
+        lived = Life(options, kill_at=asked.kill_at, tell=tell).live()
     except SimulationError as broken:
         say(str(broken))
         return 1

@@ -42,7 +42,7 @@ def test_what_is_trained_now_is_known_the_next_time(tmp_path: Path) -> None:
     with walked_through(project, REQUEST) as walked:
         first = walked.archive
         answers = [first.predictions(model).tobytes() for model in first.models]
-        assert first.trained == first.distinct == 2
+        assert first.trained == first.distinct > 2
     with walked_through(project, replace(REQUEST, gates=("none", "referee"))) as walked:
         more = walked.archive
         assert more.trained == more.distinct - first.distinct > 0

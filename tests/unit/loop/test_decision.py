@@ -3,9 +3,10 @@
 import pytest
 
 from bucle.errors import StalePositionError
-from bucle.loop.decision import _decide, _earlier_challengers, _earlier_looks
+from bucle.loop.decision import _decide
 from bucle.loop.events import Promoted, RolledBack, RunFinished, RunStarted, VerdictGiven
 from bucle.loop.judging import Packaged
+from bucle.loop.looks import count_looks
 from bucle.loop.plan import Cut
 from bucle.models.registry import champion
 from bucle.pipeline.tasks import Artifact
@@ -207,7 +208,8 @@ def test_looks_are_counted_for_each_champion_apart(shop):
             for number, verdict in enumerate(verdicts)
         ),
     )
-    assert [_earlier_looks(state, "m-b", known) for known in ("m-a", None, "m-c")] == [2, 1, 0]
+    looks = [count_looks(state, "m-b", known, cut=None).same for known in ("m-a", None, "m-c")]
+    assert looks == [2, 1, 0]
 
 
 def test_other_challengers_on_the_same_rows_are_counted(shop):
@@ -221,8 +223,8 @@ def test_other_challengers_on_the_same_rows_are_counted(shop):
         )
         facts += [started(run), end, VerdictGiven(run=run, verdict=verdict, evidence=run)]
     state = shop().record(*facts)
-    assert _earlier_challengers(state, "m-a", cut) == 1
-    assert _earlier_challengers(state, "m-new", cut) == 2
+    assert count_looks(state, "m-a", None, cut=cut.cut).others == 1
+    assert count_looks(state, "m-new", None, cut=cut.cut).others == 2
 
 
 def test_a_model_that_was_rolled_back_from_needs_a_person(shop):

@@ -9,17 +9,19 @@ from bucle.loop.replay.findings import Comparison, PolicyResult
 __all__ = ["choose", "recommend"]
 
 _SHOWN = 3
+_FEW = 8
+_NEARLY_ALL = 0.9
 
 
 def choose(results: Sequence[PolicyResult], comparisons: Sequence[Comparison]) -> PolicyResult:
     """Return the policy to take: of those that cost no more than the cheapest, the quietest.
 
     A policy counts as no dearer when the interval of the difference in money holds zero. The
-    quietest is the one with the fewest retrains, then with the least money.
+    quietest is the one with the fewest retrains, then with the least money, then `never`.
     """
     cheapest = min(results, key=lambda one: one.money)
     rivals = [one for one in results if one is cheapest or _is_close(one, cheapest, comparisons)]
-    return min(rivals, key=lambda one: (one.retrains, one.money))
+    return min(rivals, key=lambda one: (one.retrains, one.money, one.policy != "never"))
 
 
 def recommend(
@@ -46,6 +48,7 @@ def recommend(
             f"{cheapest.name} cost {_money(chosen.money - cheapest.money, currency)} less, with "
             f"{say_count(cheapest.retrains, 'retrain')}, but the two cannot be told apart here."
         )
+    said += _as_a_calendar(chosen)
     said += _name_equals(chosen, cheapest, results, comparisons)
     said += _price_of_gate(chosen, results, currency, drills=drills)
     against = _pair(chosen, dearest, comparisons)
@@ -59,6 +62,16 @@ def recommend(
                 f"({_money(low, currency)} to {_money(high, currency)}, {level:.0%} interval)."
             )
     return " ".join(said)
+
+
+def _as_a_calendar(chosen: PolicyResult) -> list[str]:
+    """Say when a policy that watches fired nearly always: then it watches nothing."""
+    moments = len(chosen.timeline) - 1
+    calendar = all(part.startswith("every:") for part in chosen.policy.split("/"))
+    if calendar or moments < _FEW or chosen.alarms < _NEARLY_ALL * moments:
+        return []
+    fired = f"It fired at {chosen.alarms} of {moments} moments"
+    return [f"{fired}: a calendar in disguise, compare it with one."]
 
 
 def _name_equals(

@@ -18,7 +18,14 @@ from bucle.errors import BucleError, RequestError
 from bucle.grammar import say_count
 from bucle.ids import short_id
 from bucle.loop.judging import read_artifact
-from bucle.loop.replay.material import Known, Learned, Suspicion, match_labels, stack_rows
+from bucle.loop.replay.material import (
+    Known,
+    Learned,
+    Suspicion,
+    match_labels,
+    nothing_known,
+    stack_rows,
+)
 from bucle.loop.replay.survey import Moment, Survey, Training
 from bucle.loop.replay.tasks import (
     Kitchen,
@@ -38,7 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Archive"]
 
-_Name = tuple[str, str, str, int, str]
+_Name = tuple[str, str, int, str]
 _KEPT = 48
 _CLASSES = 2
 _SHOWN = 3
@@ -222,10 +229,7 @@ class Archive:
             return failure_of(result)
         answer = self._engine.read(result.artifact)
         if not answer["labels"]:
-            return RequestError(
-                f"Nothing to learn from: no label was known on {training.moment[:10]}",
-                code="bucle-259",
-            )
+            return nothing_known(training.moment)
         self.trained += result.state == "ran"
         self.seconds += result.seconds
         model = msgspec.convert(answer["model"], Artifact)
@@ -240,9 +244,12 @@ class Archive:
                 asked=self._asked,
                 asked_from=training.asked_from,
             )
-            predictions = self._execute([task])[0]
+            again = self._engine.execute([task])[task.name]
+            if again.artifact is None:
+                return failure_of(again)
+            predictions = again.artifact
         return Learned(
-            model=short_id("m-", model.digest),
+            model=short_id("m", model.digest),
             cut=training.moment,
             view=training.view,
             labels=answer["labels"],
@@ -290,7 +297,8 @@ def _check_names(rows: pl.DataFrame, key: tuple[str, ...]) -> None:
 
 def _name(training: Training, newest: int | None) -> _Name:
     # One that is asked from an earlier moment on has more answers, whatever it learned from.
-    return training.moment, training.since or "", training.view, newest or 0, training.asked_from
+    # How far back it looks is in the view: two windows that hold the same rows are one set.
+    return training.moment, training.view, newest or 0, training.asked_from
 
 
 def _renamed(tasks: list[Task]) -> list[Task]:

@@ -19,9 +19,16 @@ from bucle.data.views import as_asked, as_of, cut_time
 from bucle.errors import BucleError, ContractError, StepError
 from bucle.ids import short_id
 from bucle.loop.policy import window_span
-from bucle.loop.replay.history import moments_of, open_history
+from bucle.loop.replay.history import moments_of, open_history, view_of
 from bucle.loop.replay.living import BEST, EXPECTED, LivingWorld
-from bucle.loop.replay.material import Known, Learned, Suspicion, match_labels, stack_rows
+from bucle.loop.replay.material import (
+    Known,
+    Learned,
+    Suspicion,
+    match_labels,
+    nothing_known,
+    stack_rows,
+)
 from bucle.loop.replay.recipe import Place, Recipe
 from bucle.loop.replay.steps import (
     BLOCK,
@@ -239,7 +246,7 @@ class Branch:
 
     def _ask(self, number: int) -> None:
         one = self.survey.moments[self.survey.first + number]
-        frames = self._others() | {
+        frames = self._others(one.at, one.end) | {
             self._recipe.primary: as_asked(self._own, one.at, one.end, self._settings)
         }
         found = asked_rows(self._recipe, self._root, frames, start=one.at, naming=self._naming)
@@ -252,12 +259,12 @@ class Branch:
         if since is not None:
             event = moments_of(seen, str(self._settings.event_time))
             seen = seen.filter(event >= from_iso(since))
-        return self._others() | {self._recipe.primary: seen}
+        return self._others(at, at) | {self._recipe.primary: seen}
 
-    def _others(self) -> Frames:
-        """Return the tables that nobody's proposals change."""
+    def _others(self, start: str | None, end: str | None) -> Frames:
+        """Return the tables that nobody's proposals change, as they were."""
         return {
-            name: open_history(self._place, name, settings)
+            name: view_of(open_history(self._place, name, settings), settings, start, end)
             for name, settings in self._recipe.settings.items()
             if name != self._recipe.primary
         }
@@ -275,7 +282,7 @@ class Branch:
         return self._keep(training, model, fitted)
 
     def _keep(self, training: Training, model: Any, fitted: Fitted) -> Learned:
-        name = short_id("m-", fitted.model.digest)
+        name = short_id("m", fitted.model.digest)
         self._models[name] = (model, fitted.signature)
         seen = f"{training.moment} {training.since} {fitted.model.digest}"
         return Learned(
@@ -313,6 +320,8 @@ def fit(recipe: Recipe, place: Place, frames: Frames, *, moment: str) -> tuple[F
             cause=f"{type(error).__name__}: {error}",
             code="bucle-269",
         ) from error
+    if not trained.labels:
+        raise nothing_known(moment)
     found = Fitted(
         model=keep_value(trained.model, blobs=FileBlobs(Path(place.blobs)), root=root),
         signature=trained.signature,

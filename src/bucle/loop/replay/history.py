@@ -22,7 +22,7 @@ from bucle.loop.replay.faults import Fault
 from bucle.loop.replay.recipe import Place, Recipe
 from bucle.store.delta_tables import DeltaTables
 
-__all__ = ["Digests", "label_names", "moments_of", "open_history", "view_frames"]
+__all__ = ["Digests", "label_names", "moments_of", "open_history", "view_frames", "view_of"]
 
 _KEPT = 4
 _HALF = "8"
@@ -30,19 +30,21 @@ _NEVER = 2**62
 _OPEN: OrderedDict[tuple[str, str, str], pl.DataFrame] = OrderedDict()
 
 
-def open_history(place: Place, name: str, settings: DatasetSettings) -> pl.DataFrame:
-    """Return the rows of a dataset with the fault planted; kept in memory for the next task.
+def open_history(
+    place: Place, name: str, settings: DatasetSettings, *, fault: Fault | None = None
+) -> pl.DataFrame:
+    """Return the rows of a dataset with a fault planted; kept in memory for the next task.
 
     Raises:
         DigestMismatchError: The table does not hold what the log says.
         ContractError: A label became known before its event.
     """
     version = place.versions[name]
-    key = (place.tables, f"{name} {version.fingerprint}", repr(place.fault))
+    key = (place.tables, f"{name} {version.fingerprint}", repr(fault))
     if key not in _OPEN:
         frame = read_recorded(DeltaTables(Path(place.tables)), version)
         _check_times(frame, name, settings)
-        _OPEN[key] = _plant(frame, place.fault, settings) if place.fault else frame
+        _OPEN[key] = _plant(frame, fault, settings) if fault else frame
         while len(_OPEN) > _KEPT:
             _OPEN.popitem(last=False)
     return _OPEN[key]
@@ -62,16 +64,26 @@ def view_frames(
     """
     found = {}
     for name, settings in recipe.settings.items():
-        frame = open_history(place, name, settings)
-        if start is None or end is None or settings.event_time is None:
-            # A table without times, such as a list of brands, is the same at any moment.
-            found[name] = as_of(frame, None, settings)
-            continue
-        seen = as_asked(frame, start, end, settings)
-        if since is not None and name == recipe.primary:
+        is_primary = name == recipe.primary
+        # A fault is planted in what is predicted: the labels of other tables are no labels here.
+        fault = place.fault if is_primary else None
+        seen = view_of(open_history(place, name, settings, fault=fault), settings, start, end)
+        if since is not None and is_primary and start is not None and settings.event_time:
             seen = seen.filter(moments_of(seen, settings.event_time) >= from_iso(since))
         found[name] = seen
     return found
+
+
+def view_of(
+    frame: pl.DataFrame, settings: DatasetSettings, start: str | None, end: str | None
+) -> pl.DataFrame:
+    """Return one dataset as it was: rows before `end`, labels that were known at `start`.
+
+    A table without times, such as a list of brands, is the same at any moment.
+    """
+    if start is None or end is None or settings.event_time is None:
+        return as_of(frame, None, settings)
+    return as_asked(frame, start, end, settings)
 
 
 def moments_of(frame: pl.DataFrame, name: str) -> pl.Expr:

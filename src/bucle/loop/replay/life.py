@@ -47,7 +47,8 @@ class Day(Struct, frozen=True, kw_only=True):
     """One period of a life.
 
     `expected` is what its items are expected to earn as they were proposed for, `best` the most
-    they could, `plain` what they would without chance, `recorded` as history had them.
+    they could, `plain` what they would without chance, `recorded` as history had them. `upkeep` is
+    what its retrains and alarms cost.
     """
 
     rows: int
@@ -59,6 +60,7 @@ class Day(Struct, frozen=True, kw_only=True):
     champion: str
     did: tuple[str, ...]
     why: str
+    upkeep: float = 0.0
 
 
 class Lifetime(Struct, frozen=True, kw_only=True):

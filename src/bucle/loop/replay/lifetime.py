@@ -22,7 +22,7 @@ from bucle.loop.replay.living import open_world
 from bucle.loop.replay.material import Learned
 from bucle.loop.replay.outlook import Outlook, Scale, make_scale
 from bucle.loop.replay.recipe import Place, Recipe
-from bucle.loop.replay.scores import changes_of
+from bucle.loop.replay.scores import changes_of, price_of_retrains
 from bucle.loop.replay.steps import Naming
 from bucle.loop.replay.survey import Survey
 
@@ -114,6 +114,7 @@ def _sum_up(branch: Branch, scale: Scale, legs: Sequence[Leg]) -> dict[str, Any]
                 champion=leg.champion.model,
                 did=tuple(action.name for action in leg.look.did),
                 why=leg.look.why,
+                upkeep=price_of_retrains(leg.look.did, scale.charter.charter.money),
             )
         )
     known = np.isfinite(answered)

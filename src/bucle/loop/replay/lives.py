@@ -17,7 +17,7 @@ from bucle.loop.replay.advice import recommend
 from bucle.loop.replay.findings import Findings, OracleResult, PolicyResult, Tick, Trainings
 from bucle.loop.replay.life import Day, Life, Lifetime, Ways
 from bucle.loop.replay.outlook import Scale
-from bucle.loop.replay.scores import changes_of, compare_policies, price_of_retrain
+from bucle.loop.replay.scores import changes_of, compare_policies
 from bucle.loop.replay.survey import Moment, Survey
 from bucle.loop.replay.tasks import Kitchen, begin_task, live_task, survey_task
 from bucle.models.metrics import Floats
@@ -71,7 +71,7 @@ def replay_lives(
     ]
     results = engine.execute(tasks)
     lived = [
-        _score(life, msgspec.convert(engine.read(read_artifact(result)), Lifetime), charter)
+        _score(life, msgspec.convert(engine.read(read_artifact(result)), Lifetime))
         for life, result in zip(request.lives, results.values(), strict=True)
     ]
     ran = [
@@ -136,13 +136,12 @@ def _ways(life: Life, kitchen: Kitchen, charter: Charter) -> Ways:
     )
 
 
-def _score(life: Life, found: Lifetime, charter: Charter) -> _Lived:
-    price = price_of_retrain(life.policy, charter.charter.money)
+def _score(life: Life, found: Lifetime) -> _Lived:
     return _Lived(
         life=life,
         found=found,
         forgone=np.array([max(0.0, day.best - day.expected) for day in found.days]),
-        upkeep=np.array([price if "retrain" in day.did else 0.0 for day in found.days]),
+        upkeep=np.array([day.upkeep for day in found.days]),
     )
 
 

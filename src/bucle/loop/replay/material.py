@@ -12,13 +12,21 @@ import polars as pl
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from bucle.errors import OutsideError
+from bucle.errors import OutsideError, RequestError
 from bucle.loop.replay.survey import Survey, Training
 from bucle.models.metrics import Floats, Kind
 from bucle.models.prediction import encode_labels
 from bucle.pipeline.tasks import Artifact
 
-__all__ = ["Known", "Learned", "Material", "Suspicion", "match_labels", "stack_rows"]
+__all__ = [
+    "Known",
+    "Learned",
+    "Material",
+    "Suspicion",
+    "match_labels",
+    "nothing_known",
+    "stack_rows",
+]
 
 
 class Learned(Struct, frozen=True, kw_only=True):
@@ -155,7 +163,22 @@ def match_labels(
 def _encode(labels: pl.Series, kind: Kind, classes: tuple[str, ...]) -> Floats:
     if kind == "classification":
         return encode_labels(labels, classes)
-    return np.asarray(labels.cast(pl.Float64).to_numpy(), dtype=np.float64)
+    numbers = labels.cast(pl.Float64, strict=False)
+    odd = labels.filter(numbers.is_null() & labels.is_not_null())
+    if odd.len():
+        raise RequestError(
+            f"Cannot replay: {odd.len():,} labels are no numbers, such as {str(odd[0])[:40]!r}",
+            attempt='numbers in the target of the examples, or kind = "classification"',
+            code="bucle-256",
+        )
+    return np.asarray(numbers.to_numpy(), dtype=np.float64)
+
+
+def nothing_known(moment: str) -> RequestError:
+    """Return the error of a model that has no label to learn from."""
+    return RequestError(
+        f"Nothing to learn from: no label was known on {moment[:10]}", code="bucle-259"
+    )
 
 
 def stack_rows(frames: list[pl.DataFrame]) -> pl.DataFrame:

@@ -24,6 +24,7 @@ from bucle.gates.evidence import Evidence
 from bucle.gates.referee import deciding_metric, judge
 from bucle.gates.refit import compare_refit
 from bucle.grammar import say_count
+from bucle.loop.looks import FIRST_LOOK, Looks
 from bucle.loop.replay.material import Known, Learned, Material, Suspicion
 from bucle.loop.replay.survey import Training
 from bucle.models.metrics import Cost, Floats, losses, measure
@@ -38,7 +39,11 @@ _LEAST_LABELS = 20
 
 
 class Scale(Struct, frozen=True, kw_only=True):
-    """How errors are measured: the deciding metric, the cost of an error, the charter's gates."""
+    """How errors are measured: the deciding metric, the cost of an error, the charter's gates.
+
+    `summed` is the metric whose losses are added up over rows where sums are compared: that of the
+    deciding one, or log loss for AUC, which is no sum over rows.
+    """
 
     metric: str
     gates: GateSettings
@@ -50,10 +55,18 @@ class Scale(Struct, frozen=True, kw_only=True):
         found = measure(kind, truth, prediction, threshold=self.gates.threshold, cost=self.cost)
         return found.get(self.metric)
 
+    @property
+    def summed(self) -> str:
+        """The metric whose losses may be added up over any rows."""
+        return "log_loss" if self.metric == "auc" else self.metric
+
     def losses(self, truth: Floats, prediction: Floats) -> Floats:
-        """Return what each row adds to the metric, lower is better."""
+        """Return what each row loses, at least 0: for money, more than with the truth itself."""
+        if self.metric == "money":
+            more = self.cost(truth, prediction) - self.cost(truth, truth)
+            return np.maximum(more, 0.0, dtype=np.float64)
         return losses(
-            self.metric, truth, prediction, threshold=self.gates.threshold, cost=self.cost
+            self.summed, truth, prediction, threshold=self.gates.threshold, cost=self.cost
         )
 
 
@@ -101,7 +114,7 @@ class Outlook:
         self.number = 0
         self._suspects = tuple(suspects)
         self._known: Known | None = None
-        self._verdicts: dict[tuple[int, str, str | None], Verdict] = {}
+        self._verdicts: dict[tuple[int, str, str | None, Looks], Verdict] = {}
 
     def move(self, number: int) -> None:
         """Go to a moment, counted from the replay's first."""
@@ -140,11 +153,19 @@ class Outlook:
             )
         return model
 
-    def judge(self, challenger: Learned, champion: Learned | None) -> Verdict:
-        """Put a challenger before the referee, on rows that neither model has seen."""
-        name = (self.number, challenger.model, champion.model if champion else None)
+    def judge(
+        self, challenger: Learned, champion: Learned | None, *, looks: Looks = FIRST_LOOK
+    ) -> Verdict:
+        """Put a challenger before the referee, on rows that neither model has seen.
+
+        Args:
+            challenger: The model that may ship.
+            champion: The one that reigns.
+            looks: How often one has looked before.
+        """
+        name = (self.number, challenger.model, champion.model if champion else None, looks)
         if name not in self._verdicts:
-            self._verdicts[name] = self._judge(challenger, champion)
+            self._verdicts[name] = self._judge(challenger, champion, looks)
         return self._verdicts[name]
 
     def compare_refit(self, tested: Learned, refit: Learned) -> Check:
@@ -241,7 +262,7 @@ class Outlook:
         )
         return None if found is None else as_loss(self.scale.metric, found)
 
-    def _judge(self, challenger: Learned, champion: Learned | None) -> Verdict:
+    def _judge(self, challenger: Learned, champion: Learned | None, looks: Looks) -> Verdict:
         rows = self._unseen(*(model for model in (challenger, champion) if model is not None))
         gates = self.scale.gates
         evidence = Evidence(
@@ -255,6 +276,8 @@ class Outlook:
             clusters=self._clusters(rows),
             slices={name: self._beside(name, rows) for name in gates.slices},
             suspects=self._suspects,
+            looks=looks.same,
+            earlier_challengers=looks.others,
         )
         return judge(
             evidence,
@@ -269,7 +292,13 @@ class Outlook:
             return {}
         cut = from_iso(challenger.cut)
         history = self.known.rows
-        train = history.filter((pl.col("_at") < cut) & (pl.col("_known") <= cut))
+        learned = (pl.col("_at") < cut) & (pl.col("_known") <= cut)
+        train = history.filter(learned)
+        if not train.height:
+            # The step that makes the examples keeps only newer ones: what was asked before knows.
+            train = self._asked_rows(np.flatnonzero(np.isfinite(self.known.labels))).filter(learned)
+        if not train.height:
+            return {}
         key = self.scale.gates.baseline_key
         columns = BaselineColumns(
             target="_label",
@@ -277,10 +306,8 @@ class Outlook:
             event_time="_at",
             label_time="_known",
         )
-        asked = self.archive.rows[rows].with_columns(
-            pl.from_epoch("_at", "us").dt.replace_time_zone("UTC"),
-            pl.lit(None, dtype=pl.Datetime("us", "UTC")).alias("_known"),
-            pl.Series("_label", self.known.labels[rows]),
+        asked = self._asked_rows(rows).with_columns(
+            pl.lit(None, dtype=pl.Datetime("us", "UTC")).alias("_known")
         )
         return predict_baselines(
             self.scale.gates.baselines,
@@ -289,6 +316,16 @@ class Outlook:
             columns=columns,
             kind=self.archive.kind,
             history=history,
+        )
+
+    def _asked_rows(self, rows: NDArray[np.int64]) -> pl.DataFrame:
+        """Return rows asked, with their labels and when these became known."""
+        return self.archive.rows[rows].with_columns(
+            pl.from_epoch("_at", "us").dt.replace_time_zone("UTC"),
+            pl.from_epoch(pl.Series("_known", self.known.when[rows]), "us").dt.replace_time_zone(
+                "UTC"
+            ),
+            pl.Series("_label", self.known.labels[rows]),
         )
 
     def _clusters(self, rows: NDArray[np.int64]) -> NDArray[Any] | None:

@@ -27,7 +27,8 @@ from bucle.loop.replay.findings import Drill, DrillResult, Findings, Trainings
 from bucle.loop.replay.life import Life
 from bucle.loop.replay.lives import LivesRequest, replay_lives
 from bucle.loop.replay.material import Known
-from bucle.loop.replay.outlook import Outlook, make_scale
+from bucle.loop.replay.naive import naive_errors
+from bucle.loop.replay.outlook import Outlook, Scale, make_scale
 from bucle.loop.replay.recipe import Place, make_recipe
 from bucle.loop.replay.retraining import compared_sets, measure_benefit
 from bucle.loop.replay.scores import Hindsight
@@ -92,7 +93,10 @@ def replay_project(
     with workspace.engine(progress) as engine:
         engine.expect(expected_calls(plan))
         replay = _Replay(workspace, engine, plan, request, policies)
-        clean, fault = replay.walk(), request.fault
+        fault = request.fault
+        if fault:
+            replay.require_change(fault)
+        clean = replay.walk()
         drill = _drill(clean, replay.walk(fault, clean=clean), fault) if fault else None
         return replay.conclude(clean, drill)
 
@@ -208,17 +212,17 @@ class _Replay:
         self._policies = policies
         self._scale = make_scale(workspace.charter, workspace.root)
 
+    @property
+    def _window(self) -> str:
+        """The window in which the benefit is split: all of history where any policy keeps it."""
+        windows = [policy.window for policy in self._policies]
+        return _WINDOWS[0] if _WINDOWS[0] in windows else windows[0]
+
     def walk(self, fault: Fault | None = None, *, clean: _Walk | None = None) -> _Walk:
         """Walk through history; scores rest on the labels of the walk without a fault."""
         archive = self._open(fault)
-        if fault and clean and archive.survey.final == clean.archive.survey.final:
-            raise RequestError(
-                f"Cannot plant the fault {fault.text!r}: it changes no label of history",
-                attempt="a time in which labels became known",
-                code="bucle-254",
-            )
         outlook = Outlook(archive, self._scale, archive.suspects())
-        beside = [] if fault else compared_sets(archive, self._policies[0].window)
+        beside = [] if fault else compared_sets(archive, self._window)
         courses = walk(archive, outlook, self._policies, beside=beside)
         final = clean.final if clean else archive.known(None)
         hindsight = Hindsight(
@@ -252,8 +256,9 @@ class _Replay:
                 results, comparisons, currency=currency, level=hindsight.level
             ),
             labels_by=survey.delay,
+            baselines=naive_errors(clean.archive, clean.final, self._scale),
             benefit=measure_benefit(
-                clean.archive, hindsight, self._policies[0].window, seed=self._request.seed
+                clean.archive, hindsight, self._window, seed=self._request.seed
             ),
             drill=drill,
             trainings=Trainings(
@@ -261,10 +266,27 @@ class _Replay:
                 trained=clean.archive.trained,
                 seconds=clean.archive.seconds,
             ),
-            warnings=_warnings(clean, survey),
+            warnings=_warnings(clean, survey, self._scale),
         )
 
+    def require_change(self, fault: Fault) -> None:
+        """Raise when a fault changes nothing, before anything is trained.
+
+        Raises:
+            RequestError: No label of history is another one with it.
+        """
+        if self._survey(fault)[1].final == self._survey(None)[1].final:
+            raise RequestError(
+                f"Cannot plant the fault {fault.text!r}: it changes no label of history",
+                attempt="a time in which labels became known",
+                code="bucle-254",
+            )
+
     def _open(self, fault: Fault | None) -> Archive:
+        kitchen, survey = self._survey(fault)
+        return Archive(self._engine, kitchen, survey, kind=self._workspace.charter.pipeline.kind)
+
+    def _survey(self, fault: Fault | None) -> tuple[Kitchen, Survey]:
         kitchen = _kitchen(self._workspace, self._plan, fault)
         policies = self._policies
         task = survey_task(
@@ -275,8 +297,7 @@ class _Replay:
             windows=sorted({policy.window for policy in policies}),
         )
         found = self._engine.read(read_artifact(self._engine.execute([task])[task.name]))
-        survey = msgspec.convert(found, Survey)
-        return Archive(self._engine, kitchen, survey, kind=self._workspace.charter.pipeline.kind)
+        return kitchen, msgspec.convert(found, Survey)
 
 
 def _nothing_known(final: Known) -> RequestError:
@@ -362,8 +383,13 @@ def _drill(clean: _Walk, faulted: _Walk, fault: Fault) -> Drill:
     return Drill(fault=fault.text, labels=int(np.sum(damaged)), policies=tuple(results))
 
 
-def _warnings(clean: _Walk, survey: Survey) -> tuple[str, ...]:
+def _warnings(clean: _Walk, survey: Survey, scale: Scale) -> tuple[str, ...]:
     found = [*survey.warnings, *clean.archive.failures]
+    if scale.summed != scale.metric:
+        found.append(
+            f"{scale.metric.upper()} is no sum over rows: differences between policies, and what "
+            "retraining saves, are those of the log loss"
+        )
     if clean.final.unmatched:
         found.append(
             f"{clean.final.unmatched:,} labelled rows were not recognised as rows that were asked:"

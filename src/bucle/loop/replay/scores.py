@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bucle.charter.settings import Money
+from bucle.clock import from_iso
 from bucle.errors import RequestError
 from bucle.grammar import say_count
 from bucle.loop.decide import Retrain
-from bucle.loop.policy import Policy
 from bucle.loop.replay.archive import Archive
 from bucle.loop.replay.comparison import compare_losses, compare_money
 from bucle.loop.replay.course import Course
@@ -25,7 +25,7 @@ from bucle.loop.replay.oracle import best_sequence
 from bucle.loop.replay.outlook import Scale
 from bucle.models.metrics import Floats
 
-__all__ = ["Hindsight", "changes_of", "compare_policies", "price_of_retrain"]
+__all__ = ["Hindsight", "changes_of", "compare_policies", "price_of_retrains"]
 
 
 class Hindsight:
@@ -158,7 +158,11 @@ class Hindsight:
         )
 
     def _of(self, model: Learned) -> tuple[Floats, Floats]:
-        """Return a model's losses and costs by period; NaN in periods before it could answer."""
+        """Return a model's losses and costs by period.
+
+        Infinite in a period of which it refuses a row that came after its training: nobody can
+        tell what it would have cost. 0 in the periods before it could answer.
+        """
         kept = model.predictions
         name = (model.model, kept.digest if kept else model.view)
         if name not in self._sums:
@@ -166,10 +170,15 @@ class Hindsight:
             rows = np.flatnonzero(self._known & np.isfinite(predicted))
             truth, answers = self._truth[rows], predicted[rows]
             period = self._archive.period[rows]
-            self._sums[name] = (
+            later = self._archive.at >= round(from_iso(model.cut).timestamp() * 1e6)
+            refused = self._known & later & ~np.isfinite(predicted)
+            found = (
                 self._by_period(self._scale.losses(truth, answers), period),
                 self._by_period(self._scale.cost(truth, answers), period),
             )
+            for sums in found:
+                sums[np.unique(self._archive.period[refused])] = np.inf
+            self._sums[name] = found
         return self._sums[name]
 
     def _by_period(self, values: Floats, period: NDArray[np.int64]) -> Floats:
@@ -195,8 +204,8 @@ class Hindsight:
 
     def _upkeep(self, course: Course) -> list[float]:
         """Return what retrains and alarms cost in each period."""
-        price = price_of_retrain(course.policy, self._scale.charter.charter.money)
-        return [price if _fired(leg.look.did) else 0.0 for leg in course.legs]
+        money = self._scale.charter.charter.money
+        return [price_of_retrains(leg.look.did, money) for leg in course.legs]
 
     def _bad_promotions(self, champions: Sequence[Learned]) -> int:
         """Count champions that lost more, while they reigned, than the one they replaced."""
@@ -256,13 +265,16 @@ def compare_policies(
     return tuple(found)
 
 
-def price_of_retrain(policy: Policy, money: Money) -> float:
-    """Return what a retrain costs under a policy, the alarm that asked for it included.
+def price_of_retrains(did: Sequence[object], money: Money) -> float:
+    """Return what the retrains of a moment cost, the alarms that asked for them included.
 
     A calendar that asks for a retrain is no alarm to anybody.
     """
-    is_alarm = any(trigger.kind != "every" for trigger in policy.triggers)
-    return money.retrain + (money.alarm if is_alarm else 0.0)
+    return sum(
+        money.retrain + (money.alarm if action.trigger != "every" else 0.0)
+        for action in did
+        if isinstance(action, Retrain)
+    )
 
 
 def _fired(did: Sequence[object]) -> bool:

@@ -18,6 +18,7 @@ __all__ = [
     "is_lower_better",
     "rank_policies",
     "rank_rivals",
+    "turn_share",
 ]
 
 BETTER, WORSE, UNCLEAR = "a is better", "b is better", "cannot be told apart"
@@ -51,14 +52,16 @@ def highlight(findings: Findings) -> tuple[PolicyResult, ...]:
 
 
 def rank_policies(findings: Findings) -> list[PolicyResult]:
-    """Return the policies, cheapest first; of equals the one with the better error."""
+    """Return the policies, cheapest first; of equals the better error, the quieter, `never`."""
     sign = 1.0 if is_lower_better(findings.metric) else -1.0
 
-    def merit(result: PolicyResult) -> tuple[float, float]:
+    def merit(result: PolicyResult) -> tuple[float, float, int, bool]:
         money, error = finite(result.money), finite(result.error)
         return (
             math.inf if money is None else money,
             math.inf if error is None else sign * error,
+            result.retrains,
+            result.policy != "never",
         )
 
     return sorted(findings.policies, key=merit)
@@ -74,20 +77,28 @@ def rank_rivals(findings: Findings) -> tuple[Comparison, ...]:
         return ()
     place = {one.name: number for number, one in enumerate(rank_policies(findings))}
     turned = [one if one.b == best.name else _turn(one) for one in findings.comparisons]
-    against = [one for one in turned if one is not None and one.b == best.name != one.a]
+    against = [one for one in turned if one.b == best.name != one.a]
     return tuple(sorted(against, key=lambda one: place.get(one.a, len(place))))
 
 
-def _turn(one: Comparison) -> Comparison | None:
-    if min(one.difference, one.low, one.high) <= -1:
-        return None
+def turn_share(share: float) -> float:
+    """Return by how much b loses more than a, where a loses more than b by a share.
+
+    Example:
+        >>> round(turn_share(0.25), 2), turn_share(-1.0), turn_share(float("inf"))
+        (-0.2, inf, -1.0)
+    """
+    return 1.0 / (1.0 + share) - 1.0 if share > -1.0 else math.inf
+
+
+def _turn(one: Comparison) -> Comparison:
     verdicts = {BETTER: WORSE, WORSE: BETTER}
     return Comparison(
         a=one.b,
         b=one.a,
-        difference=1 / (1 + one.difference) - 1,
-        low=1 / (1 + one.high) - 1,
-        high=1 / (1 + one.low) - 1,
+        difference=turn_share(one.difference),
+        low=turn_share(one.high),
+        high=turn_share(one.low),
         verdict=verdicts.get(one.verdict, one.verdict),
         money=-one.money,
         money_low=-one.money_high,

@@ -43,11 +43,13 @@ __all__ = [
 ]
 
 BLOCK = 1024
-"""Rows predicted at once: always this many, filled up, so that a prediction never depends on how
-many rows come after its own."""
+"""Rows predicted at once: always this many, filled up, so that no rounding depends on how many
+rows come after; a model whose predictions depend on them in another way is refused (`train`)."""
 
 Frames = dict[str, pl.DataFrame]
 _MOST_REFUSED = 64
+_TOGETHER = 32
+_TOLERANCE = 1e-6
 
 
 class Naming(Struct, frozen=True, kw_only=True):
@@ -149,7 +151,32 @@ def train(recipe: Recipe, root: Path, frames: Frames, *, moment: str) -> Trained
         target=question.target,
         classes=classes,
     )
-    return Trained(model=model, signature=signature, examples=examples, labels=known.height)
+    found = Trained(model=model, signature=signature, examples=examples, labels=known.height)
+    _require_rows_apart(model, signature, found.inputs)
+    return found
+
+
+def _require_rows_apart(model: Any, signature: Signature, rows: pl.DataFrame) -> None:
+    """Raise when a prediction depends on the rows it is asked together with.
+
+    In history these would be rows that had not come yet. Rows that the model refuses say nothing.
+    """
+    few = rows[-_TOGETHER:]
+    alone = few[: max(1, few.height // 4)]
+    if few.height < 2:  # noqa: PLR2004  (one row has no company)
+        return
+    try:
+        together = predict(model, conform(signature, few), kind=signature.kind)[: alone.height]
+        apart = predict(model, conform(signature, alone), kind=signature.kind)
+    except BucleError:
+        return
+    if not np.allclose(together, apart, rtol=_TOLERANCE, atol=_TOLERANCE):
+        raise PipelineError(
+            "Cannot replay: what the model predicts for a row depends on the rows beside it",
+            cause="rows of another day would change what was predicted today",
+            attempt="learn means, scales and the like in fit, and only use them in predict",
+            code="bucle-280",
+        )
 
 
 def suspects_in(recipe: Recipe, root: Path, frames: Frames, *, moment: str) -> list[dict[str, Any]]:

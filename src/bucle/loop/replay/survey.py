@@ -4,7 +4,8 @@ Runs in a worker; reads the predicted dataset once and gives the digest of every
 later task can be found in the cache without opening any data.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -95,7 +96,7 @@ def survey(
     """
     cook, where = msgspec.convert(recipe, Recipe), msgspec.convert(place, Place)
     settings = cook.settings[cook.primary]
-    frame = open_history(where, cook.primary, settings)
+    frame = open_history(where, cook.primary, settings, fault=where.fault)
     begin, stop = _range(frame, settings)
     digests = Digests(frame, settings)
     span = parse_span(period) if period else _usual_period(begin, stop)
@@ -103,6 +104,8 @@ def survey(
     last = _last(end, first, stop)
     edges = _edges(first, last, span, whole=end is None or from_iso(end) > stop)
     cuts = {window: _cut(frame, settings, edges[0], window, holdout) for window in windows}
+    for window in windows:
+        _require_labels(digests, frame, settings, edges[0], window)
     known = [cut for cut in cuts.values() if cut is not None]
     before = _warm_up(edges[0], min(known, default=edges[0]), span)
     moments = [
@@ -112,7 +115,7 @@ def survey(
             asked=digests.of_view(at, after),
             known=digests.of_view(at, at),
         )
-        for at, after in zip([*before, *edges[:-1]], [*before[1:], *edges], strict=True)
+        for at, after in pairwise([*before, *edges])
     ]
     trained = list(moments)
     for number in range(len(before), len(moments)):
@@ -126,7 +129,7 @@ def survey(
         moments=tuple(trained),
         delay=_delay(digests, edges[0]),
         final=digests.of_all(),
-        warnings=_warnings(trained[len(before) :]),
+        warnings=(*_beyond(end, stop), *_warnings(trained[len(before) :])),
     )
     answer: dict[str, Any] = msgspec.to_builtins(found)
     return answer
@@ -217,14 +220,17 @@ def _edges(first: datetime, last: datetime, span: Span, *, whole: bool) -> list[
     edges = [first]
     while edges[-1] <= last and len(edges) <= _MOST_PERIODS + 1:
         edges.append(span.after(first, times=len(edges)))
-    # The end that was asked for is not replayed itself: to 2013-01-01 ends with 2012.
-    if not whole and len(edges) > _LEAST_PERIODS and edges[-2] == last:
-        edges.pop()
+    if not whole:
+        # The end that was asked for is not replayed itself, nor a period that lies beyond it.
+        edges = [edge for edge in edges if edge <= last]
     if len(edges) - 1 < _LEAST_PERIODS:
         raise RequestError(
             f"Cannot replay: from {first.date()} to {last.date()} there are fewer than "
-            f"{_LEAST_PERIODS} periods of {span.text}",
-            attempt="an earlier --from or a shorter --period",
+            f"{_LEAST_PERIODS} periods of {span.text}"
+            if first <= last
+            else f"Cannot replay in periods of {span.text}: the first would begin on "
+            f"{first.date()}, after the last row of {last.date()}",
+            attempt="a shorter --period, or an earlier --from",
             code="bucle-261",
         )
     if len(edges) - 1 > _MOST_PERIODS:
@@ -234,6 +240,24 @@ def _edges(first: datetime, last: datetime, span: Span, *, whole: bool) -> list[
             code="bucle-261",
         )
     return edges
+
+
+def _require_labels(
+    digests: Digests, frame: pl.DataFrame, settings: DatasetSettings, at: datetime, window: str
+) -> None:
+    """Raise when a window holds no label at the first moment: its policies could not begin."""
+    span = window_span(window)
+    if span is None:
+        return
+    limit, since = (round(one.timestamp() * 1e6) for one in (at, span.after(at, times=-1)))
+    seen = (digests.event < limit) & (digests.event >= since) & (digests.known <= limit)
+    if not (seen & _labelled(frame, settings, digests)).any():
+        raise RequestError(
+            f"Cannot replay with the window {window}: it holds no label on {at.date()}",
+            cause=f"90 % of the labels known then had taken {_delay(digests, at):,.3g} days",
+            attempt="a longer --window",
+            code="bucle-261",
+        )
 
 
 def _cut(
@@ -309,6 +333,12 @@ def _delay(digests: Digests, at: datetime) -> float:
 
 def _moment(microseconds: int) -> datetime:
     return datetime.fromtimestamp(microseconds / 1e6, tz=UTC)
+
+
+def _beyond(end: str | None, stop: datetime) -> tuple[str, ...]:
+    if end is None or from_iso(end).date() <= stop.date() + timedelta(days=1):
+        return ()
+    return (f"history ends on {stop.date()}, before the {end[:10]} that was asked for",)
 
 
 def _warnings(moments: list[Moment]) -> tuple[str, ...]:

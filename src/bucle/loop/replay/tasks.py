@@ -164,12 +164,13 @@ def learn_task(
         parameters={
             **kitchen.parameters(),
             "moment": moment,
-            "since": since,
             "newest": newest,
         },
         stamps=kitchen.stamps(view),
-        # Which rows are asked changes no model: they are predicted while it is at hand.
-        context=kitchen.context() | {"asked": msgspec.to_builtins(asked), "asked_from": asked_from},
+        # Which rows are asked changes no model: they are predicted while it is at hand. How far
+        # back it looks is in the digest of the view.
+        context=kitchen.context()
+        | {"since": since, "asked": msgspec.to_builtins(asked), "asked_from": asked_from},
     )
 
 
@@ -212,9 +213,9 @@ def begin_task(kitchen: Kitchen, *, moment: str, since: str | None, view: str) -
         name=f"model {moment[:10]}" + (f" since {since[:10]}" if since else ""),
         call=call,
         code=kitchen.code(call, steps=True, libraries=_LEARNING),
-        parameters={**kitchen.parameters(), "moment": moment, "since": since},
+        parameters={**kitchen.parameters(), "moment": moment},
         stamps=kitchen.stamps(view),
-        context=kitchen.context(),
+        context=kitchen.context() | {"since": since},
     )
 
 

@@ -22,6 +22,7 @@ from bucle.loop.events import (
     VerdictGiven,
     WindowJudged,
 )
+from bucle.loop.looks import count_looks
 from bucle.loop.policy import Policy
 from bucle.loop.replay.material import Learned
 from bucle.loop.replay.outlook import Outlook
@@ -80,14 +81,15 @@ class ReplayWorld:
 
     def perform(self, action: Action, state: State, now: datetime) -> Sequence[Fact]:
         """Do what was decided; in history everything is done at once."""
-        del state, now
+        del now
         match action:
             case Retrain():
                 return self._retrain(action)
             case Judge():
                 challenger = self.models[action.model]
                 reigning = self.models[action.champion] if action.champion else None
-                verdict = self._outlook.judge(challenger, reigning)
+                looks = count_looks(state, action.model, action.champion, cut=challenger.cut)
+                verdict = self._outlook.judge(challenger, reigning, looks=looks)
                 return (
                     VerdictGiven(
                         action=action.id, run=action.run, verdict=verdict, evidence=action.id

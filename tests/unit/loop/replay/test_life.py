@@ -3,9 +3,10 @@
 import pytest
 
 from bucle.charter.settings import Money
+from bucle.loop.decide import Refit, Retrain
 from bucle.loop.policy import make_policy
 from bucle.loop.replay.life import Life
-from bucle.loop.replay.scores import changes_of, price_of_retrain
+from bucle.loop.replay.scores import changes_of, price_of_retrains
 
 
 @pytest.mark.parametrize(
@@ -23,9 +24,14 @@ def test_a_life_is_called_by_its_policy_and_its_chance(exploration: float, name:
 
 def test_only_an_alarm_costs_somebody_s_time() -> None:
     money = Money(retrain=60.0, alarm=20.0)
-    assert price_of_retrain(make_policy("every:8w"), money) == 60.0
-    assert price_of_retrain(make_policy("drift"), money) == 80.0
-    assert price_of_retrain(make_policy("every:8w/gain"), money) == 80.0
+
+    def price(*triggers):
+        asked = [Retrain(id="a", why="", window="expanding", trigger=one) for one in triggers]
+        other = Refit(id="b", why="", run="r", model="m")
+        return price_of_retrains([*asked, other], money)
+
+    # Of a policy with both, what counts is which of them fired.
+    assert (price(), price("every"), price("drift"), price("gain")) == (0.0, 60.0, 80.0, 80.0)
 
 
 @pytest.mark.parametrize(

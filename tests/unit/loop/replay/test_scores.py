@@ -1,5 +1,7 @@
 """Hindsight: errors, money, promotions and alarms, by the labels that came in the end."""
 
+import math
+
 import pytest
 from paper import ROWS, WEEKS, Paper, error_of, paper_scale
 
@@ -23,13 +25,12 @@ def course(answers, *, retrained=(), policy="every:1w", paper=None):
     def made(answer):
         return material.learned(material.whole(answer, "expanding"))
 
+    trigger = policy.partition(":")[0]
+    asked = Retrain(id="a", why="", window="expanding", trigger=trigger)
     legs = [
         Leg(
             champion=made(answer),
-            look=Look(
-                did=(Retrain(id="a", why="", window="expanding"),) if week in retrained else (),
-                why="because",
-            ),
+            look=Look(did=(asked,) if week in retrained else (), why="because"),
             candidate=made(week) if week in retrained else None,
             head="",
         )
@@ -129,3 +130,14 @@ def test_a_champion_that_refuses_rows_of_its_own_week_cannot_be_scored() -> None
     way = course(STAYS, paper=paper)
     with pytest.raises(RequestError, match=r"refuses 30 rows of 2026-02-09 to 2026-02-16"):
         seen.error([leg.champion for leg in way.legs])
+
+
+def test_a_model_that_refuses_rows_is_none_that_anybody_would_have_chosen() -> None:
+    paper = Paper(refusing_by={"m-2": (9,)})
+    seen = Hindsight(paper, paper.known(None).labels, paper_scale())
+    way = course(STAYS, retrained=(2,), paper=paper)
+    best = seen.oracle([way])
+    # m-2 is nearer to every later week, but cannot be scored in week 9.
+    assert best.champions[9] == "m-0"
+    assert math.isfinite(best.money)
+    assert seen.result(way, best).error == pytest.approx(sum(errors(STAYS)) / WEEKS)

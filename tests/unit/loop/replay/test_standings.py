@@ -1,10 +1,18 @@
 """Who did best, who is highlighted, and how rivals compare with the best."""
 
+import math
+
 import msgspec
 import pytest
 from findings_samples import build_findings
 
-from bucle.loop.replay.standings import best_of, highlight, is_lower_better, rank_rivals
+from bucle.loop.replay.standings import (
+    best_of,
+    highlight,
+    is_lower_better,
+    rank_policies,
+    rank_rivals,
+)
 
 
 def test_the_best_is_the_cheapest_and_of_equals_the_one_with_the_better_figure() -> None:
@@ -86,13 +94,34 @@ def test_turning_a_comparison_turns_its_ratio_its_interval_and_its_verdict() -> 
     assert turned.verdict == "b is better"
 
 
-def test_a_loss_of_nothing_cannot_be_turned() -> None:
+def test_a_rival_stays_where_nothing_could_be_told() -> None:
+    found = build_findings(policies=2)
+    best, other = sorted(found.policies, key=lambda one: one.money)
+    given = msgspec.structs.replace(
+        found.comparisons[0], a=best.name, b=other.name, low=-math.inf, high=math.inf
+    )
+    (turned,) = rank_rivals(msgspec.structs.replace(found, comparisons=(given,)))
+    assert (turned.a, turned.b, turned.high) == (other.name, best.name, math.inf)
+
+
+def test_of_equals_the_one_that_never_retrains_comes_first() -> None:
+    found = build_findings(policies=2)
+    equal = [
+        msgspec.structs.replace(found.policies[0], name=name, policy=name, retrains=0)
+        for name in ("every:6mo", "never")
+    ]
+    ranked = rank_policies(msgspec.structs.replace(found, policies=tuple(equal)))
+    assert [one.name for one in ranked] == ["never", "every:6mo"]
+
+
+def test_a_loss_of_nothing_turns_into_one_beyond_all_bounds() -> None:
     found = build_findings(policies=2)
     best, other = sorted(found.policies, key=lambda one: one.money)
     given = msgspec.structs.replace(
         found.comparisons[0], a=best.name, b=other.name, difference=-1.0, low=-1.0, high=0.1
     )
-    assert rank_rivals(msgspec.structs.replace(found, comparisons=(given,))) == ()
+    (turned,) = rank_rivals(msgspec.structs.replace(found, comparisons=(given,)))
+    assert (turned.difference, turned.high) == (math.inf, math.inf)
 
 
 def test_directions_of_metrics() -> None:

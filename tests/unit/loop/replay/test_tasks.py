@@ -87,10 +87,14 @@ def test_which_rows_are_asked_changes_no_model(kitchen, changes) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"view": "w"}, {"moment": "2026-01-06"}, {"since": "2025-06-01"}, {"newest": 30}],
+    [{"view": "w"}, {"moment": "2026-01-06"}, {"newest": 30}],
 )
 def test_what_is_learned_from_changes_a_model(kitchen, changes) -> None:
     assert key(learn(kitchen, **changes)) != key(learn(kitchen))
+
+
+def test_how_far_back_a_window_looks_is_in_its_view_and_nowhere_else(kitchen) -> None:
+    assert key(learn(kitchen, since="2025-06-01")) == key(learn(kitchen))
 
 
 def test_a_new_version_of_history_changes_a_model_by_its_view_alone(kitchen) -> None:
