@@ -11,6 +11,7 @@ from msgspec import Struct
 from bucle.charter.policies import Trigger, parse_policy
 from bucle.clock import from_iso, to_iso
 from bucle.errors import RequestError, nearest
+from bucle.grammar import say_count
 from bucle.loop.events import WindowJudged
 from bucle.loop.spans import Span, parse_span
 from bucle.loop.state import Observed, State
@@ -145,7 +146,11 @@ def why_idle(state: State, policy: Policy, now: datetime) -> str:
 def _distance(trigger: Trigger, policy: Policy, seen: Observed, since: str, now: datetime) -> str:
     if trigger.kind == "every":
         left = _span(trigger).after(from_iso(since)) - now if since else None
-        return f"{left.days} days left" if left else "the calendar asks for nothing"
+        return (
+            f"the next is due in {say_count(left.days, 'day')}"
+            if left
+            else "the calendar asks for nothing"
+        )
     if trigger.kind == "performance":
         if seen.window is None or seen.window[1].end <= since:
             return "no window with all its labels since the last retrain"

@@ -92,7 +92,7 @@ def test_calendar_fires_on_the_day_and_not_a_moment_before(trained, span, due):
     ]
     just_before = moment - timedelta.resolution
     assert fired(state, f"every:{span}", now=just_before) == []
-    assert idle(state, f"every:{span}", now=just_before).endswith("days left")
+    assert idle(state, f"every:{span}", now=just_before).startswith("the next is due in ")
 
 
 def test_calendar_counts_from_the_champion_when_there_was_no_run():
@@ -252,7 +252,7 @@ def test_all_triggers_that_fired_are_told_in_the_order_of_the_policy():
 def test_all_triggers_say_how_far_they_are():
     state = made(("2026-02-27", began("r-0")), crowned())
     assert idle(state, "performance:+10%/every:1mo") == (
-        "no window with all its labels since the last retrain; 26 days left"
+        "no window with all its labels since the last retrain; the next is due in 26 days"
     )
 
 

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
+from bucle.charter.policies import Trigger
 from bucle.charter.settings import Charter, ReplaySettings
 from bucle.clock import from_iso, to_iso
 from bucle.errors import RequestError
@@ -34,7 +35,7 @@ from bucle.loop.replay.retraining import compared_sets, measure_benefit
 from bucle.loop.replay.scores import Hindsight
 from bucle.loop.replay.survey import Survey
 from bucle.loop.replay.tasks import Kitchen, expected_calls, survey_task
-from bucle.loop.spans import parse_span
+from bucle.loop.spans import Span, parse_span
 from bucle.loop.workspace import Workspace
 from bucle.pipeline.engine import Engine
 from bucle.pipeline.graph import read_graph
@@ -266,7 +267,7 @@ class _Replay:
                 trained=clean.archive.trained,
                 seconds=clean.archive.seconds,
             ),
-            warnings=_warnings(clean, survey, self._scale),
+            warnings=(*_warnings(clean, survey, self._scale), *self._rounded()),
         )
 
     def require_change(self, fault: Fault) -> None:
@@ -281,6 +282,17 @@ class _Replay:
                 attempt="a time in which labels became known",
                 code="bucle-254",
             )
+
+    def _rounded(self) -> list[str]:
+        """Say which calendars are asked less often than they would fire."""
+        span = parse_span(self._survey(None)[1].period)
+        return [
+            f"{policy.text} is looked at once a period, so every {span.text}: a shorter --period "
+            "would follow it"
+            for policy in self._policies
+            for trigger in policy.triggers
+            if trigger.kind == "every" and _days(trigger) < span.days
+        ]
 
     def _open(self, fault: Fault | None) -> Archive:
         kitchen, survey = self._survey(fault)
@@ -298,6 +310,10 @@ class _Replay:
         )
         found = self._engine.read(read_artifact(self._engine.execute([task])[task.name]))
         return kitchen, msgspec.convert(found, Survey)
+
+
+def _days(trigger: Trigger) -> float:
+    return Span(count=int(trigger.amount), unit=trigger.unit or "d").days
 
 
 def _nothing_known(final: Known) -> RequestError:

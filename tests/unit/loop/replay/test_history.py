@@ -8,7 +8,7 @@ import pytest
 from bucle.charter.settings import DatasetSettings
 from bucle.errors import ContractError
 from bucle.loop.replay.faults import parse_fault
-from bucle.loop.replay.history import Digests, _check_times, _plant, moments_of
+from bucle.loop.replay.history import Digests, _check_times, _plant, moments_of, view_of
 
 SETTINGS = DatasetSettings(event_time="seen", label="price", label_time="known")
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
@@ -90,6 +90,17 @@ def test_a_period_s_rows_are_seen_without_the_labels_that_come_in_it() -> None:
     assert of_view(ROWS, 3, end=7) == of_view(changed, 3, end=7)
     assert of_view(ROWS, 3, end=7) != of_view(ROWS, 3)
     assert of_view(ROWS, 7) != of_view(changed, 7)
+
+
+def test_any_dated_table_ends_at_the_moment_it_is_looked_at() -> None:
+    frame, at = history(*ROWS), day(4).isoformat()
+    seen = view_of(frame, SETTINGS, at, at)
+    assert seen["seen"].max() == day(1)
+    assert seen["price"].to_list() == [5.0, None]
+    assert view_of(frame, SETTINGS, None, None).height == len(ROWS)
+    # One without times is the same at any moment.
+    plain = DatasetSettings()
+    assert view_of(frame, plain, at, at).height == len(ROWS)
 
 
 def test_a_window_leaves_older_rows_out() -> None:

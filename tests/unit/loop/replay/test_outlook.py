@@ -5,6 +5,7 @@ import pytest
 from paper import ROWS, Paper, at_week, paper_scale
 
 from bucle.errors import BucleError
+from bucle.loop.looks import Looks
 from bucle.loop.replay.outlook import Outlook, Window, as_loss
 
 
@@ -41,6 +42,22 @@ def test_a_verdict_on_the_same_two_is_worked_out_once() -> None:
     outlook = look(6)
     old, new = made(outlook, 0), made(outlook, 6, whole=False)
     assert outlook.judge(new, old) is outlook.judge(new, old)
+
+
+def test_a_second_look_has_to_be_surer() -> None:
+    outlook = look(6)
+    old, new = made(outlook, 0), made(outlook, 6, whole=False)
+    first, again, beside = (
+        next(
+            check
+            for check in outlook.judge(new, old, looks=looks).checks
+            if check.name == "champion"
+        )
+        for looks in (Looks(), Looks(same=2), Looks(others=20))
+    )
+    assert first.estimate == again.estimate == beside.estimate
+    assert again.low < first.low
+    assert beside.low < first.low
 
 
 def test_a_model_is_validated_on_rows_newer_than_its_training() -> None:
