@@ -16,6 +16,7 @@ from bucle.errors import PipelineError
 from bucle.loop.evidence import predict_naively
 from bucle.loop.question import Question
 from bucle.models.card import render_card
+from bucle.models.compiled.compile import compile_model
 from bucle.models.intervals import Band, fit_intervals
 from bucle.models.metrics import Floats, find_warnings, measure
 from bucle.models.package import PackageContents, open_package, write_package
@@ -85,6 +86,8 @@ def make_package(
         intervals=band.intervals if band else None,
         scale=estimator_to_bytes(band.scale) if band and band.scale else None,
         calibration=_calibration(found) if signature.classes else (),
+        # Rows it has learned from prove as much, where there are no newer ones.
+        compiled=compile_model(model, signature, rows if rows.height else known, band=band),
     )
     return _write(contents, charter, packages)
 
@@ -119,6 +122,9 @@ def make_refit_package(
         intervals=twin.intervals,
         scale=twin.scale_bytes,
         calibration=twin.calibration,
+        compiled=compile_model(
+            model, twin.signature, known, band=twin.band if twin.intervals else None
+        ),
     )
     return _write(contents, charter, packages)
 

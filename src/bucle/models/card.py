@@ -37,6 +37,7 @@ def render_card(contents: PackageContents, *, charter: CharterSettings | None = 
         _section("How good it is", _metrics(contents, asked)),
         _section("How sure it is", _certainty(contents)),
         _section("What to be careful about", _cautions(contents, asked)),
+        _section("How it answers", _engine(contents)),
         _section("What it takes", _features(contents)),
         _section("Where it comes from", _lineage(contents.lineage)),
         _section("How to use it", _usage()),
@@ -133,6 +134,10 @@ def _interval_lines(record: Any) -> list[str]:
 def _cautions(contents: PackageContents, charter: CharterSettings) -> list[str]:
     found = [*contents.measured.get("warnings", ()), *charter.risks]
     return [f"- {_plain(str(text))}" for text in found]
+
+
+def _engine(contents: PackageContents) -> list[str]:
+    return [_plain(str(contents.compiled.engine))] if contents.compiled else []
 
 
 def _features(contents: PackageContents) -> list[str]:

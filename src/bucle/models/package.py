@@ -14,12 +14,14 @@ from msgspec import Struct
 
 from bucle.errors import PackageError
 from bucle.ids import canonical_json
+from bucle.models.compiled.form import Engine, Record, record_from_bytes
 from bucle.models.package_files import read_files, write_files
 from bucle.models.signature import Signature, conform
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from bucle.models.compiled.scorer import Scorer
     from bucle.models.intervals import Band, Intervals
     from bucle.models.metrics import Floats
     from bucle.models.reliability import ReliabilityBin
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["Package", "PackageContents", "open_package", "package_bytes", "write_package"]
 
 _MODEL, _SCALE = "model.skops", "scale.skops"
+_COMPILED = "compiled.json"
+_TREES, _SCALE_TREES = "compiled.onnx", "compiled-scale.onnx"
+_OLDER = Engine(name="estimator", reason="packaged before models were compiled")
 
 
 class PackageContents(Struct, frozen=True, kw_only=True):
@@ -34,6 +39,7 @@ class PackageContents(Struct, frozen=True, kw_only=True):
 
     `metrics` holds metric names and values; `measured` may add those of baselines and warnings.
     `calibration` is the reliability table of a classification. `scale` is σ of the intervals.
+    `compiled` is its compiled form, or why it has none.
     """
 
     estimator: bytes
@@ -46,6 +52,7 @@ class PackageContents(Struct, frozen=True, kw_only=True):
     intervals: Any = None
     scale: bytes | None = None
     calibration: tuple[Any, ...] = ()
+    compiled: Any = None
 
 
 class Package:
@@ -125,6 +132,28 @@ class Package:
         return self._files.get(_SCALE)
 
     @property
+    def engine(self) -> Engine:
+        """How it answers: `compiled` where that was proved equal, else `estimator`, and why."""
+        return self._record.engine
+
+    def scorer(self) -> "Scorer":
+        """Return its compiled form, ready to answer rows; for one thread.
+
+        Needs neither the estimator nor polars, and refuses what the estimator would refuse.
+
+        Raises:
+            PackageError: It has no compiled form, or its parts cannot be used.
+        """
+        from bucle.models.compiled.scorer import Scorer  # noqa: PLC0415  (imports numpy)
+
+        return Scorer(
+            self._record,
+            trees=self._files.get(_TREES),
+            scale_trees=self._files.get(_SCALE_TREES),
+            intervals=self._files.get("intervals.json"),
+        )
+
+    @property
     def estimator(self) -> Any:
         """The fitted estimator.
 
@@ -134,6 +163,26 @@ class Package:
         if self._estimator is None:
             self._estimator = self._load(_MODEL)
         return self._estimator
+
+    @property
+    def band(self) -> "Band":
+        """Its intervals, ready to be laid around predictions.
+
+        Raises:
+            PackageError: The package has no intervals.
+        """
+        record = self.intervals
+        if record is None:
+            raise PackageError(
+                f"Cannot give intervals: package {self.model} has none",
+                cause="intervals are kept for regressions with enough labelled rows",
+                code="bucle-169",
+            )
+        if self._band is None:
+            from bucle.models.intervals import Band  # noqa: PLC0415  (imports numpy)
+
+            self._band = Band(record, self._load(_SCALE) if _SCALE in self._files else None)
+        return self._band
 
     def predict(self, frame: "pl.DataFrame") -> "Floats":
         """Return a number a row, or the probability of yes, shape (rows,).
@@ -154,19 +203,14 @@ class Package:
         Raises:
             PackageError: The package has no intervals, or the rows do not fit the signature.
         """
-        record = self.intervals
-        if record is None:
-            raise PackageError(
-                f"Cannot give intervals: package {self.model} has none",
-                cause="intervals are kept for regressions with enough labelled rows",
-                code="bucle-169",
-            )
-        if self._band is None:
-            from bucle.models.intervals import Band  # noqa: PLC0415  (imports numpy)
-
-            self._band = Band(record, self._load(_SCALE) if _SCALE in self._files else None)
+        band = self.band
         features = conform(self.signature, frame)
-        return self._band.around(features, self.predict(features))
+        return band.around(features, self.predict(features))
+
+    @property
+    def _record(self) -> Record:
+        content = self._files.get(_COMPILED)
+        return Record(engine=_OLDER) if content is None else record_from_bytes(content)
 
     def _load(self, name: str) -> Any:
         from bucle.pipeline.estimators import estimator_from_bytes  # noqa: PLC0415  (heavy)
@@ -193,6 +237,12 @@ def package_bytes(contents: PackageContents) -> dict[str, bytes]:
         files[_SCALE] = contents.scale
     if contents.calibration:
         files["calibration.json"] = _encode(contents.calibration)
+    if contents.compiled is not None:
+        files[_COMPILED] = contents.compiled.record
+        if contents.compiled.trees is not None:
+            files[_TREES] = contents.compiled.trees
+        if contents.compiled.scale_trees is not None:
+            files[_SCALE_TREES] = contents.compiled.scale_trees
     return files
 
 

@@ -25,7 +25,12 @@ _MANIFEST = "manifest.json"
 _ALWAYS = frozenset(
     {"card.md", "lineage.json", "metrics.json", "model.skops", "profile.json", "signature.json"}
 )
-_SOMETIMES = frozenset({"calibration.json", "intervals.json", "scale.skops"})
+_SOMETIMES = frozenset(
+    {
+        *("calibration.json", "intervals.json", "scale.skops"),
+        *("compiled.json", "compiled.onnx", "compiled-scale.onnx"),
+    }
+)
 _FORMAT = 1
 _NAME = re.compile(r"m-[0-9a-f]{12}")
 _MAX_MANIFEST = 100_000

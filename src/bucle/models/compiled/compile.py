@@ -1,0 +1,112 @@
+"""Give a fitted model its compiled form where it has one and it is proved equal; else say why not.
+
+Runs where models are packaged; imports polars, numpy and what reads the estimator.
+"""
+
+from typing import Any
+
+import msgspec
+import polars as pl
+from msgspec import Struct
+
+from bucle.ids import canonical_json
+from bucle.models.compiled.form import Engine, Record, record_bytes
+from bucle.models.compiled.layout import Compiled
+from bucle.models.compiled.learners import NoForm
+from bucle.models.compiled.pipelines import compile_pipeline
+from bucle.models.compiled.proof import Proof, prove
+from bucle.models.compiled.scorer import Scorer
+from bucle.models.compiled.tabular import compile_scale, compile_tabular
+from bucle.models.intervals import Band
+from bucle.models.signature import Signature
+from bucle.models.tabular import TabularClassifier, TabularRegressor
+
+__all__ = ["CompiledModel", "compile_model"]
+
+_SHOWN = 300
+
+
+class CompiledModel(Struct, frozen=True, kw_only=True):
+    """What a package keeps of a compiled form; without one, the record says why.
+
+    `trees` and `scale_trees` are ONNX files, None where there are none.
+    """
+
+    record: bytes
+    engine: Engine
+    trees: bytes | None = None
+    scale_trees: bytes | None = None
+
+
+def compile_model(
+    estimator: Any, signature: Signature, rows: pl.DataFrame, *, band: Band | None = None
+) -> CompiledModel:
+    """Return the compiled form of a model after proving it equal on some rows and on probes.
+
+    Never fails because of the estimator: whatever has no form, or does not answer the same, is
+    answered by the estimator itself, and the engine's reason says why. Takes some seconds.
+
+    Args:
+        estimator: Fitted.
+        signature: What it takes and gives.
+        rows: Rows to compare on, best those it has not learned from.
+        band: Its intervals.
+    """
+    try:
+        return _proved(estimator, signature, rows, band)
+    except MemoryError:
+        raise
+    except NoForm as error:
+        return _uncompiled(str(error))
+    except Exception as error:  # noqa: BLE001  (an estimator of whatever library, in whatever state)
+        return _uncompiled(f"it could not be read: {type(error).__name__}: {error}")
+
+
+def _proved(
+    estimator: Any, signature: Signature, rows: pl.DataFrame, band: Band | None
+) -> CompiledModel:
+    if isinstance(estimator, (TabularClassifier, TabularRegressor)):
+        model = compile_tabular(estimator, signature)
+    else:
+        model = compile_pipeline(estimator, signature)
+    scale = None
+    if band is not None and band.scale is not None and band.intervals.quantile is not None:
+        scale = compile_scale(band.scale, signature)
+    proof = _prove(estimator, signature, rows, band, model, scale)
+    if not proof.holds:
+        return _uncompiled(f"its compiled form is not equal: {proof.reason}")
+    engine = Engine(name="compiled", reason=str(proof))
+    return CompiledModel(
+        record=record_bytes(_record(engine, model, scale)),
+        engine=engine,
+        trees=model.trees,
+        scale_trees=scale.trees if scale else None,
+    )
+
+
+def _prove(
+    estimator: Any,
+    signature: Signature,
+    rows: pl.DataFrame,
+    band: Band | None,
+    model: Compiled,
+    scale: Compiled | None,
+) -> Proof:
+    """Prove what will be read back from the package, not what is at hand."""
+    intervals = canonical_json(msgspec.to_builtins(band.intervals)) if band else None
+    scorer = Scorer(
+        _record(Engine(name="compiled", reason=""), model, scale),
+        trees=model.trees,
+        scale_trees=scale.trees if scale else None,
+        intervals=intervals,
+    )
+    return prove(scorer, estimator, signature, rows, compiled=model, band=band, scale=scale)
+
+
+def _record(engine: Engine, model: Compiled, scale: Compiled | None) -> Record:
+    return Record(engine=engine, model=model.form, scale=scale.form if scale else None)
+
+
+def _uncompiled(reason: str) -> CompiledModel:
+    engine = Engine(name="estimator", reason=" ".join(reason.split())[:_SHOWN])
+    return CompiledModel(record=record_bytes(Record(engine=engine)), engine=engine)

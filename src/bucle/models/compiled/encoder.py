@@ -1,0 +1,366 @@
+"""From a row's values to the numbers a compiled model takes, one row at a time or many.
+
+The way for one row is made once, of small closures that write into a buffer that is used again
+and again, so an encoder belongs to one thread. Imports numpy; nothing of polars or scikit-learn.
+"""
+
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bucle.errors import PackageError
+from bucle.models.compiled.form import Form, NumberCell, Step, TableCells, TimeCells
+from bucle.models.compiled.values import NUMBERS, Reader, number_reader, refusal, time_reader
+from bucle.models.signature import Feature
+
+__all__ = ["Encoder", "apply_steps"]
+
+_NAN = float("nan")
+_LARGEST_WHOLE = 2**63
+_INFINITY = float("inf")
+_SINGLE = struct.Struct("f")
+_Find = Callable[[Any], int]
+_Floats = NDArray[np.float64]
+
+
+class Encoder:
+    """Turn rows into the matrix of a form.
+
+    Args:
+        form: What to make of which column; its cells of one number come first.
+    """
+
+    def __init__(self, form: Form) -> None:
+        self.form = form
+        self.buffer: _Floats = np.zeros((1, form.width))
+        self._view = self.buffer.reshape(-1).data
+        self._columns = len(form.columns)
+        self._singles: list[tuple[int, Reader]] = []
+        self._blocks: list[tuple[int, _Find, list[memoryview], int, int]] = []
+        self._many: list[Callable[[Sequence[Any], _Floats], None]] = []
+        for cell in sorted(form.cells, key=lambda cell: cell.at):
+            self._take(cell, form.columns[cell.source])
+        self._pack = struct.Struct(f"{len(self._singles)}d").pack_into
+
+    def one(self, row: Sequence[Any]) -> _Floats:
+        """Fill the buffer with a row and return it, shape (1, width); it is used again.
+
+        Raises:
+            PackageError: The row has another length, or holds a value the model cannot answer.
+        """
+        if len(row) != self._columns:
+            raise _odd_length(len(row), self._columns)
+        self._pack(self._view, 0, *[read(row[source]) for source, read in self._singles])
+        for source, find, rows, start, stop in self._blocks:
+            self._view[start:stop] = rows[find(row[source])]
+        return self.buffer
+
+    def many(self, columns: Sequence[Sequence[Any]]) -> _Floats:
+        """Return the matrix of rows given by column, shape (rows, width).
+
+        Raises:
+            PackageError: There are other columns, or a value the model cannot answer.
+        """
+        if len(columns) != self._columns:
+            raise _odd_length(len(columns), self._columns)
+        matrix = np.zeros((len(columns[0]) if columns else 0, self.form.width))
+        for cell, fill in zip(
+            sorted(self.form.cells, key=lambda cell: cell.at), self._many, strict=True
+        ):
+            fill(columns[cell.source], matrix)
+        return matrix
+
+    def _take(self, cell: NumberCell | TimeCells | TableCells, feature: Feature) -> None:
+        if isinstance(cell, NumberCell):
+            read = _stepped(number_reader(feature), cell.steps, feature.name)
+            self._singles.append((cell.source, read))
+            self._many.append(_fill_numbers(cell, feature, read))
+        elif isinstance(cell, TimeCells):
+            readers = [time_reader(feature, part) for part in cell.parts]
+            self._singles += [(cell.source, reader) for reader in readers]
+            self._many.append(_fill_times(cell.at, readers))
+        else:
+            self._take_table(cell, feature)
+
+    def _take_table(self, cell: TableCells, feature: Feature) -> None:
+        table = _table_of(cell)
+        find = _finder(cell, feature)
+        self._many.append(_fill_table(cell, feature, table, find))
+        if cell.width == 1:
+            numbers = table[:, 0].tolist()
+            self._singles.append((cell.source, _looked_up(cell, feature, numbers, find)))
+            return
+        rows = [row.data for row in table]
+        self._blocks.append((cell.source, find, rows, cell.at, cell.at + cell.width))
+
+
+def _table_of(cell: TableCells) -> _Floats:
+    """Return a table's rows, shape (rows, width)."""
+    base = [_NAN if number is None else number for number in cell.base]
+    table = np.tile(np.asarray(base, dtype=np.float64), (len(cell.rows), 1))
+    for row, differences in zip(table, cell.rows, strict=True):
+        for place, number in differences:
+            row[place] = _NAN if number is None else number
+    return table
+
+
+# ---- numbers -------------------------------------------------------------------
+
+
+def apply_steps(values: _Floats, steps: Sequence[Step]) -> _Floats:
+    """Return numbers after their steps; refusals are left to who reads the result."""
+    for name, number in steps:
+        values = _WHOLE_STEPS[name](values, number) if name in _WHOLE_STEPS else values
+    return values
+
+
+def _single(values: _Floats, _: float) -> _Floats:
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32).astype(np.float64)
+
+
+_WHOLE_STEPS: dict[str, Callable[[_Floats, float], _Floats]] = {
+    "clip": lambda values, most: np.clip(values, -most, most),
+    "fill": lambda values, number: np.where(np.isnan(values), number, values),
+    "subtract": lambda values, number: values - number,
+    "divide": lambda values, number: values / number,
+    "multiply": lambda values, number: values * number,
+    "add": lambda values, number: values + number,
+    "least": lambda values, number: np.where(values < number, number, values),
+    "most": lambda values, number: np.where(values > number, number, values),
+    "single": _single,
+}
+
+
+def _stepped(read: Reader, steps: Sequence[Step], name: str) -> Reader:
+    for step, number in steps:
+        read = _ONE_STEPS[step](read, number, name)
+    return read
+
+
+def _clip(read: Reader, most: float, _: str) -> Reader:
+    def clip(value: Any) -> float:
+        found = read(value)
+        if -most <= found <= most or found != found:  # noqa: PLR0124  (NaN stays)
+            return found
+        return most if found > 0 else -most
+
+    return clip
+
+
+def _fill(read: Reader, number: float, _: str) -> Reader:
+    def fill(value: Any) -> float:
+        found = read(value)
+        return number if found != found else found  # noqa: PLR0124  (NaN)
+
+    return fill
+
+
+def _least(read: Reader, number: float, _: str) -> Reader:
+    def least(value: Any) -> float:
+        found = read(value)
+        return max(found, number)
+
+    return least
+
+
+def _most(read: Reader, number: float, _: str) -> Reader:
+    def most(value: Any) -> float:
+        found = read(value)
+        return min(found, number)
+
+    return most
+
+
+def _rounded(read: Reader, _: float, name: str) -> Reader:
+    def rounded(value: Any) -> float:
+        try:
+            return float(_SINGLE.unpack(_SINGLE.pack(read(value)))[0])
+        except OverflowError:
+            raise refusal(name, value, "a number that single precision can hold") from None
+
+    return rounded
+
+
+def _finite(read: Reader, _: float, name: str) -> Reader:
+    def finite(value: Any) -> float:
+        found = read(value)
+        if found in (_INFINITY, -_INFINITY):
+            raise refusal(name, value, "a finite number")
+        return found
+
+    return finite
+
+
+def _known(read: Reader, _: float, name: str) -> Reader:
+    def known(value: Any) -> float:
+        found = read(value)
+        if found != found:  # noqa: PLR0124  (NaN)
+            raise refusal(name, value, "a value, never null,")
+        return found
+
+    return known
+
+
+_ONE_STEPS: dict[str, Callable[[Reader, float, str], Reader]] = {
+    "clip": _clip,
+    "fill": _fill,
+    "subtract": lambda read, number, _: lambda value: read(value) - number,
+    "divide": lambda read, number, _: lambda value: read(value) / number,
+    "multiply": lambda read, number, _: lambda value: read(value) * number,
+    "add": lambda read, number, _: lambda value: read(value) + number,
+    "least": _least,
+    "most": _most,
+    "single": _rounded,
+    "finite": _finite,
+    "known": _known,
+}
+
+
+def _fill_numbers(
+    cell: NumberCell, feature: Feature, read: Reader
+) -> Callable[[Sequence[Any], _Floats], None]:
+    """Return what writes a number column of many rows at once.
+
+    Numbers of the plain types go through numpy together; a refusal, or any other type, is left
+    to the reader of one value, which names what is wrong.
+    """
+    kinds = {"Float64": {float, type(None)}, "Int64": {int, type(None)}}.get(feature.dtype)
+    may_refuse = {"finite", "known", "single"} & {name for name, _ in cell.steps}
+
+    def fill(values: Sequence[Any], matrix: _Floats) -> None:
+        if kinds is None or not set(map(type, values)) <= kinds:
+            matrix[:, cell.at] = [read(value) for value in values]
+            return
+        found = np.asarray(values, dtype=np.float64)
+        if feature.dtype == "Int64" and (np.abs(found) >= _LARGEST_WHOLE).any():
+            matrix[:, cell.at] = [read(value) for value in values]
+            return
+        done = apply_steps(found, cell.steps)
+        if may_refuse and not np.isfinite(done).all():
+            matrix[:, cell.at] = [read(value) for value in values]
+            return
+        matrix[:, cell.at] = done
+
+    return fill
+
+
+def _fill_times(at: int, readers: Sequence[Reader]) -> Callable[[Sequence[Any], _Floats], None]:
+    def fill(values: Sequence[Any], matrix: _Floats) -> None:
+        for place, read in enumerate(readers):
+            matrix[:, at + place] = [read(value) for value in values]
+
+    return fill
+
+
+# ---- tables --------------------------------------------------------------------
+
+
+def _finder(cell: TableCells, feature: Feature) -> _Find:
+    """Return what finds the row of a table that a value has."""
+    if feature.dtype == "String":
+        return _word_finder(cell, feature.name)
+    if feature.dtype == "Null":
+        return lambda _: cell.null
+    if feature.dtype in NUMBERS:
+        return _number_finder(cell, feature)
+    return _time_finder(cell, feature)
+
+
+def _time_finder(cell: TableCells, feature: Feature) -> _Find:
+    is_span = feature.dtype == "Time" or feature.dtype.startswith("Duration")
+    read = time_reader(feature, "seconds" if is_span else "day")
+
+    def find(value: Any) -> int:
+        read(value)
+        return cell.null if value is None else cell.unknown
+
+    return find
+
+
+def _word_finder(cell: TableCells, name: str) -> _Find:
+    get, unknown, null = cell.keys.get, cell.unknown, cell.null
+
+    def find(value: Any) -> int:
+        if type(value) is str:
+            row = get(value, unknown)
+        elif value is None:
+            row = null
+        else:
+            raise refusal(name, value, "words")
+        if row < 0:
+            raise refusal(name, value, "a word it has learned" if value is not None else "a word")
+        return row
+
+    return find
+
+
+def _number_finder(cell: TableCells, feature: Feature) -> _Find:
+    rows = dict(cell.numbers)
+    read, whole = number_reader(feature), "Int" in feature.dtype
+    unknown, null, name = cell.unknown, cell.null, feature.name
+    nan = unknown if cell.nan is None else cell.nan
+    huge = unknown if cell.huge is None else cell.huge
+
+    def find(value: Any) -> int:
+        number = read(value)
+        if value is None:
+            row = null
+        elif number != number:  # noqa: PLR0124  (NaN)
+            row = nan
+        elif abs(number) >= _LARGEST_WHOLE and not whole and abs(number) != _INFINITY:
+            row = huge
+        else:
+            # A double cannot tell whole numbers beyond 2**53 apart.
+            row = rows.get(int(value) if whole else number, unknown)
+        if row < 0:
+            raise refusal(name, value, "a value it has learned")
+        return row
+
+    return find
+
+
+def _looked_up(cell: TableCells, feature: Feature, numbers: list[float], find: _Find) -> Reader:
+    if feature.dtype != "String":
+        return lambda value: numbers[find(value)]
+    get = {word: numbers[row] for word, row in cell.keys.items()}.get
+
+    def look_up(value: Any) -> float:
+        if type(value) is str:
+            number = get(value)
+            if number is not None:
+                return number
+        return numbers[find(value)]
+
+    return look_up
+
+
+def _fill_table(
+    cell: TableCells, feature: Feature, table: _Floats, find: _Find
+) -> Callable[[Sequence[Any], _Floats], None]:
+    start, stop = cell.at, cell.at + cell.width
+    words = feature.dtype == "String"
+    keys: dict[Any, int] = {**cell.keys, None: cell.null}
+    unknown = cell.unknown
+
+    def fill(values: Sequence[Any], matrix: _Floats) -> None:
+        if words and set(map(type, values)) <= {str, type(None)}:
+            rows = [keys.get(value, unknown) for value in values]
+            if min(rows, default=0) < 0:
+                rows = [find(value) for value in values]
+        else:
+            rows = [find(value) for value in values]
+        matrix[:, start:stop] = table[rows]
+
+    return fill
+
+
+def _odd_length(got: int, wanted: int) -> PackageError:
+    return PackageError(
+        f"Cannot predict this row: it has {got} values",
+        cause=f"the model takes {wanted}",
+        code="bucle-310",
+    )
