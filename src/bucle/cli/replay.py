@@ -14,7 +14,7 @@ from bucle.errors import OutsideError, UsageError
 from bucle.grammar import say_count
 from bucle.loop.replay.faults import parse_fault
 from bucle.loop.replay.findings import Findings, as_document
-from bucle.loop.replay.standings import turn_share
+from bucle.loop.replay.standings import rank_policies, turn_share
 from bucle.loop.workspace import Workspace, open_workspace
 from bucle.pipeline.progress import choose_progress
 from bucle.store.files import write_whole
@@ -237,10 +237,13 @@ def _tell_policies(findings: Findings, terminal: Terminal) -> None:
         "bad: champions that did worse than the one before would have; false: triggers after "
         "which a new model did no better"
     )
+    if findings.baselines:
+        said = ", ".join(f"{name} {_number(error)}" for name, error in findings.baselines.items())
+        terminal.paragraph(f"without a model, on the same rows: {said}")
 
 
 def _tell_comparisons(findings: Findings, terminal: Terminal) -> None:
-    best = min(findings.policies, key=lambda one: one.money).name
+    best = rank_policies(findings)[0].name
     pairs = [one for one in findings.comparisons if best in (one.a, one.b)]
     if not pairs:
         return
