@@ -12,7 +12,6 @@ from pathlib import Path
 import polars as pl
 from msgspec import Struct
 
-from bucle.errors import OutsideError
 from bucle.serve.frames import scan, seed_of
 from bucle.serve.records import Feedback, Prediction, decode
 from bucle.serve.segments import (
@@ -23,7 +22,7 @@ from bucle.serve.segments import (
     sweep_temporary,
 )
 from bucle.store.files import translated_errors
-from bucle.store.locks import exclusive
+from bucle.store.locks import LockHeldError, exclusive
 from bucle.types import Tables
 
 __all__ = [
@@ -67,7 +66,6 @@ _FEEDBACK_COLUMNS = pl.Schema(
     }
 )
 _LOCK = ".compactor.lock"
-_LOCKED = "bucle-303"
 _SHORTEST_PAUSE_S = 2.0
 _PAUSE_OF_A_VERSION_S = 0.05
 
@@ -122,16 +120,16 @@ def compact(
     if not folder.is_dir():
         return Compacted()
     done = Compacted()
-    try:
-        with exclusive(folder / _LOCK, wait_s=0), translated_errors("compact", folder):
-            at_step("finish")
-            sweep_temporary(folder)
-            for batch in _batches(folder, finished_segments(folder), batch_bytes):
-                done = _sum(done, _deliver(folder, tables, batch, at_step))
-    except OutsideError as error:
-        if error.code != _LOCKED:
-            raise
-        return Compacted(busy=True)
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(exclusive(folder / _LOCK, wait_s=0))
+        except LockHeldError:
+            return Compacted(busy=True)
+        held.enter_context(translated_errors("compact", folder))
+        at_step("finish")
+        sweep_temporary(folder)
+        for batch in _batches(folder, finished_segments(folder), batch_bytes):
+            done = _sum(done, _deliver(folder, tables, batch, at_step))
     return done
 
 
@@ -240,8 +238,8 @@ def _deliver(
             at_step(f"append {name}")
             # In order of their numbers, so the last one of a worker is its highest.
             marks = {content.segment.journal: content.segment.number for content in fresh}
-            tables.append_once(name, frame, marks=marks)
-            added[name] = frame.height
+            if tables.append_once(name, frame, marks=marks) is not None:
+                added[name] = frame.height
     for content in contents:
         at_step("remove")
         _remove(folder, content)

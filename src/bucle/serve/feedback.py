@@ -25,6 +25,14 @@ _MICROSECOND = timedelta(microseconds=1)
 _CODE = "bucle-323"
 
 
+def _refuse_constant(name: str) -> object:
+    """Refuse what Python reads and JSON has not."""
+    raise ValueError(f"JSON has no {name}")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
 def to_feedback(
     prediction: str,
     *,
@@ -91,11 +99,13 @@ def latest_labels(feedback: "pl.DataFrame") -> "pl.DataFrame":
     is_first = (pl.col("id") != pl.col("id").shift(1)).fill_null(value=True)
     return (
         told.with_columns(first=is_first, changed=~is_first & ~is_same)
-        .with_columns(run=(pl.col("first") | pl.col("changed")).cum_sum())
+        .with_columns(
+            began=pl.when(pl.col("first") | pl.col("changed")).then(pl.col("at")).forward_fill()
+        )
         .group_by("id", maintain_order=True)
         .agg(
             pl.col("label", "value", "label_time", "source").last(),
-            received=pl.col("at").filter(pl.col("run") == pl.col("run").last()).first(),
+            received=pl.col("began").last(),
             first_received=pl.col("at").first(),
             labels=pl.len().cast(pl.Int64),
             corrections=pl.col("changed").sum().cast(pl.Int64),
@@ -164,17 +174,12 @@ def _label_value(label: bytes) -> object:
     """Read a label."""
     if len(label) > _LONGEST_LABEL:
         raise ValueError(f"it is longer than {_LONGEST_LABEL:,} bytes")
-    value = json.loads(label, parse_constant=_refuse_constant)
+    value = _DECODER.decode(label.decode())
     if value is None:
         raise ValueError("null is no truth")
     if isinstance(value, int):
         float(value)
     return value
-
-
-def _refuse_constant(name: str) -> object:
-    """Refuse what Python reads and JSON has not."""
-    raise ValueError(f"JSON has no {name}")
 
 
 def _label_time(prediction: str, text: str, *, at: datetime) -> int:

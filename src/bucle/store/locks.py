@@ -15,11 +15,17 @@ from bucle.clock import SystemClock
 from bucle.errors import OutsideError
 from bucle.store.files import translated_errors
 
-__all__ = ["exclusive"]
+__all__ = ["LockHeldError", "exclusive"]
 
 _FIRST_PAUSE_S = 0.0005
 _LONGEST_PAUSE_S = 0.02
 _HELD = {errno.EAGAIN, errno.EACCES}
+
+
+class LockHeldError(OutsideError):
+    """Another process holds a lock for longer than was to be waited."""
+
+    code = "bucle-303"
 
 
 @contextlib.contextmanager
@@ -34,7 +40,8 @@ def exclusive(path: Path, *, wait_s: float = 30.0) -> Iterator[None]:
         wait_s: Seconds to wait for another holder.
 
     Raises:
-        OutsideError: Another process holds it for longer, or the folder cannot be written.
+        LockHeldError: Another process holds it for longer.
+        OutsideError: The folder cannot be written.
     """
     with translated_errors("lock", path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,11 +68,10 @@ def _take(descriptor: int, path: Path, *, wait_s: float) -> None:
         else:
             return
         if clock.monotonic() >= deadline:
-            raise OutsideError(
+            raise LockHeldError(
                 f"Cannot lock {str(path)!r}",
                 cause=f"another process has held it for more than {wait_s:g} s",
                 attempt=f"fuser {str(path)!r}  (shows who holds it)",
-                code="bucle-303",
             )
         time.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE_S)
