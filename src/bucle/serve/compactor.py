@@ -128,7 +128,8 @@ def compact(
         held.enter_context(translated_errors("compact", folder))
         at_step("finish")
         sweep_temporary(folder)
-        for batch in _batches(folder, finished_segments(folder), batch_bytes):
+        finished = finished_segments(folder, segments_in(folder))
+        for batch in _batches(folder, finished, batch_bytes):
             done = _sum(done, _deliver(folder, tables, batch, at_step))
     return done
 

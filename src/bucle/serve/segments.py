@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -112,14 +113,18 @@ def segments_in(folder: Path) -> list[Segment]:
     return sorted(Segment(journal=one[1], number=int(one[2]), state=one[3]) for one in found)
 
 
-def finished_segments(folder: Path) -> list[Segment]:
+def finished_segments(folder: Path, listed: Iterable[Segment]) -> list[Segment]:
     """Return what may be taken out: each worker's oldest segments up to its first unfinished one.
 
     Segments of dead workers are finished here. Never returns a segment while one before it is
-    still to come, however the files change meanwhile.
+    still to come, however the files have changed since they were listed, or while they were.
+
+    Args:
+        folder: Where they are.
+        listed: What `segments_in` found there.
     """
     by_journal: dict[str, dict[int, Segment]] = {}
-    for segment in segments_in(folder):
+    for segment in listed:
         if segment.state != "damaged":
             by_journal.setdefault(segment.journal, {})[segment.number] = segment
     finished: list[Segment] = []

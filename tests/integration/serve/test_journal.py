@@ -319,7 +319,7 @@ def test_files_of_a_living_worker_are_not_taken(tmp_path: Path) -> None:
     with Journal(tmp_path, name="w0", rotate_s=0.02, sync_s=0.005) as journal:
         journal.append(record(1))
         wait_until(lambda: [one.state for one in segments_in(tmp_path)] == ["done", "open"])
-        assert [one.number for one in finished_segments(tmp_path)] == [1]
+        assert [one.number for one in finished_segments(tmp_path, segments_in(tmp_path))] == [1]
         assert [one.state for one in segments_in(tmp_path)] == ["done", "open"]
 
 
@@ -329,23 +329,35 @@ def test_a_later_file_is_not_taken_before_an_earlier_one(tmp_path: Path) -> None
         (tmp_path / f"{journal}-{number:08}.{state}").touch()
     descriptor = os.open(tmp_path / f"{journal}-00000002.open", os.O_WRONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    assert finished_segments(tmp_path) == []
+    assert finished_segments(tmp_path, segments_in(tmp_path)) == []
     os.close(descriptor)
-    assert [one.number for one in finished_segments(tmp_path)] == [2, 3, 4]
+    assert [one.number for one in finished_segments(tmp_path, segments_in(tmp_path))] == [2, 3, 4]
+
+
+@pytest.mark.parametrize("state", ["open", "done"])
+def test_a_file_that_the_listing_missed_is_waited_for(tmp_path: Path, state: str) -> None:
+    journal = "w0-0123456789abcdef"
+    for number in (4, 5):
+        (tmp_path / f"{journal}-{number:08}.done").touch()
+    listed = segments_in(tmp_path)
+    (tmp_path / f"{journal}-00000003.{state}").touch()
+    assert finished_segments(tmp_path, listed) == []
+    (tmp_path / f"{journal}-00000003.{state}").unlink()
+    assert finished_segments(tmp_path, listed) == listed
 
 
 def test_a_gap_in_the_numbers_is_waited_for(tmp_path: Path) -> None:
     journal = "w0-0123456789abcdef"
     for number in (5, 7):
         (tmp_path / f"{journal}-{number:08}.done").touch()
-    assert [one.number for one in finished_segments(tmp_path)] == [5]
+    assert [one.number for one in finished_segments(tmp_path, segments_in(tmp_path))] == [5]
 
 
 def test_other_files_in_the_folder_are_left_alone(tmp_path: Path) -> None:
     names = ["notes.txt", "w0-1-00000001.done", "w0-0123456789abcdef-1.done", "x.open"]
     for name in names:
         (tmp_path / name).touch()
-    assert finished_segments(tmp_path) == []
+    assert finished_segments(tmp_path, segments_in(tmp_path)) == []
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
 
 
@@ -384,7 +396,7 @@ def test_a_killed_worker_loses_no_answered_record(tmp_path: Path, delay_s: float
     found = kept(tmp_path)
     assert found == list(range(len(found)))
     assert last <= len(found) <= last + 5
-    finished = finished_segments(tmp_path)
+    finished = finished_segments(tmp_path, segments_in(tmp_path))
     assert [one.state for one in segments_in(tmp_path)] == ["done"] * len(finished)
 
 
