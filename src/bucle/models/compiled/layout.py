@@ -5,7 +5,6 @@ Imports numpy and its own forms only.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from msgspec.structs import replace
@@ -17,8 +16,6 @@ from bucle.models.compiled.trees import forest_bytes
 from bucle.models.signature import Feature
 
 __all__ = ["Compiled", "Wired", "join", "width_of"]
-
-Part = Literal["day", "month", "weekday", "hour", "seconds"]
 
 
 @dataclass(frozen=True)

@@ -161,7 +161,108 @@ def _histogram_tree(
     )
 
 
+# ---- other trees ---------------------------------------------------------------
+
+
+def _plain_tree(learner: Any, *, scale: float = 1.0, place: int = 0) -> Tree:
+    """Return a tree of scikit-learn's; `place` says which of its values counts."""
+    state = learner.tree_.__getstate__()
+    nodes, values = state["nodes"], np.asarray(state["values"], dtype=np.float64)
+    if values.shape[1] != 1:
+        raise NoForm(f"`{type(learner).__name__}` gives more than one number a row")
+    return Tree(
+        feature=np.maximum(nodes["feature"].astype(np.int64), 0),
+        threshold=nodes["threshold"].astype(np.float64),
+        left=nodes["left_child"].astype(np.int64),
+        right=nodes["right_child"].astype(np.int64),
+        nan_left=nodes["missing_go_to_left"].astype(bool),
+        leaf=nodes["left_child"] < 0,
+        value=scale * values[:, 0, place],
+        members={},
+    )
+
+
+def _takes_nulls(learner: Any) -> bool:
+    return bool(learner.__sklearn_tags__().input_tags.allow_nan)
+
+
+def _averaged_trees(learner: Any) -> Learned:
+    """Read a forest, or a tree alone: the mean of the trees' leaves."""
+    trees = getattr(learner, "estimators_", [learner])
+    probability = hasattr(learner, "predict_proba")
+    return Learned(
+        offset=0.0,
+        output="same",
+        trees=tuple(_plain_tree(tree, place=int(probability)) for tree in trees),
+        share=float(len(trees)),
+        single=True,
+        known=not _takes_nulls(learner),
+        finite=True,
+    )
+
+
+def _boosted_trees(learner: Any) -> Learned:
+    link = type(learner._loss.link).__name__  # noqa: SLF001  (no public way)
+    stages = learner.estimators_
+    if link not in _LINKS or stages.shape[1] != 1:
+        raise NoForm(f"`{type(learner).__name__}` with the link {link} has no compiled form")
+    nothing = np.zeros((1, learner.n_features_in_), dtype=np.float32)
+    if learner.init_ != "zero" and type(learner.init_).__name__ not in _CONSTANTS:
+        raise NoForm(f"it starts from `{type(learner.init_).__name__}`")
+    first = float(learner._raw_predict_init(nothing)[0, 0])  # noqa: SLF001  (no public way)
+    trees = [_plain_tree(tree, scale=learner.learning_rate) for tree in stages[:, 0]]
+    return Learned(
+        offset=0.0,
+        output=_LINKS[link],
+        trees=started_at(first, trees),
+        single=True,
+        known=not _takes_nulls(learner),
+        finite=True,
+    )
+
+
+_CONSTANTS = frozenset({"DummyClassifier", "DummyRegressor"})
+
+
+# ---- weights -------------------------------------------------------------------
+
+
+def _linear(learner: Any) -> Learned:
+    weights = np.asarray(learner.coef_, dtype=np.float64)
+    offset = np.ravel(np.asarray(learner.intercept_, dtype=np.float64))
+    if weights.size != learner.n_features_in_ or offset.size != 1:
+        raise NoForm(f"`{type(learner).__name__}` gives more than one number a row")
+    return Learned(
+        offset=float(offset[0]),
+        output="probability" if hasattr(learner, "predict_proba") else "same",
+        weights=weights.reshape(-1),
+        known=True,
+        finite=True,
+    )
+
+
 _READERS = {
-    "sklearn.HistGradientBoostingClassifier": _boosted_histograms,
-    "sklearn.HistGradientBoostingRegressor": _boosted_histograms,
+    **dict.fromkeys(
+        ("sklearn.HistGradientBoostingClassifier", "sklearn.HistGradientBoostingRegressor"),
+        _boosted_histograms,
+    ),
+    **dict.fromkeys(
+        ("sklearn.GradientBoostingClassifier", "sklearn.GradientBoostingRegressor"),
+        _boosted_trees,
+    ),
+    **dict.fromkeys(
+        (
+            *("sklearn.DecisionTreeClassifier", "sklearn.DecisionTreeRegressor"),
+            *("sklearn.ExtraTreesClassifier", "sklearn.ExtraTreesRegressor"),
+            *("sklearn.RandomForestClassifier", "sklearn.RandomForestRegressor"),
+        ),
+        _averaged_trees,
+    ),
+    **dict.fromkeys(
+        (
+            *("sklearn.ElasticNet", "sklearn.Lasso", "sklearn.LinearRegression"),
+            *("sklearn.LogisticRegression", "sklearn.Ridge"),
+        ),
+        _linear,
+    ),
 }

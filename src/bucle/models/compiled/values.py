@@ -20,7 +20,7 @@ Reader = Callable[[Any], float]
 _WHOLE = re.compile(r"(U?)Int(8|16|32|64)")
 NUMBERS = frozenset(
     {
-        *(f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)),
+        *("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64"),
         *("Float32", "Float64", "Boolean"),
     }
 )
