@@ -18,6 +18,7 @@ __all__ = [
     "ProjectSettings",
     "ReplaySettings",
     "RetrainSettings",
+    "ServeSettings",
 ]
 
 
@@ -161,6 +162,20 @@ class ReplaySettings(
     world: str | None = None
 
 
+class ServeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[serve]`: how predictions are answered over HTTP.
+
+    `hosts` are the names under which the server may be asked beside those of the machine itself;
+    `max_body_mb` is how large a request may be.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    workers: int = 1
+    hosts: tuple[str, ...] = ()
+    max_body_mb: float = 10.0
+
+
 class Charter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All of bucle.toml."""
 
@@ -171,3 +186,4 @@ class Charter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     gates: GateSettings = field(default_factory=GateSettings)
     retrain: RetrainSettings = field(default_factory=RetrainSettings)
     replay: ReplaySettings = field(default_factory=ReplaySettings)
+    serve: ServeSettings = field(default_factory=ServeSettings)

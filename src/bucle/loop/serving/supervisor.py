@@ -1,0 +1,239 @@
+"""The parent of a server's processes: workers that share one socket, and the compactor.
+
+It answers nothing itself and holds nothing that cannot be lost: a process that dies is started
+again, and when the parent dies they end. Imports nothing heavy.
+"""
+
+import contextlib
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from bucle.errors import OutsideError
+from bucle.loop.serving.compaction import CompactionSettings
+from bucle.loop.serving.worker_settings import WorkerSettings
+from bucle.loop.workspace import Workspace
+
+__all__ = ["Supervisor", "listen"]
+
+_BACKLOG = 2048
+_READY_S = 120.0
+_STOP_S = 40.0
+_LOOK_S = 0.2
+_PAUSES_S = (0.0, 1.0, 2.0, 5.0, 10.0)
+_STEADY_S = 30.0
+_WORKER = "bucle.loop.serving.worker"
+_COMPACTION = "bucle.loop.serving.compaction"
+
+
+class _Part(Struct):
+    """One process that has to be there: how it is started, and how it went so far."""
+
+    name: str
+    start: Callable[[], "subprocess.Popen[bytes]"]
+    process: Any = None
+    began: float = 0.0
+    failures: int = 0
+    again_at: float = 0.0
+
+
+class Supervisor:
+    """Runs the processes of one server.
+
+    Args:
+        workspace: The project.
+        listener: The socket that all workers share.
+        token: What clients must show.
+        overrides: Settings of the command line, for workers to read the charter with.
+        workers: How many processes answer.
+        say: Told what happens, a line each.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        listener: socket.socket,
+        *,
+        token: str,
+        overrides: Sequence[str] = (),
+        workers: int = 1,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._workspace = workspace
+        self._listener = listener
+        self._token = token
+        self._overrides = tuple(overrides)
+        self._say = say
+        self._stopping = False
+        self._lifeline, self._held = os.pipe()
+        os.set_inheritable(self._lifeline, True)
+        self._ready: list[int] = []
+        self._parts = [
+            _Part(name=f"worker {number}", start=partial(self._start_worker, number))
+            for number in range(workers)
+        ]
+        self._parts.append(_Part(name="compactor", start=self._start_compactor))
+
+    def start(self) -> None:
+        """Start every process and wait until the workers answer.
+
+        Raises:
+            OutsideError: A worker ended, or did not come up in time.
+        """
+        for part in self._parts:
+            self._start(part)
+        deadline = time.monotonic() + _READY_S
+        for part, ready in zip(self._parts, list(self._ready), strict=False):
+            if not _wait_ready(ready, deadline):
+                code = part.process.poll()
+                raise OutsideError(
+                    f"Cannot serve: {part.name} "
+                    + (f"ended with {code}" if code is not None else "does not come up"),
+                    cause="its last words are above",
+                    code="bucle-343",
+                )
+        for ready in self._ready:
+            os.close(ready)
+        self._ready = []
+
+    def run(self) -> None:
+        """Keep every process running until `stop` is called from a signal."""
+        while not self._stopping:
+            time.sleep(_LOOK_S)
+            for part in self._parts:
+                self._tend(part)
+
+    def stop(self) -> None:
+        """Ask `run` to return; safe in a signal handler."""
+        self._stopping = True
+
+    def close(self) -> None:
+        """End every process: requests under way are finished, then predictions are compacted."""
+        running = [part.process for part in self._parts if part.process is not None]
+        for process in running:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + _STOP_S
+        for process in running:
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        for descriptor in (self._lifeline, self._held):
+            os.close(descriptor)
+        self._listener.close()
+
+    def _tend(self, part: _Part) -> None:
+        """Start a process again that has ended, sooner the longer it had run."""
+        now = time.monotonic()
+        if part.process is not None:
+            code = part.process.poll()
+            if code is None:
+                return
+            part.process = None
+            part.failures = 0 if now - part.began > _STEADY_S else part.failures + 1
+            pause = _PAUSES_S[min(part.failures, len(_PAUSES_S) - 1)]
+            part.again_at = now + pause
+            self._say(f"{part.name} ended with {code}; it starts again in {pause:g} s")
+        if now >= part.again_at and not self._stopping:
+            self._start(part)
+            for ready in self._ready:
+                os.close(ready)
+            self._ready = []
+
+    def _start(self, part: _Part) -> None:
+        part.process = part.start()
+        part.began = time.monotonic()
+
+    def _start_worker(self, number: int) -> "subprocess.Popen[bytes]":
+        seen, told = os.pipe()
+        settings = self._workspace.charter.serve
+        content = WorkerSettings(
+            root=str(self._workspace.root),
+            overrides=self._overrides,
+            number=number,
+            listener=self._listener.fileno(),
+            lifeline=self._lifeline,
+            ready=told,
+            token=self._token,
+            hosts=settings.hosts,
+            body_bytes=int(settings.max_body_mb * 1e6),
+        )
+        process = _run(
+            _WORKER, msgspec.json.encode(content), (self._listener.fileno(), self._lifeline, told)
+        )
+        os.close(told)
+        self._ready.append(seen)
+        return process
+
+    def _start_compactor(self) -> "subprocess.Popen[bytes]":
+        content = CompactionSettings(
+            root=str(self._workspace.root), overrides=self._overrides, lifeline=self._lifeline
+        )
+        return _run(_COMPACTION, msgspec.json.encode(content), (self._lifeline,))
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; a port of 0 takes a free one.
+
+    Raises:
+        OutsideError: The address is taken, or not one of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except (OSError, OverflowError) as error:
+        raise OutsideError(
+            f"Cannot listen on {host}:{port}",
+            cause=getattr(error, "strerror", None) or str(error),
+            attempt="bucle serve --port 8001",
+            code="bucle-344",
+        ) from error
+    return listener
+
+
+def _run(module: str, content: bytes, kept: tuple[int, ...]) -> "subprocess.Popen[bytes]":
+    environment = {
+        **os.environ,
+        # Workers that spin while they wait for each other's threads stand still together.
+        "OMP_NUM_THREADS": "1",
+        "OMP_WAIT_POLICY": "passive",
+        "POLARS_MAX_THREADS": "1",
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", module],
+        stdin=subprocess.PIPE,
+        pass_fds=kept,
+        env=environment,
+        # Ctrl-C is for the parent, which ends them in order.
+        start_new_session=True,
+    )
+    assert process.stdin is not None  # noqa: S101  (it was started with a pipe)
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(content)
+        process.stdin.close()
+    return process
+
+
+def _wait_ready(descriptor: int, deadline: float) -> bool:
+    """Wait until a worker says that it answers; False when it ended or time is up."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(descriptor, selectors.EVENT_READ)
+        left = deadline - time.monotonic()
+        if left <= 0 or not selector.select(left):
+            return False
+        return os.read(descriptor, 1) == b"+"

@@ -1,0 +1,23 @@
+"""What the supervisor tells a worker. Imports nothing heavy, so that the supervisor stays small."""
+
+from msgspec import Struct
+
+__all__ = ["WorkerSettings"]
+
+
+class WorkerSettings(Struct, frozen=True, kw_only=True):
+    """Numbers of open files, and how a worker should serve.
+
+    `listener` is the shared socket, `lifeline` a pipe that ends with the supervisor, `ready` one
+    that the worker writes to once it answers.
+    """
+
+    root: str
+    overrides: tuple[str, ...]
+    number: int
+    listener: int
+    lifeline: int
+    ready: int
+    token: str
+    hosts: tuple[str, ...]
+    body_bytes: int

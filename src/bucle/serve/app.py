@@ -1,0 +1,195 @@
+"""The one ASGI app: who may ask is checked first, then a route is found, then it answers.
+
+Paths are compared as they came, never decoded and never turned into files. An answer is built from
+one set of slots that was taken once, so that it never mixes models. Imports nothing heavy.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+from msgspec import Struct
+
+from bucle.errors import BucleError, OutsideError
+from bucle.serve.counts import Counts
+from bucle.serve.guard import Guard, Headers
+from bucle.serve.problems import MEDIA_TYPE, ProblemError, problem_body
+
+__all__ = ["App", "Handler", "Limits", "Reply", "Request", "Scope"]
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_JSON = b"application/json"
+_BODILESS = frozenset({"GET", "HEAD"})
+
+
+class Request(Struct, frozen=True):
+    """What a handler gets of a request: its headers, its body and its query, all as bytes."""
+
+    headers: Headers
+    body: bytes
+    query: bytes
+
+
+class Reply(Struct, frozen=True):
+    """An answer: its body, the type of that, and the status."""
+
+    body: bytes
+    kind: bytes = _JSON
+    status: int = 200
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+Handler = Callable[[Request], Awaitable[Reply]]
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """How much a worker takes: bytes of a body, requests that may be under way at once."""
+
+    body_bytes: int = 10_000_000
+    under_way: int = 4096
+
+
+class App:
+    """Answers HTTP requests.
+
+    Args:
+        routes: Path → method → handler.
+        guard: Says who may ask.
+        counts: Where answers are counted.
+        limits: How much it takes.
+    """
+
+    def __init__(
+        self,
+        routes: Mapping[bytes, Mapping[str, Handler]],
+        guard: Guard,
+        counts: Counts,
+        limits: Limits | None = None,
+    ) -> None:
+        self.routes = routes
+        self._guard = guard
+        self._counts = counts
+        self._limits = limits or Limits()
+        self._under_way = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            raise NotImplementedError(scope["type"])
+        began = time.perf_counter()
+        path: bytes = scope["raw_path"]
+        self._under_way += 1
+        try:
+            try:
+                reply = await self._answer(scope, path, receive)
+            except ProblemError as problem:
+                reply = _refused(problem)
+            except Exception as error:  # noqa: BLE001  (a client must never see a traceback)
+                reply = _refused(self._failed(error))
+        finally:
+            self._under_way -= 1
+        known = path if path in self.routes else b"other"
+        self._counts.answered(known.decode(), reply.status, time.perf_counter() - began)
+        await _send(send, reply, with_body=scope["method"] != "HEAD")
+
+    async def _answer(self, scope: Scope, path: bytes, receive: Receive) -> Reply:
+        server = scope["server"]
+        headers = self._guard.check(scope["headers"], address=server[0] if server else "")
+        methods = self.routes.get(path)
+        if methods is None:
+            raise ProblemError(404, "There is nothing here", attempt="GET /docs", code="bucle-337")
+        method: str = scope["method"]
+        handler = methods.get(method)
+        if handler is None:
+            raise ProblemError(
+                405,
+                f"Cannot {method[:20]} this",
+                headers={b"allow": ", ".join(methods).encode()},
+                code="bucle-337",
+            )
+        if self._under_way > self._limits.under_way:
+            raise _busy()
+        body = b"" if method in _BODILESS else await self._read(headers, receive)
+        return await handler(Request(headers, body, scope["query_string"]))
+
+    async def _read(self, headers: Headers, receive: Receive) -> bytes:
+        """Return a body, or refuse it before it has taken more memory than allowed."""
+        most = self._limits.body_bytes
+        announced = headers.get(b"content-length", b"")
+        if len(announced) > 15 or int(announced or b"0") > most:  # noqa: PLR2004  (digits)
+            raise _too_large(most)
+        message = await receive()
+        body: bytes = message.get("body", b"")
+        if not message.get("more_body", False):
+            _require_whole(message)
+            return body
+        parts, size = [body], len(body)
+        while message.get("more_body", False):
+            if size > most:
+                raise _too_large(most)
+            message = await receive()
+            _require_whole(message)
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+        if size > most:
+            raise _too_large(most)
+        return b"".join(parts)
+
+    def _failed(self, error: Exception) -> ProblemError:
+        """Return what a client learns of a failure inside: that there was one."""
+        if isinstance(error, OutsideError):
+            # The prediction log takes no more: what is not on record is not answered.
+            self._counts.noted("refused for the disk")
+            return ProblemError(503, error.what, headers={b"retry-after": b"5"}, code=error.code)
+        self._counts.noted("failure")
+        if isinstance(error, BucleError):
+            return ProblemError(500, error.what, code=error.code)
+        return ProblemError(500, "The server failed", code="bucle-338")
+
+
+async def _send(send: Send, reply: Reply, *, with_body: bool) -> None:
+    await send(
+        {
+            "type": "http.response.start",
+            "status": reply.status,
+            "headers": [
+                (b"content-type", reply.kind),
+                (b"content-length", b"%d" % len(reply.body)),
+                (b"x-content-type-options", b"nosniff"),
+                *reply.headers,
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": reply.body if with_body else b""})
+
+
+def _refused(problem: ProblemError) -> Reply:
+    return Reply(problem_body(problem), MEDIA_TYPE, problem.status, tuple(problem.headers.items()))
+
+
+def _require_whole(message: MutableMapping[str, Any]) -> None:
+    if message["type"] == "http.disconnect":
+        raise ProblemError(400, "The client hung up before its request was whole", code="bucle-332")
+
+
+def _too_large(most: int) -> ProblemError:
+    return ProblemError(
+        413,
+        f"The request is larger than {most:,} bytes",
+        headers={b"connection": b"close"},
+        attempt="fewer rows in a request, or max_body_mb in [serve] of bucle.toml",
+        code="bucle-332",
+    )
+
+
+def _busy() -> ProblemError:
+    return ProblemError(
+        503,
+        "Cannot answer now: too many requests are under way",
+        headers={b"retry-after": b"1"},
+        attempt="once more in a second, or more workers: bucle serve --workers 2",
+        code="bucle-333",
+    )

@@ -1,0 +1,209 @@
+"""Predictions over HTTP: rows in, numbers out, each with an id that is on record before it leaves.
+
+Knows no protocol but its own; the KServe and MLflow routes translate to it. Imports nothing heavy.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from bucle.errors import RequestError
+from bucle.serve.app import Reply, Request
+from bucle.serve.counts import Counts
+from bucle.serve.engines import Scored
+from bucle.serve.feedback import to_feedback
+from bucle.serve.journal import Journal
+from bucle.serve.problems import ProblemError
+from bucle.serve.records import Prediction, PredictionIds
+from bucle.serve.slots import Served, Slots
+
+__all__ = ["Answer", "Answered", "Predictor"]
+
+Role = Literal["champion", "canary"]
+
+
+class Answer(Struct, frozen=True, omit_defaults=True):
+    """What a client learns of one row.
+
+    `prediction` is the number, or the probability of yes; `by` is the role of the model that gave
+    it.
+    """
+
+    prediction: float
+    id: str
+    model: str
+    interval: tuple[float, float] | None = None
+    by: str = "champion"
+
+
+class Answered(Struct, frozen=True):
+    """Rows that were scored and are on record: by whom, with which ids."""
+
+    served: Served
+    role: Role
+    ids: tuple[str, ...]
+    scored: list[Scored]
+
+
+class Predictor:
+    """Scores rows by whoever the slots say, and records each before it is answered.
+
+    Args:
+        slots: Who answers now; asked once for each request.
+        journal: Where predictions are recorded.
+        counts: Where they are counted.
+    """
+
+    def __init__(self, slots: Callable[[], Slots], journal: Journal, counts: Counts) -> None:
+        self._slots = slots
+        self._journal = journal
+        self._counts = counts
+        self._ids = PredictionIds()
+
+    async def predict(self, request: Request) -> Reply:
+        """Answer `POST /predict`: one object for a row, a list for several."""
+        _require_json(request)
+        slots = self._slots()
+        rows, is_one = slots.champion.reader.read(request.body)
+        answered = await self.answer(slots, rows)
+        answers = _answers(answered)
+        return Reply(msgspec.json.encode(answers[0] if is_one else answers))
+
+    async def answer(self, slots: Slots, rows: Sequence[Struct]) -> Answered:
+        """Score rows, record them, and return what may be answered.
+
+        All rows of a request are answered by one model: that of the first row's key, or of its id.
+
+        Args:
+            slots: Who answers.
+            rows: As the champion's reader read them.
+
+        Raises:
+            ProblemError: A row is refused, or there is too much to do.
+            BacklogFullError: The disk refuses, and memory holds as much as was agreed.
+        """
+        began = time.perf_counter()
+        reader = slots.champion.reader
+        ids = self._ids.take(len(rows))
+        keys = [reader.key(row) for row in rows]
+        served = slots.choose(keys[0] or ids[0])
+        role: Role = "champion" if served is slots.champion else "canary"
+        values = [reader.values(row) for row in rows]
+        scored = served.engine.score_now(values)
+        if scored is None:
+            scored = await served.engine.score(values)
+        spent = int((time.perf_counter() - began) * 1e6)
+        at = time.time_ns() // 1000
+        self._journal.append_many(
+            [
+                Prediction(
+                    id=name,
+                    at=at,
+                    model=served.model,
+                    role=role,
+                    features=reader.encode(row),
+                    prediction=one.prediction,
+                    low=one.low,
+                    high=one.high,
+                    key=key,
+                    latency_us=spent,
+                )
+                for name, row, one, key in zip(ids, rows, scored, keys, strict=True)
+            ]
+        )
+        self._counts.predicted(served.model, role, len(rows))
+        return Answered(served, role, ids, scored)
+
+    async def feed_back(self, request: Request) -> Reply:
+        """Answer `POST /feedback`: the label of a prediction, or a list of them."""
+        _require_json(request)
+        told = _read_labels(request.body)
+        now = datetime.now(UTC)
+        records = []
+        for number, one in enumerate(told):
+            try:
+                records.append(
+                    to_feedback(
+                        one.id,
+                        label=bytes(one.label),
+                        at=now,
+                        label_time=one.label_time,
+                        source=one.source,
+                    )
+                )
+            except RequestError as error:
+                where = f"label {number}: " if len(told) > 1 else ""
+                raise ProblemError(
+                    422,
+                    where + error.what,
+                    cause=error.cause,
+                    attempt=error.attempt,
+                    code=error.code,
+                ) from error
+        self._journal.append_many(records)
+        self._counts.noted("label", len(records))
+        return Reply(msgspec.json.encode({"kept": len(records)}), status=202)
+
+
+class _Label(Struct, forbid_unknown_fields=True):
+    id: str
+    label: msgspec.Raw
+    label_time: str | None = None
+    source: str = ""
+
+
+_LABELS = msgspec.json.Decoder(list[_Label])
+_LABEL = msgspec.json.Decoder(_Label)
+
+
+def _read_labels(body: bytes) -> list[_Label]:
+    try:
+        several = body.lstrip()[:1] == b"["
+        found = _LABELS.decode(body) if several else [_LABEL.decode(body)]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ProblemError(
+            422 if isinstance(error, msgspec.ValidationError) else 400,
+            "Cannot read the feedback",
+            cause="it is nested too deeply" if isinstance(error, RecursionError) else str(error),
+            attempt='{"id": "p-…", "label": 12.5, "label_time": "2024-01-31T12:00:00Z"}',
+            code="bucle-332",
+        ) from error
+    if not found:
+        raise ProblemError(422, "Cannot keep feedback: the request holds none", code="bucle-332")
+    return found
+
+
+def _answers(answered: Answered) -> list[Answer]:
+    model, role = answered.served.model, answered.role
+    return [
+        Answer(
+            prediction=one.prediction,
+            id=name,
+            model=model,
+            interval=None if one.low is None or one.high is None else (one.low, one.high),
+            by=role,
+        )
+        for name, one in zip(answered.ids, answered.scored, strict=True)
+    ]
+
+
+def _require_json(request: Request) -> None:
+    kind = request.headers.get(b"content-type", b"")
+    if kind != b"application/json" and not _is_json(kind):
+        raise ProblemError(
+            415,
+            "Cannot read a body of this type",
+            cause=f"Content-Type is {kind.decode('latin-1')[:60]!r}",
+            attempt="Content-Type: application/json",
+            code="bucle-332",
+        )
+
+
+def _is_json(kind: bytes) -> bool:
+    """Tell whether a content type is JSON in UTF-8, which all JSON is."""
+    name, _, rest = kind.lower().partition(b";")
+    return name.strip() == b"application/json" and rest.strip() in (b"", b"charset=utf-8")

@@ -1,0 +1,145 @@
+"""Refusals as clients see them: problem details (RFC 9457) that name field, value and rule.
+
+Each is an error of the one tree, so that a refusal reads the same over HTTP, in a log and on a
+terminal. Imports msgspec and nothing heavy.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import msgspec
+from msgspec import Struct
+
+from bucle.errors import RequestError, nearest
+
+__all__ = [
+    "MEDIA_TYPE",
+    "BadRow",
+    "ProblemError",
+    "RowsRefusedError",
+    "nothing_to_predict",
+    "problem_body",
+    "unreadable",
+]
+
+MEDIA_TYPE = b"application/problem+json"
+
+
+class BadRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing wrong with one row; `row` counts from 0, None where the request is a single row."""
+
+    row: int | None = None
+    field: str = ""
+    value: str = ""
+    rule: str = ""
+    did_you_mean: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        row: int | None,
+        field: str,
+        *,
+        value: str = "",
+        rule: str = "",
+        near: Sequence[str] = (),
+    ) -> Self:
+        """Return what is wrong, with near names where a field is none of the known ones."""
+        close = nearest(field, list(near)) if near else ()
+        return cls(row=row, field=field, value=value, rule=rule, did_you_mean=close)
+
+    @property
+    def words(self) -> str:
+        """The same in one line."""
+        where = f"row {self.row}" if self.row is not None else "the row"
+        field = f" {self.field!r}" if self.field else ""
+        value = f" (is {self.value})" if self.value else ""
+        return f"{where}:{field} {self.rule}{value}".replace(":  ", ": ")
+
+
+class ProblemError(RequestError):
+    """A request is refused.
+
+    Args:
+        status: The HTTP status.
+        what: What was refused.
+        headers: Further headers of the answer.
+        fields: As for every error: cause, attempt, code.
+    """
+
+    code = "bucle-330"
+
+    def __init__(
+        self, status: int, what: str, *, headers: Mapping[bytes, bytes] | None = None, **fields: Any
+    ) -> None:
+        self.status = status
+        self.headers = dict(headers or {})
+        super().__init__(what, **fields)
+
+    @property
+    def errors(self) -> tuple[BadRow, ...]:
+        """What is wrong row by row, where rows are what is wrong."""
+        return ()
+
+
+class RowsRefusedError(ProblemError):
+    """Rows are not what the model takes.
+
+    Args:
+        bad: What is wrong, at most twenty of them.
+    """
+
+    code = "bucle-331"
+
+    def __init__(self, bad: Sequence[BadRow]) -> None:
+        self._bad = tuple(bad)
+        super().__init__(
+            422,
+            "Cannot predict: " + (bad[0].words if bad else "a row is not what the model takes"),
+            cause="; ".join(one.words for one in bad[1:4]),
+            attempt="GET /model shows the fields and their types",
+        )
+
+    @property
+    def errors(self) -> tuple[BadRow, ...]:
+        """What is wrong with each row."""
+        return self._bad
+
+
+def problem_body(problem: ProblemError) -> bytes:
+    """Return the body of an answer that refuses; holds nothing of the server's inside."""
+    details: dict[str, Any] = {
+        "type": f"urn:bucle:{problem.code}",
+        "title": problem.what,
+        "status": problem.status,
+        "code": problem.code,
+    }
+    if problem.cause:
+        details["detail"] = problem.cause
+    if problem.attempt:
+        details["try"] = problem.attempt
+    if problem.errors:
+        details["errors"] = problem.errors
+    return msgspec.json.encode(details)
+
+
+def unreadable(error: Exception) -> ProblemError:
+    """Return the refusal of a body that cannot be read at all."""
+    cause = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+    return ProblemError(
+        400 if not isinstance(error, msgspec.ValidationError) else 422,
+        "Cannot read the request",
+        cause=cause,
+        attempt='{"field": value} for one row, [{…}, {…}] for several',
+        code="bucle-332",
+    )
+
+
+def nothing_to_predict() -> ProblemError:
+    """Return the refusal of a list without rows."""
+    return ProblemError(
+        422,
+        "Cannot predict: the request holds no row",
+        attempt="[{…}]",
+        code="bucle-332",
+    )

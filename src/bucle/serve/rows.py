@@ -1,0 +1,258 @@
+"""Rows as requests bring them: decoded, typed and checked at once, by the model's signature.
+
+A decoder is made once for a model and used for every request; what is wrong is worked out only
+when something is wrong. Imports msgspec and nothing heavy.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from bucle.models.rules import Rule
+from bucle.models.signature import Feature, Signature
+from bucle.serve.problems import BadRow, RowsRefusedError, nothing_to_predict, unreadable
+
+__all__ = ["Row", "RowReader"]
+
+Row = tuple[Any, ...]
+
+_INTEGERS = {
+    f"{sign}Int{bits}": (
+        (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if not sign else (0, 2**bits - 1)
+    )
+    for sign in ("", "U")
+    for bits in (8, 16, 32, 64)
+}
+_META: Any = Meta  # its limits are given by name
+_LARGEST_HELD = 2**63 - 1
+_PLACE = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<at>.*)`)?$", re.DOTALL)
+_NAMED = re.compile(
+    r"^Object (?P<how>missing required|contains unknown) field `(?P<name>.*)`$", re.DOTALL
+)
+_INDEX = re.compile(r"^\[(?P<index>\d+)\]")
+_MOST_REPORTED = 20
+_MOST_SHOWN = 80
+
+
+class RowReader:
+    """Reads the rows of one model from JSON.
+
+    Every feature must be there and no other field but those of the key. A field is null only
+    where its rule allows it. Numbers are finite; whole numbers stand for numbers with decimals,
+    words never for numbers.
+
+    Args:
+        signature: What the model takes.
+        rules: What the contract says of its columns.
+        keys: Fields that name a row and may come with it, without being a feature.
+    """
+
+    def __init__(
+        self, signature: Signature, *, rules: Iterable[Rule] = (), keys: Sequence[str] = ()
+    ) -> None:
+        self.features = tuple(feature.name for feature in signature.features)
+        self.keys = tuple(name for name in keys if name not in self.features)
+        self.rules: Mapping[str, Rule] = {rule.name: rule for rule in rules}
+        fields: list[Any] = [
+            (f"f{number}", _type_of(feature, self.rules.get(feature.name)))
+            for number, feature in enumerate(signature.features)
+        ]
+        fields += [(f"k{number}", str | int | None, None) for number in range(len(self.keys))]
+        names = [*self.features, *self.keys]
+        self.row_type: type[Struct] = msgspec.defstruct(
+            "Row",
+            fields,
+            rename={field[0]: name for field, name in zip(fields, names, strict=True)},
+            forbid_unknown_fields=True,
+            gc=False,
+        )
+        self._one = msgspec.json.Decoder(self.row_type)
+        self._many = msgspec.json.Decoder(self.row_type | list[self.row_type])  # type: ignore[name-defined]
+        self._width = len(self.features)
+
+    def read(self, body: bytes) -> tuple[list[Struct], bool]:
+        """Return the rows of a request, and whether it was one row rather than a list of them.
+
+        Raises:
+            RowsRefusedError: A row is not what the model takes; all that is wrong is named.
+            ProblemError: The body is no JSON, or holds no row.
+        """
+        try:
+            found = self._many.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise self._explain(body, error) from None
+        rows: list[Struct] = found if isinstance(found, list) else [found]
+        if not rows:
+            raise nothing_to_predict()
+        if body.count(b":") > (self._width + len(self.keys)) * len(rows) or self.keys:
+            self._refuse_twins(body)
+        return rows, rows is not found
+
+    def read_values(self, rows: Iterable[Mapping[str, Any]]) -> list[Struct]:
+        """Return rows that were decoded elsewhere, checked in the same way.
+
+        Raises:
+            RowsRefusedError: A row is not what the model takes.
+        """
+        return self.read(msgspec.json.encode(list(rows)))[0]
+
+    def values(self, row: Struct) -> Row:
+        """Return a row's features in the order of the signature."""
+        return msgspec.structs.astuple(row)[: self._width]
+
+    def encode(self, row: Struct) -> bytes:
+        """Return a row as JSON, under the names of its fields."""
+        return msgspec.json.encode(row)
+
+    def key(self, row: Struct) -> str | None:
+        """Return what names a row, None where nothing does."""
+        if not self.keys:
+            return None
+        parts = msgspec.structs.astuple(row)[self._width :]
+        return None if None in parts else "|".join(map(str, parts))
+
+    def _explain(self, body: bytes, error: Exception) -> Exception:
+        """Return what is wrong with a body, row by row where it can be read at all."""
+        if not isinstance(error, msgspec.ValidationError):
+            return unreadable(error)
+        first = body.lstrip()[:1]
+        if first not in (b"[", b"{"):
+            return unreadable(error)
+        several = first == b"["
+        try:
+            parts = msgspec.json.decode(body, type=list[msgspec.Raw]) if several else [body]
+        except (msgspec.DecodeError, RecursionError) as fault:
+            return unreadable(fault)
+        bad: list[BadRow] = []
+        for number, part in enumerate(parts):
+            content = bytes(part)
+            try:
+                self._one.decode(content)
+            except msgspec.ValidationError as fault:
+                bad.append(self._fault(number if several else None, content, fault))
+                if len(bad) == _MOST_REPORTED:
+                    break
+        return RowsRefusedError(bad) if bad else unreadable(error)
+
+    def _fault(self, number: int | None, content: bytes, fault: Exception) -> BadRow:
+        found = _PLACE.match(str(fault))
+        what, at = (found["what"], found["at"] or "") if found else (str(fault), "")
+        named = _NAMED.match(what)
+        if named:
+            how = (
+                "is missing"
+                if named["how"].startswith("missing")
+                else "is not a field of the model"
+            )
+            near = (*self.features, *self.keys) if how.startswith("is not") else ()
+            return BadRow.of(number, named["name"], rule=how, near=near)
+        field = at.removeprefix(".")
+        return BadRow.of(number, field, value=_shown(content, field), rule=_in_words(what))
+
+    def _refuse_twins(self, body: bytes) -> None:
+        """Raise when an object names a field twice: no reader agrees on which one counts."""
+        twins: list[str] = []
+
+        def pairs(found: list[tuple[str, Any]]) -> None:
+            names = [name for name, _ in found]
+            if len(set(names)) < len(names):
+                twins.extend(name for name in names if names.count(name) > 1)
+
+        json.loads(body, object_pairs_hook=pairs)
+        if twins:
+            raise RowsRefusedError([BadRow.of(None, twins[0], rule="is there twice")])
+
+
+def _type_of(feature: Feature, rule: Rule | None) -> Any:
+    """Return the type that a field must have, its limits included."""
+    limits = _limits(rule) if rule else {}
+    base: Any
+    if feature.dtype in _INTEGERS:
+        least, most = _INTEGERS[feature.dtype]
+        base = Annotated[int, _META(**_whole(limits, least, min(most, _LARGEST_HELD)))]
+    elif feature.dtype.startswith("Float"):
+        base = Annotated[float, _META(**limits)] if limits else float
+    elif feature.dtype == "Boolean":
+        base = bool
+    elif feature.dtype == "String":
+        base = _text(rule)
+    elif feature.dtype == "Date":
+        base = date
+    elif feature.dtype == "Time":
+        base = time
+    elif feature.dtype.startswith("Datetime"):
+        base = Annotated[datetime, Meta(tz="," in feature.dtype)]
+    elif feature.dtype.startswith("Duration"):
+        base = timedelta
+    else:
+        return bool | int | float | str | None
+    return base | None if rule is None or rule.nullable else base
+
+
+def _limits(rule: Rule) -> dict[str, Any]:
+    named = {"ge": rule.least, "le": rule.most, "gt": rule.above, "lt": rule.below}
+    return {name: limit for name, limit in named.items() if isinstance(limit, int | float)}
+
+
+def _whole(limits: dict[str, Any], least: int, most: int) -> dict[str, int]:
+    """Return limits of whole numbers: the tighter ones, and those of the type."""
+    low = max(
+        least, math.ceil(limits.get("ge", least)), math.floor(limits.get("gt", least - 1)) + 1
+    )
+    high = min(most, math.floor(limits.get("le", most)), math.ceil(limits.get("lt", most + 1)) - 1)
+    return {"ge": low, "le": high}
+
+
+def _text(rule: Rule | None) -> Any:
+    if rule is None:
+        return str
+    if rule.one_of:
+        return Literal[rule.one_of]
+    limits = {
+        "pattern": rule.pattern,
+        "min_length": rule.shortest,
+        "max_length": rule.longest,
+    }
+    given = {name: limit for name, limit in limits.items() if limit is not None}
+    return Annotated[str, _META(**given)] if given else str
+
+
+def _shown(content: bytes, field: str) -> str:
+    """Return a value as it came, cut short; empty where it cannot be found."""
+    try:
+        row = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        row = {}
+    found = row.get(field)
+    text = (content if found is None else bytes(found)).decode("utf-8", "replace")
+    return text if len(text) <= _MOST_SHOWN else text[: _MOST_SHOWN - 1] + "…"
+
+
+_WORDS = {
+    "float": "a number",
+    "int": "a whole number",
+    "str": "text",
+    "bool": "true or false",
+    "null": "null",
+    "date": "a date such as 2024-01-31",
+    "datetime": "a moment such as 2024-01-31T12:00:00Z",
+    "time": "a time such as 12:00:00",
+    "duration": "a span such as PT1H",
+    "object": "an object",
+    "array": "a list",
+}
+
+
+def _in_words(what: str) -> str:
+    """Return a decoder's complaint in the words of the API."""
+    return re.sub(r"`([a-z]+(?: \| [a-z]+)*)`", _plain, what)
+
+
+def _plain(found: "re.Match[str]") -> str:
+    return " or ".join(_WORDS.get(part, part) for part in found[1].split(" | "))
