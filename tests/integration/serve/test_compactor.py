@@ -340,6 +340,21 @@ def test_writers_and_compactors_killed_at_random_lose_and_double_nothing(tmp_pat
     _kill_at_random(tmp_path, kills=6, seed=random.randrange(10**9))
 
 
+def test_two_compactors_at_once_double_nothing(tmp_path: Path) -> None:
+    words = (COMPACTOR, tmp_path / "log", tmp_path / "tables", "")
+    writer = start(WRITER, tmp_path / "log")
+    compactors = [start(*words) for _ in range(2)]
+    for compactor in compactors:
+        ready(compactor)
+    time.sleep(0.5)
+    answered = end_writer(writer)
+    for compactor in compactors:
+        assert compactor.poll() is None
+        end_compactor(compactor)
+    assert len(answered) > 100
+    assert_exactly_once(tmp_path, answered)
+
+
 @pytest.mark.slow
 def test_a_hundred_random_kills_lose_and_double_nothing(tmp_path: Path) -> None:
     _kill_at_random(tmp_path, kills=100, seed=random.randrange(10**9))

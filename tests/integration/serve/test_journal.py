@@ -1,5 +1,6 @@
 """A worker's prediction log on a disk that is good, slow, full, small, failing or not there."""
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -200,6 +201,49 @@ def test_a_failed_sync_without_a_new_file_is_not_asked_again_either(tmp_path: Pa
         disk.sync_refusals, disk.open_refusal = [], None
         wait_until(lambda: len(segments_in(tmp_path)) == 2)
     assert kept(tmp_path) == [1, 2]
+
+
+class ForgetfulDisk(FileDisk):
+    """This machine's disk, which knows what it would hold after a loss of power."""
+
+    def __init__(self) -> None:
+        self.durable: dict[int, int] = {}
+
+    def sync(self, descriptor: int) -> None:
+        seen = os.fstat(descriptor)
+        os.fsync(descriptor)
+        self.durable[seen.st_ino] = seen.st_size
+
+    def after_loss_of_power(self, folder: Path, target: Path) -> None:
+        """Copy what would be left, while the journal goes on."""
+        target.mkdir()
+        for segment in segments_in(folder):
+            path = segment_path(folder, segment)
+            # It may be finished just now.
+            with contextlib.suppress(FileNotFoundError), path.open("rb") as stream:
+                size = self.durable.get(os.fstat(stream.fileno()).st_ino, 0)
+                (target / path.name).write_bytes(stream.read(size))
+                continue
+            path = path.with_suffix(".done")
+            size = self.durable.get(path.stat().st_ino, 0)
+            (target / path.name).write_bytes(path.read_bytes()[:size])
+
+
+def test_a_loss_of_power_takes_the_newest_records_only(tmp_path: Path) -> None:
+    disk = ForgetfulDisk()
+    journal = Journal(tmp_path / "log", name="w0", sync_s=0.02, rotate_bytes=3000, disk=disk)
+    appended: list[float] = []
+    for number in range(600):
+        journal.append(record(number))
+        appended.append(time.monotonic())
+        time.sleep(0.0005)
+    lost_at = time.monotonic()
+    disk.after_loss_of_power(tmp_path / "log", tmp_path / "left")
+    found = kept(tmp_path / "left")
+    assert found == list(range(len(found)))
+    assert len(found) > 0
+    assert len(found) == 600 or lost_at - appended[len(found)] < 0.5
+    journal.close()
 
 
 @pytest.mark.parametrize("refusal", [errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG])
