@@ -66,7 +66,12 @@ def test_the_lock_holds_every_dependency() -> None:
 
 def test_every_runtime_dependency_is_used() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
-    imported = {"arro3-core": "arro3", "scikit-learn": "sklearn"}
+    imported = {
+        "arro3-core": "arro3",
+        "httptools": "uvicorn.protocols.http.httptools_impl",
+        "prometheus-client": "prometheus_client",
+        "scikit-learn": "sklearn",
+    }
     source = "\n".join(path.read_text() for path in (REPOSITORY / "src" / "bucle").rglob("*.py"))
     names = [re.split(r"[\[<>=~! ]", one)[0] for one in project["project"]["dependencies"]]
     unused = [

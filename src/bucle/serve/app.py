@@ -15,7 +15,7 @@ from bucle.serve.counts import Counts
 from bucle.serve.guard import Guard, Headers
 from bucle.serve.problems import MEDIA_TYPE, ProblemError, problem_body
 
-__all__ = ["App", "Handler", "Limits", "Reply", "Request", "Scope"]
+__all__ = ["App", "Handler", "Limits", "Receive", "Reply", "Request", "Scope", "Send"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

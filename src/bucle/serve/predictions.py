@@ -21,7 +21,7 @@ from bucle.serve.problems import ProblemError
 from bucle.serve.records import Prediction, PredictionIds
 from bucle.serve.slots import Served, Slots
 
-__all__ = ["Answer", "Answered", "Predictor"]
+__all__ = ["Answer", "Answered", "Predictor", "Role"]
 
 Role = Literal["champion", "canary"]
 

@@ -22,12 +22,15 @@ __all__ = ["Row", "RowReader"]
 
 Row = tuple[Any, ...]
 
-_INTEGERS = {
-    f"{sign}Int{bits}": (
-        (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if not sign else (0, 2**bits - 1)
-    )
-    for sign in ("", "U")
-    for bits in (8, 16, 32, 64)
+_INTEGERS: dict[str, tuple[int, int]] = {
+    "Int8": (-(2**7), 2**7 - 1),
+    "Int16": (-(2**15), 2**15 - 1),
+    "Int32": (-(2**31), 2**31 - 1),
+    "Int64": (-(2**63), 2**63 - 1),
+    "UInt8": (0, 2**8 - 1),
+    "UInt16": (0, 2**16 - 1),
+    "UInt32": (0, 2**32 - 1),
+    "UInt64": (0, 2**64 - 1),
 }
 _META: Any = Meta  # its limits are given by name
 _LARGEST_HELD = 2**63 - 1

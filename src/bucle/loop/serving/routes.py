@@ -13,10 +13,9 @@ from bucle.serve.predictions import Predictor
 from bucle.serve.problems import ProblemError
 from bucle.serve.slots import Slots
 
-__all__ = ["make_routes"]
+__all__ = ["make_routes", "nobody_yet"]
 
 _TEXT = b"text/plain; version=0.0.4; charset=utf-8"
-_MARKDOWN_KEY = "card"
 
 
 def make_routes(
