@@ -28,7 +28,7 @@ _LARGE = (("G", 1e9), ("M", 1e6), ("k", 1e3))
 def _arguments(parser: ArgumentParser) -> None:
     project_arguments(parser)
     parser.add_argument("--from", dest="start", metavar="DATE", help="the first day: 2011-01-01")
-    parser.add_argument("--to", dest="end", metavar="DATE", help="the end of the last period")
+    parser.add_argument("--to", dest="end", metavar="DATE", help="no period ends later")
     parser.add_argument("--period", metavar="SPAN", help="how often the loop looks: 1d, 1w, 1mo")
     parser.add_argument(
         "--policy",

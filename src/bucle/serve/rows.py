@@ -93,7 +93,8 @@ class RowReader:
         rows: list[Struct] = found if isinstance(found, list) else [found]
         if not rows:
             raise nothing_to_predict()
-        if body.count(b":") > (self._width + len(self.keys)) * len(rows) or self.keys:
+        # Every field is there once if there are no more colons than fields; texts may hold some too.
+        if body.count(b":") > self._fields(rows):
             self._refuse_twins(body)
         return rows, rows is not found
 
@@ -119,6 +120,15 @@ class RowReader:
             return None
         parts = msgspec.structs.astuple(row)[self._width :]
         return None if None in parts else "|".join(map(str, parts))
+
+    def _fields(self, rows: list[Struct]) -> int:
+        """Return how many fields rows have at least: their features, and keys that are not null."""
+        count = self._width * len(rows)
+        if self.keys:
+            for row in rows:
+                own = msgspec.structs.astuple(row)[self._width :]
+                count += len(own) - own.count(None)
+        return count
 
     def _explain(self, body: bytes, error: Exception) -> Exception:
         """Return what is wrong with a body, row by row where it can be read at all."""
