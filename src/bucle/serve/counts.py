@@ -28,7 +28,6 @@ class Counts(Struct, kw_only=True):
 
     requests: dict[str, int] = field(default_factory=dict)
     predictions: dict[str, int] = field(default_factory=dict)
-    unusual: dict[str, int] = field(default_factory=dict)
     events: dict[str, int] = field(default_factory=dict)
     gauges: dict[str, float] = field(default_factory=dict)
     buckets: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_EDGES) + 1))
@@ -50,11 +49,6 @@ class Counts(Struct, kw_only=True):
         """Count something that is no answer: a swap, a shadow that was left out."""
         self.events[event] = self.events.get(event, 0) + count
 
-    def met(self, column: str, kind: str) -> None:
-        """Count a value that the model can handle but has not learned from: `null`, `unknown`."""
-        name = f"{column}\t{kind}"
-        self.unusual[name] = self.unusual.get(name, 0) + 1
-
 
 def share(counts: Counts, folder: Path, *, worker: int) -> None:
     """Write a worker's numbers where the others find them."""
@@ -74,7 +68,6 @@ def total(own: Counts, folder: Path, *, worker: int) -> Counts:
     return Counts(
         requests=_sum(one.requests for one in found),
         predictions=_sum(one.predictions for one in found),
-        unusual=_sum(one.unusual for one in found),
         events=_sum(one.events for one in found),
         gauges=own.gauges,
         buckets=[sum(edges) for edges in zip(*(one.buckets for one in found), strict=True)],
@@ -116,12 +109,6 @@ class _Collector:
                 "Predictions by model and role.",
                 ["model", "role"],
                 counts.predictions,
-            ),
-            (
-                "bucle_unusual_values",
-                "Values the model can handle but has not learned from.",
-                ["column", "kind"],
-                counts.unusual,
             ),
             ("bucle_events", "What happened beside answers.", ["event"], counts.events),
         ):

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from bucle.errors import PackageError
 from bucle.models.rules import Rule
 from bucle.models.signature import Feature, Signature
 from bucle.serve.problems import BadRow, RowsRefusedError, nothing_to_predict, unreadable
@@ -54,6 +55,9 @@ class RowReader:
         signature: What the model takes.
         rules: What the contract says of its columns.
         keys: Fields that name a row and may come with it, without being a feature.
+
+    Raises:
+        PackageError: A name or a rule is one that no decoder can be made for.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class RowReader:
         ]
         fields += [(f"k{number}", str | int | None, None) for number in range(len(self.keys))]
         names = [*self.features, *self.keys]
+        _require_names(names)
         self.row_type: type[Struct] = msgspec.defstruct(
             "Row",
             fields,
@@ -93,7 +98,7 @@ class RowReader:
         rows: list[Struct] = found if isinstance(found, list) else [found]
         if not rows:
             raise nothing_to_predict()
-        # Every field is there once if there are no more colons than fields; texts may hold some too.
+        # With no more colons than fields each is there once; texts may hold some of their own.
         if body.count(b":") > self._fields(rows):
             self._refuse_twins(body)
         return rows, rows is not found
@@ -164,8 +169,11 @@ class RowReader:
                 else "is not a field of the model"
             )
             near = (*self.features, *self.keys) if how.startswith("is not") else ()
-            return BadRow.of(number, named["name"], rule=how, near=near)
+            return BadRow.of(number, _cut(named["name"]), rule=how, near=near)
         field = at.removeprefix(".")
+        rule = self.rules.get(field)
+        if rule is not None and rule.one_of and what.startswith("Invalid enum value"):
+            what = f"is none of {_cut(', '.join(map(repr, rule.one_of)))}"
         return BadRow.of(number, field, value=_shown(content, field), rule=_in_words(what))
 
     def _refuse_twins(self, body: bytes) -> None:
@@ -173,9 +181,11 @@ class RowReader:
         twins: list[str] = []
 
         def pairs(found: list[tuple[str, Any]]) -> None:
-            names = [name for name, _ in found]
-            if len(set(names)) < len(names):
-                twins.extend(name for name in names if names.count(name) > 1)
+            seen: set[str] = set()
+            for name, _ in found:
+                if name in seen and not twins:
+                    twins.append(name)
+                seen.add(name)
 
         json.loads(body, object_pairs_hook=pairs)
         if twins:
@@ -190,6 +200,7 @@ def _type_of(feature: Feature, rule: Rule | None) -> Any:
         least, most = _INTEGERS[feature.dtype]
         base = Annotated[int, _META(**_whole(limits, least, min(most, _LARGEST_HELD)))]
     elif feature.dtype.startswith("Float"):
+        limits = _tighter(limits)
         base = Annotated[float, _META(**limits)] if limits else float
     elif feature.dtype == "Boolean":
         base = bool
@@ -198,7 +209,7 @@ def _type_of(feature: Feature, rule: Rule | None) -> Any:
     elif feature.dtype == "Date":
         base = date
     elif feature.dtype == "Time":
-        base = time
+        base = Annotated[time, Meta(tz=False)]
     elif feature.dtype.startswith("Datetime"):
         base = Annotated[datetime, Meta(tz="," in feature.dtype)]
     elif feature.dtype.startswith("Duration"):
@@ -210,7 +221,21 @@ def _type_of(feature: Feature, rule: Rule | None) -> Any:
 
 def _limits(rule: Rule) -> dict[str, Any]:
     named = {"ge": rule.least, "le": rule.most, "gt": rule.above, "lt": rule.below}
-    return {name: limit for name, limit in named.items() if isinstance(limit, int | float)}
+    return {
+        name: limit
+        for name, limit in named.items()
+        if isinstance(limit, int | float) and math.isfinite(limit)
+    }
+
+
+def _tighter(limits: dict[str, Any]) -> dict[str, Any]:
+    """Return at most one limit for each side: of two, the one that lets less pass."""
+    found = dict(limits)
+    if "ge" in found and "gt" in found:
+        found.pop("ge" if found["gt"] >= found["ge"] else "gt")
+    if "le" in found and "lt" in found:
+        found.pop("le" if found["lt"] <= found["le"] else "lt")
+    return found
 
 
 def _whole(limits: dict[str, Any], least: int, most: int) -> dict[str, int]:
@@ -243,8 +268,22 @@ def _shown(content: bytes, field: str) -> str:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         row = {}
     found = row.get(field)
-    text = (content if found is None else bytes(found)).decode("utf-8", "replace")
+    return _cut((content if found is None else bytes(found)).decode("utf-8", "replace"))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _MOST_SHOWN else text[: _MOST_SHOWN - 1] + "…"
+
+
+def _require_names(names: Iterable[str]) -> None:
+    for name in names:
+        if '"' in name or "\\" in name or any(letter < " " for letter in name):
+            raise PackageError(
+                f"Cannot serve a model with a column called {name!r}",
+                cause="a field over HTTP has no quote, no backslash and no control character",
+                attempt="rename the column in a step of pipeline.py, and bucle run",
+                code="bucle-331",
+            )
 
 
 _WORDS = {
