@@ -34,10 +34,15 @@ class BoundedConnection(HttpToolsProtocol):
         if self._in_headers:
             self._header_bytes += len(data)
             if self._header_bytes > MOST_HEADER_BYTES and not self._is_body(data):
-                self.transport.write(_REFUSED)
-                self.transport.close()
+                self._refuse()
                 return
+            super().data_received(data)
+            return
+        # What comes after the headers and is no body is trailers: they would be kept as headers.
+        self._header_bytes += len(data)
         super().data_received(data)
+        if self._header_bytes > MOST_HEADER_BYTES and not self._in_headers:
+            self._refuse()
 
     def on_message_begin(self) -> None:
         """Start the clock of a request."""
@@ -49,10 +54,20 @@ class BoundedConnection(HttpToolsProtocol):
         self._in_headers, self._header_bytes = False, 0
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        """Begin the count anew: this was no header."""
+        self._header_bytes = 0
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         """Stop the clock: the request is here."""
-        self.began, self._in_headers = 0.0, True
+        self.began, self._in_headers, self._header_bytes = 0.0, True, 0
         super().on_message_complete()
+
+    def _refuse(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(_REFUSED)
+            self.transport.close()
 
     def _is_body(self, data: bytes) -> bool:
         """Tell whether headers end within the limit and only a body makes this piece long."""

@@ -146,6 +146,7 @@ class EstimatorEngine:
         self._waiting: deque[tuple[Sequence[Row], asyncio.Future[list[Scored]]]] = deque()
         self._rows_waiting = 0
         self._is_busy = False
+        self._is_closed = False
 
     def score_now(self, rows: Sequence[Row]) -> list[Scored] | None:
         """Return None: an estimator may take long."""
@@ -166,7 +167,9 @@ class EstimatorEngine:
 
     def close(self) -> None:
         """End the thread once it has scored what was asked."""
-        self._thread.shutdown(wait=False)
+        self._is_closed = True
+        if not self._is_busy:
+            self._thread.shutdown(wait=False)
 
     def _start_next(self, loop: asyncio.AbstractEventLoop) -> None:
         """Give everything that waits to the thread, up to a batch."""
@@ -183,6 +186,8 @@ class EstimatorEngine:
         if taken:
             work = loop.run_in_executor(self._thread, self._score_all, [rows for rows, _ in taken])
             work.add_done_callback(lambda done: self._answer(loop, taken, done))
+        elif self._is_closed:
+            self._thread.shutdown(wait=False)
 
     def _answer(
         self,

@@ -7,7 +7,6 @@ again, and when the parent dies they end. Imports nothing heavy.
 import contextlib
 import os
 import selectors
-import signal
 import socket
 import subprocess
 import sys
@@ -119,17 +118,10 @@ class Supervisor:
 
     def close(self) -> None:
         """End every process: requests under way are finished, then predictions are compacted."""
-        running = [part.process for part in self._parts if part.process is not None]
-        for process in running:
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + _STOP_S
-        for process in running:
-            try:
-                process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        *workers, compactor = [part.process for part in self._parts]
+        # The compactor goes last: it brings home what the workers finished while they stopped.
+        _end(workers)
+        _end([compactor])
         for descriptor in (self._lifeline, self._held):
             os.close(descriptor)
         self._listener.close()
@@ -227,6 +219,20 @@ def _run(module: str, content: bytes, kept: tuple[int, ...]) -> "subprocess.Pope
         process.stdin.write(content)
         process.stdin.close()
     return process
+
+
+def _end(processes: "Sequence[subprocess.Popen[bytes] | None]") -> None:
+    """Ask processes to end and wait for it; what does not end in time is killed."""
+    running = [process for process in processes if process is not None]
+    for process in running:
+        process.terminate()
+    deadline = time.monotonic() + _STOP_S
+    for process in running:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _wait_ready(descriptor: int, deadline: float) -> bool:

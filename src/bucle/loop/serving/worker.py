@@ -83,7 +83,9 @@ class Worker:
             asyncio.create_task(_watch(settings.lifeline, server)),
         ]
         listener = socket.socket(fileno=settings.listener)
-        os.write(settings.ready, b"+")
+        # After a restart nobody waits for this word any more.
+        with contextlib.suppress(BrokenPipeError):
+            os.write(settings.ready, b"+")
         os.close(settings.ready)
         try:
             await server.serve(sockets=[listener])
