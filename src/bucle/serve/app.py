@@ -125,6 +125,8 @@ class App:
         body: bytes = message.get("body", b"")
         if not message.get("more_body", False):
             _require_whole(message)
+            if len(body) > most:
+                raise _too_large(most)
             return body
         parts, size = [body], len(body)
         while message.get("more_body", False):
