@@ -39,7 +39,7 @@ def open_token(path: Path) -> tuple[str, bool]:
 
 
 def _read(path: Path) -> str:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor, encoding="utf-8", errors="replace") as stream:
         mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
         token = stream.read(1000).strip()
