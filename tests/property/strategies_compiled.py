@@ -119,6 +119,7 @@ def pipelines(draw, frame):
                 SimpleImputer(strategy="median"),
                 make_pipeline(SimpleImputer(), StandardScaler()),
                 make_pipeline(SimpleImputer(strategy="constant", fill_value=0), MinMaxScaler()),
+                make_pipeline(SimpleImputer(), MinMaxScaler(clip=True)),
                 RobustScaler(),
                 "passthrough",
             ]

@@ -31,6 +31,7 @@ COMMANDS = (
     Command("runs", "list runs", "bucle.cli.runs", "RUNS"),
     Command("show", "show a run or a model version", "bucle.cli.runs", "SHOW"),
     Command("models", "list model versions", "bucle.cli.models", "MODELS"),
+    Command("models export", "write a model as one ONNX file", "bucle.cli.models", "EXPORT"),
     Command("promote", "make a model version the champion", "bucle.cli.models", "PROMOTE"),
     Command("rollback", "go back to an earlier champion", "bucle.cli.models", "ROLLBACK"),
     Command("history", "who was champion, when, why, by whom", "bucle.cli.models", "HISTORY"),

@@ -1,13 +1,16 @@
 """`bucle models`, `promote`, `rollback` and `history`: the registry, a projection of the log."""
 
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
 from bucle.cli.handler import Handler, project_arguments, project_folder
 from bucle.cli.terminal import Terminal
-from bucle.loop.registry import champion_history, list_models, promote_model, roll_back
+from bucle.loop.registry import champion_history, find_model, list_models, promote_model, roll_back
 from bucle.loop.workspace import open_workspace
+from bucle.models.package import open_package
+from bucle.store.files import write_whole
 
-__all__ = ["HISTORY", "MODELS", "PROMOTE", "ROLLBACK"]
+__all__ = ["EXPORT", "HISTORY", "MODELS", "PROMOTE", "ROLLBACK"]
 
 _METRICS_SHOWN = 3
 
@@ -56,6 +59,40 @@ def _shown_metrics(metrics: dict[str, float], first: list[str]) -> str:
     own = [name for name in metrics if "." not in name]
     names = [name for name in first if name in metrics] or own[:_METRICS_SHOWN]
     return "  ".join(f"{name} {metrics[name]:.4g}" for name in names)
+
+
+def _export_arguments(parser: ArgumentParser) -> None:
+    project_arguments(parser)
+    parser.add_argument("model", help="a model version, or the start of its id")
+    parser.add_argument("--onnx", metavar="FILE", required=True, help="where to write it")
+
+
+def _export(options: Namespace, terminal: Terminal) -> int:
+    from bucle.models.compiled.export_proof import export_package  # noqa: PLC0415  (heavy)
+
+    workspace = open_workspace(project_folder(options), overrides=options.set)
+    record = find_model(workspace.state(), options.model)
+    package = open_package(
+        workspace.packages, record.model, project=workspace.root, digest=record.digest
+    )
+    exported, rows = export_package(package)
+    target = Path(options.onnx)
+    write_whole(target, exported.content)
+    terminal.answer(
+        {
+            "model": record.model,
+            "file": str(target),
+            "bytes": len(exported.content),
+            "inputs": exported.inputs,
+            "compared": rows,
+        }
+    )
+    if not terminal.json:
+        terminal.say(
+            f"{record.model} is in {target} ({len(exported.content):,} bytes); onnxruntime gave "
+            f"the same answer for {rows:,} rows"
+        )
+    return 0
 
 
 def _promote_arguments(parser: ArgumentParser) -> None:
@@ -131,6 +168,7 @@ def _history(options: Namespace, terminal: Terminal) -> int:
 
 
 MODELS = Handler(project_arguments, _list, "bucle models --json")
+EXPORT = Handler(_export_arguments, _export, "bucle models export m-3f2a --onnx model.onnx")
 PROMOTE = Handler(
     _promote_arguments, _promote, 'bucle promote m-3f2a --because "checked by the buyer"'
 )

@@ -134,7 +134,12 @@ class Package:
     @property
     def engine(self) -> Engine:
         """How it answers: `compiled` where that was proved equal, else `estimator`, and why."""
-        return self._record.engine
+        return self.record.engine
+
+    @property
+    def trees(self) -> bytes | None:
+        """The trees of its compiled form as an ONNX file; None where there are none."""
+        return self._files.get(_TREES)
 
     def scorer(self) -> "Scorer":
         """Return its compiled form, ready to answer rows; for one thread.
@@ -147,8 +152,8 @@ class Package:
         from bucle.models.compiled.scorer import Scorer  # noqa: PLC0415  (imports numpy)
 
         return Scorer(
-            self._record,
-            trees=self._files.get(_TREES),
+            self.record,
+            trees=self.trees,
             scale_trees=self._files.get(_SCALE_TREES),
             intervals=self._files.get("intervals.json"),
         )
@@ -208,7 +213,8 @@ class Package:
         return band.around(features, self.predict(features))
 
     @property
-    def _record(self) -> Record:
+    def record(self) -> Record:
+        """What it says of its compiled form; without one, only why."""
         content = self._files.get(_COMPILED)
         return Record(engine=_OLDER) if content is None else record_from_bytes(content)
 

@@ -21,7 +21,7 @@ from bucle.models.intervals import Band
 from bucle.models.signature import Signature
 from bucle.models.tabular import TabularClassifier, TabularRegressor
 
-__all__ = ["CompiledModel", "compile_model"]
+__all__ = ["CompiledModel", "compile_model", "read_estimator"]
 
 _SHOWN = 300
 
@@ -62,13 +62,21 @@ def compile_model(
         return _uncompiled(f"it could not be read: {type(error).__name__}: {error}")
 
 
+def read_estimator(estimator: Any, signature: Signature) -> Compiled:
+    """Return a fitted estimator as data, not yet proved equal.
+
+    Raises:
+        NoForm: It has no compiled form.
+    """
+    if isinstance(estimator, (TabularClassifier, TabularRegressor)):
+        return compile_tabular(estimator, signature)
+    return compile_pipeline(estimator, signature)
+
+
 def _proved(
     estimator: Any, signature: Signature, rows: pl.DataFrame, band: Band | None
 ) -> CompiledModel:
-    if isinstance(estimator, (TabularClassifier, TabularRegressor)):
-        model = compile_tabular(estimator, signature)
-    else:
-        model = compile_pipeline(estimator, signature)
+    model = read_estimator(estimator, signature)
     scale = None
     if band is not None and band.scale is not None and band.intervals.quantile is not None:
         scale = compile_scale(band.scale, signature)

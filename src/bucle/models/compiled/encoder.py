@@ -16,7 +16,7 @@ from bucle.models.compiled.form import Form, NumberCell, Step, TableCells, TimeC
 from bucle.models.compiled.values import NUMBERS, Reader, number_reader, refusal, time_reader
 from bucle.models.signature import Feature
 
-__all__ = ["Encoder", "apply_steps"]
+__all__ = ["Encoder", "apply_steps", "table_of"]
 
 _NAN = float("nan")
 _LARGEST_WHOLE = 2**63
@@ -86,7 +86,7 @@ class Encoder:
             self._take_table(cell, feature)
 
     def _take_table(self, cell: TableCells, feature: Feature) -> None:
-        table = _table_of(cell)
+        table = table_of(cell)
         find = _finder(cell, feature)
         self._many.append(_fill_table(cell, feature, table, find))
         if cell.width == 1:
@@ -97,7 +97,7 @@ class Encoder:
         self._blocks.append((cell.source, find, rows, cell.at, cell.at + cell.width))
 
 
-def _table_of(cell: TableCells) -> _Floats:
+def table_of(cell: TableCells) -> _Floats:
     """Return a table's rows, shape (rows, width)."""
     base = [_NAN if number is None else number for number in cell.base]
     table = np.tile(np.asarray(base, dtype=np.float64), (len(cell.rows), 1))
@@ -112,15 +112,21 @@ def _table_of(cell: TableCells) -> _Floats:
 
 def apply_steps(values: _Floats, steps: Sequence[Step]) -> _Floats:
     """Return numbers after their steps; refusals are left to who reads the result."""
-    for name, number in steps:
-        values = _WHOLE_STEPS[name](values, number) if name in _WHOLE_STEPS else values
+    with np.errstate(all="ignore"):
+        for name, number in steps:
+            values = _WHOLE_STEPS[name](values, number) if name in _WHOLE_STEPS else values
     return values
 
 
 def _single(values: _Floats, _: float) -> _Floats:
-    with np.errstate(over="ignore"):
-        return values.astype(np.float32).astype(np.float64)
+    return values.astype(np.float32).astype(np.float64)
 
+
+_REFUSING: dict[str, Callable[[_Floats], NDArray[np.bool_]]] = {
+    "finite": np.isinf,
+    "known": np.isnan,
+    "single": np.isinf,
+}
 
 _WHOLE_STEPS: dict[str, Callable[[_Floats, float], _Floats]] = {
     "clip": lambda values, most: np.clip(values, -most, most),
@@ -229,7 +235,6 @@ def _fill_numbers(
     to the reader of one value, which names what is wrong.
     """
     kinds = {"Float64": {float, type(None)}, "Int64": {int, type(None)}}.get(feature.dtype)
-    may_refuse = {"finite", "known", "single"} & {name for name, _ in cell.steps}
 
     def fill(values: Sequence[Any], matrix: _Floats) -> None:
         if kinds is None or not set(map(type, values)) <= kinds:
@@ -239,11 +244,13 @@ def _fill_numbers(
         if feature.dtype == "Int64" and (np.abs(found) >= _LARGEST_WHOLE).any():
             matrix[:, cell.at] = [read(value) for value in values]
             return
-        done = apply_steps(found, cell.steps)
-        if may_refuse and not np.isfinite(done).all():
-            matrix[:, cell.at] = [read(value) for value in values]
-            return
-        matrix[:, cell.at] = done
+        for step in cell.steps:
+            found = apply_steps(found, (step,))
+            refused = _REFUSING.get(step[0])
+            if refused is not None and refused(found).any():
+                matrix[:, cell.at] = [read(value) for value in values]
+                return
+        matrix[:, cell.at] = found
 
     return fill
 

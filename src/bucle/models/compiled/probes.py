@@ -19,9 +19,10 @@ from bucle.models.compiled.form import Cell, Form, Step, TableCells, TimeCells
 from bucle.models.compiled.layout import Compiled, width_of
 from bucle.models.compiled.learners import NoForm
 from bucle.models.compiled.trees import reach
+from bucle.models.compiled.values import NUMBERS
 from bucle.models.signature import Feature
 
-__all__ = ["Probe", "given_thresholds", "odd_probes", "split_probes"]
+__all__ = ["Probe", "given_thresholds", "made_rows", "odd_probes", "split_probes"]
 
 _Floats = NDArray[np.float64]
 _MOST_PROBES = 100_000
@@ -213,6 +214,44 @@ def _spans_around(dtype: str, turn: float) -> list[Any]:
     return [
         (_EPOCH + timedelta(microseconds=step)).time() for step in steps if 0 <= step < _US_PER_DAY
     ]
+
+
+def made_rows(compiled: Compiled, *, count: int = 500) -> list[tuple[Any, ...]]:
+    """Return rows made of known words and of values around thresholds, the same each time.
+
+    For where no real rows are at hand.
+    """
+    form = compiled.form
+    pools: list[dict[Any, None]] = [{} for _ in form.columns]
+    cells = {cell.at + k: (cell, k) for cell in form.cells for k in range(width_of(cell))}
+    for cell in form.cells:
+        if isinstance(cell, TableCells):
+            pools[cell.source].update(dict.fromkeys([*cell.keys, *(at for at, _ in cell.numbers)]))
+    for tree in compiled.learned.trees:
+        for node in np.flatnonzero(~tree.leaf):
+            place = int(compiled.places[tree.feature[node]])
+            if place not in cells:  # given from outside
+                continue
+            cell, part = cells[place]
+            if not isinstance(cell, TableCells):
+                turn = tree.threshold[node : node + 1]
+                around = _around(cell, part, form.columns[cell.source], turn)[0]
+                pools[cell.source].update(dict.fromkeys(around))
+    lists = [
+        list(pool) or list(next(_plain_values(feature)))
+        for pool, feature in zip(pools, form.columns, strict=True)
+    ]
+    rng = np.random.default_rng(0)
+    return [tuple(pool[int(rng.integers(len(pool)))] for pool in lists) for _ in range(count)]
+
+
+def _plain_values(feature: Feature) -> Iterator[list[Any]]:
+    """Yield values that any column of this type takes."""
+    if feature.dtype in NUMBERS:
+        is_number = feature.dtype != "Boolean"
+        yield [1, 0, 2] if is_number else [True, False]
+    yield from (values for values in _odd_values(feature, []) if values and values != [None])
+    yield [None]
 
 
 # ---- odd values ----------------------------------------------------------------

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from bucle.errors import PackageError
 from bucle.models.compiled.layout import Compiled
+from bucle.models.compiled.learners import NoForm
 from bucle.models.compiled.probes import Probe, given_thresholds, odd_probes, split_probes
 from bucle.models.compiled.scorer import Scorer
 from bucle.models.intervals import Band
@@ -81,7 +82,7 @@ def prove(
         The proof; where it does not hold, its reason names the column and the value.
 
     Raises:
-        NoForm: There are more thresholds than can be tried.
+        NoForm: There are more thresholds than can be tried, or the form contradicts itself.
     """
     if not rows.height:
         return Proof(rows=0, probes=0, largest=0.0, reason="there are no rows to compare")
@@ -205,24 +206,38 @@ class _Judge:
         Intervals are asked for around the estimator's predictions: σ has steps, and where one is
         exactly at a prediction its last bit would decide.
         """
+        answer, singly = self._asked(rows)
+        if isinstance(answer, str) or isinstance(singly, str):
+            if isinstance(answer, str) and isinstance(singly, str):
+                return answer
+            raise NoForm(f"it refuses alone what it answers among others, or otherwise: {rows[0]}")
+        if not self._same(singly, answer):
+            raise NoForm("it answers otherwise for one row than for many")
+        if self._band is None:
+            return [answer]
+        around = answer if isinstance(wanted, str) else wanted[0]
+        ends = np.asarray(self._scorer.interval_many(rows, around))
+        alone = [
+            self._scorer.interval_one(row, value)
+            for row, value in zip(rows, around.tolist(), strict=True)
+        ]
+        if not self._same(np.asarray(alone, dtype=np.float64).T, ends):
+            raise NoForm("it gives other intervals for one row than for many")
+        return [answer, *ends]
+
+    def _asked(self, rows: Sequence[tuple[Any, ...]]) -> tuple[_Floats | str, _Floats | str]:
+        """Return the form's answers for all rows together and one by one, or why it refuses."""
+        together: _Floats | str
+        singly: _Floats | str
         try:
-            answer = self._scorer.many(rows)
-            single = np.asarray([self._scorer.one(row) for row in rows])
-            found = [answer]
-            if self._band is not None:
-                around = answer if isinstance(wanted, str) else wanted[0]
-                found += list(self._scorer.interval_many(rows, around) or ())
-                ends = [
-                    self._scorer.interval_one(row, value)
-                    for row, value in zip(rows, around.tolist(), strict=True)
-                ]
-                if not self._same(np.asarray(ends, dtype=np.float64).T, np.asarray(found[1:])):
-                    return "gives other intervals for one row than for many"
+            together = self._scorer.many(rows)
         except PackageError as error:
-            return str(error.cause or error)
-        if not self._same(single, answer):
-            return "answers otherwise for one row than for many"
-        return found
+            together = str(error.cause or error)
+        try:
+            singly = np.asarray([self._scorer.one(row) for row in rows])
+        except PackageError as error:
+            singly = str(error.cause or error)
+        return together, singly
 
     def _frame(self, rows: Sequence[tuple[Any, ...]]) -> pl.DataFrame:
         columns = zip(*rows, strict=True)

@@ -131,8 +131,9 @@ class Scorer:
             half[:] = [own.get(read(row[at]), rest) for row in rows]
         if self._scale is not None and rows:
             half *= self._scale.many(_by_column(rows), prediction)
-        low = prediction - half
-        return (np.maximum(low, 0.0) if widths.positive else low), prediction + half
+        with np.errstate(all="ignore"):
+            low, high = prediction - half, prediction + half
+        return (np.maximum(low, 0.0) if widths.positive else low), high
 
 
 class _Learner:
@@ -179,7 +180,8 @@ class _Learner:
         if given is not None:
             self._buffer[0, self._given] = given
         if self._session is None:
-            raw = float(self._buffer[0] @ self._weights + self._form.offset)
+            with np.errstate(all="ignore"):  # what overflows is refused below
+                raw = float(self._buffer[0] @ self._weights + self._form.offset)
         else:
             self._run(self._binding)
             raw = (self._sum_view[0] + self._form.offset) / self._form.share
@@ -198,7 +200,8 @@ class _Learner:
         if given is not None:
             matrix[:, self._given] = given
         if self._session is None:
-            raw = matrix @ self._weights
+            with np.errstate(all="ignore"):  # as above
+                raw = matrix @ self._weights
         else:
             raw = np.concatenate(
                 [

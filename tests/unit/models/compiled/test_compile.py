@@ -10,13 +10,13 @@ import pytest
 from bucle.errors import PackageError
 from bucle.ids import canonical_json
 from bucle.models.compiled.compile import compile_model
-from bucle.models.compiled.form import record_from_bytes
+from bucle.models.compiled.form import Engine, Form, NumberCell, Record, record_from_bytes
 from bucle.models.compiled.layout import Compiled
 from bucle.models.compiled.proof import prove
 from bucle.models.compiled.scorer import Scorer
 from bucle.models.compiled.tabular import compile_scale, compile_tabular
 from bucle.models.prediction import predict
-from bucle.models.signature import signature_of
+from bucle.models.signature import Feature, signature_of
 from bucle.models.tabular import tabular
 
 
@@ -107,6 +107,25 @@ def test_refuses_a_row_of_another_length(scorer, frame):
         scorer.many([frame.row(0), frame.row(0)[1:]])
 
 
+def test_a_refusal_is_seen_before_a_later_step_hides_it():
+    read = Feature(name="size", dtype="Float64")
+    steps = (("finite", 0.0), ("most", 5.0))
+    form = Form(
+        columns=(read,),
+        cells=(NumberCell(source=0, at=0, steps=steps),),
+        width=1,
+        weights=(1.0,),
+        offset=0.0,
+        output="same",
+    )
+    record = Record(engine=Engine(name="compiled", reason=""), model=form)
+    scorer = Scorer(record, trees=None)
+    assert scorer.many([(9.0,), (1.0,)]).tolist() == [5.0, 1.0]
+    for ask in (scorer.one, lambda row: scorer.many([row, (1.0,)])):
+        with pytest.raises(PackageError, match="'size'"):
+            ask((np.inf,))
+
+
 def test_no_rows_get_no_answers(scorer):
     assert scorer.many([]).shape == (0,)
 
@@ -187,8 +206,6 @@ def judged(model, signature, frame, parts, **changes):
     changed = Compiled(
         form=form, learned=parts[0].learned, trees=parts[0].trees, places=parts[0].places
     )
-    from bucle.models.compiled.form import Engine, Record
-
     scorer = Scorer(
         Record(engine=Engine(name="compiled", reason=""), model=form), trees=parts[0].trees
     )
