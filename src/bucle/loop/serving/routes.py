@@ -6,9 +6,11 @@ from pathlib import Path
 
 import msgspec
 
+import bucle
 from bucle.serve.app import Handler, Reply, Request
 from bucle.serve.counts import Counts, render, total
 from bucle.serve.journal import Journal
+from bucle.serve.openapi import describe, render_page
 from bucle.serve.predictions import Predictor
 from bucle.serve.problems import ProblemError
 from bucle.serve.slots import Slots
@@ -74,7 +76,22 @@ def make_routes(
         }
         return Reply(render(total(counts, folder, worker=worker)), _TEXT)
 
-    reading = {"/healthz": healthz, "/readyz": readyz, "/model": model, "/metrics": metrics}
+    async def openapi(request: Request) -> Reply:
+        del request
+        return Reply(msgspec.json.encode(describe(slots().champion, version=bucle.__version__)))
+
+    async def docs(request: Request) -> Reply:
+        del request
+        return Reply(render_page(slots().champion), b"text/html; charset=utf-8")
+
+    reading = {
+        "/healthz": healthz,
+        "/readyz": readyz,
+        "/model": model,
+        "/metrics": metrics,
+        "/openapi.json": openapi,
+        "/docs": docs,
+    }
     asked: dict[bytes, Mapping[str, Handler]] = {
         path.encode(): {"GET": handler, "HEAD": handler} for path, handler in reading.items()
     }

@@ -1,0 +1,221 @@
+"""The API described with the project's own fields: as OpenAPI for programs, as a page for people.
+
+Nothing outside is loaded, and every word that came from data is escaped. Imports msgspec only.
+"""
+
+import html
+from typing import Any
+
+import msgspec
+
+from bucle.serve.predictions import Answer
+from bucle.serve.slots import Served
+
+__all__ = ["describe", "example_row", "render_page"]
+
+_PROBLEM = "application/problem+json"
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
+_REFUSALS = {
+    "400": "The request cannot be read.",
+    "401": "The token is missing or wrong.",
+    "413": "The request is too large.",
+    "415": "The body is of another type than JSON.",
+    "422": "A row is not what the model takes; field, value and rule are named.",
+    "503": "Too much to do, or no champion yet; ask again after Retry-After seconds.",
+}
+
+
+def example_row(served: Served) -> dict[str, Any]:
+    """Return a typical row as JSON values, from what the model was fitted on."""
+    columns = served.package.profile.get("columns", {})
+    return {
+        feature.name: _typical(columns.get(feature.name, {}), feature.dtype)
+        for feature in served.package.signature.features
+    }
+
+
+def describe(served: Served, *, version: str) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of a server whose champion is given.
+
+    Args:
+        served: The champion.
+        version: Bucle's.
+    """
+    (_, answer), components = msgspec.json.schema_components(
+        [served.reader.row_type, Answer], ref_template="#/components/schemas/{name}"
+    )
+    row = {"$ref": "#/components/schemas/Row"}
+    components["Row"] = components["Row"] | {"examples": [example_row(served)]}
+    components["Problem"] = _problem_schema()
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Bucle", "version": version, "description": _about(served)},
+        "components": {
+            "schemas": components,
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "basic": {"type": "http", "scheme": "basic"},
+            },
+        },
+        "security": [{"bearer": []}, {"basic": []}],
+        "paths": {
+            "/predict": {"post": _predict(row, answer)},
+            "/feedback": {"post": _feed_back()},
+            **{
+                path: {"get": _reading(summary, kind)}
+                for path, summary, kind in (
+                    ("/model", "Who answers: engine, signature, metrics, card", "application/json"),
+                    ("/healthz", "Whether the worker lives", "application/json"),
+                    ("/readyz", "Whether there is a champion", "application/json"),
+                    ("/metrics", "Numbers of all workers, for Prometheus", "text/plain"),
+                    ("/openapi.json", "This document", "application/json"),
+                    ("/docs", "This document for people", "text/html"),
+                )
+            },
+        },
+    }
+
+
+def render_page(served: Served) -> bytes:
+    """Return the page for people: the fields of a row, how to ask, and every route."""
+    rows = "".join(
+        f"<tr><td><code>{html.escape(feature.name)}</code></td>"
+        f"<td>{html.escape(feature.dtype)}</td><td>{html.escape(_rule(served, feature.name))}</td>"
+        "</tr>"
+        for feature in served.package.signature.features
+    )
+    example = html.escape(msgspec.json.format(msgspec.json.encode(example_row(served))).decode())
+    routes = "".join(
+        f"<tr><td><code>{method.upper()} {path}</code></td>"
+        f"<td>{html.escape(operation['summary'])}</td></tr>"
+        for path, methods in describe(served, version="")["paths"].items()
+        for method, operation in methods.items()
+    )
+    return (
+        "<!doctype html><html lang=en><meta charset=utf-8>"
+        '<meta name=viewport content="width=device-width">'
+        f'<meta http-equiv=Content-Security-Policy content="{_POLICY}">'
+        f"<title>{html.escape(served.model)}</title>"
+        "<style>:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;"
+        "max-width:60rem;margin:2rem auto;padding:0 1rem}table{border-collapse:collapse;"
+        "display:block;overflow-x:auto}td,th{text-align:left;padding:.3rem 1rem .3rem 0;"
+        "border-bottom:1px solid #8884;vertical-align:top}pre{overflow-x:auto;padding:1rem;"
+        "border:1px solid #8884}</style>"
+        f"<h1>{html.escape(served.model)}</h1><p>{html.escape(_about(served))}</p>"
+        f"<h2>Routes</h2><table>{routes}</table>"
+        "<h2>Fields of a row</h2><table><tr><th>field<th>type<th>rule</tr>"
+        f"{rows}</table><h2>A row</h2><pre>{example}</pre>"
+        "<p>One object asks for one prediction, a list of objects for several. Every request needs "
+        "the token: <code>Authorization: Bearer TOKEN</code>.</p></html>"
+    ).encode()
+
+
+def _about(served: Served) -> str:
+    signature = served.package.signature
+    what = "the probability of yes for" if signature.kind == "classification" else "a number for"
+    return f"{served.model} predicts {what} {signature.target}; engine: {served.engine.name}."
+
+
+def _predict(row: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    def one_or_many(schema: dict[str, Any]) -> dict[str, Any]:
+        return {"anyOf": [schema, {"type": "array", "items": schema, "minItems": 1}]}
+
+    return {
+        "summary": "Predict one row, or several",
+        "requestBody": _json_body(one_or_many(row)),
+        "responses": {"200": _json_answer("Predictions.", one_or_many(answer)), **_refusals()},
+    }
+
+
+def _feed_back() -> dict[str, Any]:
+    label = {
+        "type": "object",
+        "required": ["id", "label"],
+        "additionalProperties": False,
+        "properties": {
+            "id": {"type": "string", "pattern": "^p-[0-9a-f]{32}$"},
+            "label": {"type": ["number", "string", "boolean"]},
+            "label_time": {"type": ["string", "null"], "format": "date-time"},
+            "source": {"type": "string"},
+        },
+    }
+    schema = {"anyOf": [label, {"type": "array", "items": label, "minItems": 1}]}
+    kept = {"type": "object", "properties": {"kept": {"type": "integer"}}}
+    return {
+        "summary": "Tell the truth about predictions",
+        "requestBody": _json_body(schema),
+        "responses": {"202": _json_answer("Labels are kept.", kept), **_refusals()},
+    }
+
+
+def _reading(summary: str, kind: str) -> dict[str, Any]:
+    refusals = {code: one for code, one in _refusals().items() if code in ("401", "503")}
+    return {"summary": summary, "responses": {"200": _answer(summary, kind, {}), **refusals}}
+
+
+def _json_body(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
+def _json_answer(words: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return _answer(words, "application/json", schema)
+
+
+def _answer(words: str, kind: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": words, "content": {kind: {"schema": schema}}}
+
+
+def _refusals() -> dict[str, Any]:
+    problem = {"$ref": "#/components/schemas/Problem"}
+    return {code: _answer(words, _PROBLEM, problem) for code, words in _REFUSALS.items()}
+
+
+def _problem_schema() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": ["type", "title", "status", "code"],
+        "properties": {
+            "type": {"type": "string"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "code": {"type": "string"},
+            "detail": {"type": "string"},
+            "try": {"type": "string"},
+            "errors": {"type": "array", "items": {"type": "object"}},
+        },
+    }
+
+
+def _rule(served: Served, name: str) -> str:
+    """Return in words what the contract says of a field."""
+    rule = served.reader.rules.get(name)
+    if rule is None:
+        return "may be null"
+    said = [] if not rule.nullable else ["may be null"]
+    for sign, limit in (("≥", rule.least), (">", rule.above), ("≤", rule.most), ("<", rule.below)):
+        if limit is not None:
+            said.append(f"{sign} {limit:g}")
+    if rule.one_of:
+        said.append("one of " + ", ".join(rule.one_of))
+    if rule.pattern:
+        said.append(f"fits {rule.pattern}")
+    return "; ".join(said)
+
+
+def _typical(known: dict[str, Any], dtype: str) -> Any:
+    """Return a value that is common in a column, null where nothing is known of it."""
+    kind = known.get("kind")
+    if kind == "number":
+        middle = (known.get("quantiles") or {}).get("0.5")
+        return round(middle) if middle is not None and "Int" in dtype else middle
+    if kind == "word":
+        top = known.get("top") or [[None]]
+        return top[0][0]
+    if kind == "flag":
+        return True
+    if kind == "date":
+        return str(known.get("first", ""))[:10] or None
+    if kind == "moment":
+        text = str(known.get("first", "")) or None
+        return text if text is None or "," in dtype else text.removesuffix("Z")
+    return None
