@@ -90,8 +90,11 @@ def package_task(workspace: Workspace, fitted: Fitted, *, again: str = "") -> Ta
             "charter": msgspec.to_builtins(workspace.charter.charter),
             "gates": _baseline_settings(workspace),
             "lineage": _lineage(workspace, fitted),
+            "contract": _contract(fitted),
         },
-        stamps=_money_code(workspace) | ({"again": again} if again else {}),
+        stamps=_money_code(workspace)
+        | _contract_code(workspace, fitted)
+        | ({"again": again} if again else {}),
         context=_folders(workspace),
     )
 
@@ -276,6 +279,19 @@ def _money_code(workspace: Workspace) -> dict[str, str]:
     if ":" not in error:
         return {}
     return {"cost of an error": workspace.code_reader.of_project(error).digest}
+
+
+def _contract(fitted: Fitted) -> str | None:
+    """Return the contract of the dataset whose rows are predicted."""
+    plan = fitted.plan
+    return plan.settings[plan.primary].contract if plan.primary else None
+
+
+def _contract_code(workspace: Workspace, fitted: Fitted) -> dict[str, str]:
+    contract = _contract(fitted)
+    return (
+        {} if contract is None else {"contract": workspace.code_reader.of_project(contract).digest}
+    )
 
 
 def _folders(workspace: Workspace) -> dict[str, Any]:

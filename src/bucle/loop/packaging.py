@@ -12,6 +12,7 @@ import polars as pl
 from msgspec import Struct
 
 from bucle.charter.settings import CharterSettings, GateSettings
+from bucle.data.contract import load_contract
 from bucle.errors import PipelineError
 from bucle.loop.evidence import predict_naively
 from bucle.loop.question import Question
@@ -23,6 +24,7 @@ from bucle.models.package import PackageContents, open_package, write_package
 from bucle.models.prediction import class_names, predict
 from bucle.models.profile import profile_of
 from bucle.models.reliability import reliability
+from bucle.models.rules import Rule, rules_of
 from bucle.models.signature import Signature, conform, signature_of
 from bucle.pipeline.estimators import estimator_to_bytes
 
@@ -57,6 +59,7 @@ def make_package(
     charter: dict[str, Any],
     gates: dict[str, Any],
     lineage: dict[str, Any],
+    contract: str | None,
     packages: str,
     root: str,
 ) -> dict[str, Any]:
@@ -88,6 +91,7 @@ def make_package(
         calibration=_calibration(found) if signature.classes else (),
         # Rows it has learned from prove as much, where there are no newer ones.
         compiled=compile_model(model, signature, rows if rows.height else known, band=band),
+        rules=_rules(project, contract, signature, known),
     )
     return _write(contents, charter, packages)
 
@@ -122,11 +126,20 @@ def make_refit_package(
         intervals=twin.intervals,
         scale=twin.scale_bytes,
         calibration=twin.calibration,
+        rules=twin.rules,
         compiled=compile_model(
             model, twin.signature, known, band=twin.band if twin.intervals else None
         ),
     )
     return _write(contents, charter, packages)
+
+
+def _rules(
+    root: Path, contract: str | None, signature: Signature, known: pl.DataFrame
+) -> tuple[Rule, ...]:
+    if contract is None:
+        return ()
+    return rules_of(load_contract(root, reference=contract), signature, known)
 
 
 def _sign(asked: Question, train: pl.DataFrame, features: pl.DataFrame) -> Signature:

@@ -16,6 +16,7 @@ from bucle.errors import PackageError
 from bucle.ids import canonical_json
 from bucle.models.compiled.form import Engine, Record, record_from_bytes
 from bucle.models.package_files import read_files, write_files
+from bucle.models.rules import Rule
 from bucle.models.signature import Signature, conform
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class PackageContents(Struct, frozen=True, kw_only=True):
 
     `metrics` holds metric names and values; `measured` may add those of baselines and warnings.
     `calibration` is the reliability table of a classification. `scale` is σ of the intervals.
-    `compiled` is its compiled form, or why it has none.
+    `compiled` is its compiled form, or why it has none; `rules` are those of the contract.
     """
 
     estimator: bytes
@@ -53,6 +54,7 @@ class PackageContents(Struct, frozen=True, kw_only=True):
     scale: bytes | None = None
     calibration: tuple[Any, ...] = ()
     compiled: Any = None
+    rules: tuple[Rule, ...] = ()
 
 
 class Package:
@@ -125,6 +127,13 @@ class Package:
 
         found = _decode(self._files["calibration.json"], tuple[ReliabilityBin, ...])
         return cast("tuple[ReliabilityBin, ...]", found)
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """What the data contract says of the columns it takes."""
+        if "rules.json" not in self._files:
+            return ()
+        return cast("tuple[Rule, ...]", _decode(self._files["rules.json"], tuple[Rule, ...]))
 
     @property
     def scale_bytes(self) -> bytes | None:
@@ -243,6 +252,8 @@ def package_bytes(contents: PackageContents) -> dict[str, bytes]:
         files[_SCALE] = contents.scale
     if contents.calibration:
         files["calibration.json"] = _encode(contents.calibration)
+    if contents.rules:
+        files["rules.json"] = _encode(contents.rules)
     if contents.compiled is not None:
         files[_COMPILED] = contents.compiled.record
         if contents.compiled.trees is not None:

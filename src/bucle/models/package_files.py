@@ -27,7 +27,7 @@ _ALWAYS = frozenset(
 )
 _SOMETIMES = frozenset(
     {
-        *("calibration.json", "intervals.json", "scale.skops"),
+        *("calibration.json", "intervals.json", "rules.json", "scale.skops"),
         *("compiled.json", "compiled.onnx", "compiled-scale.onnx"),
     }
 )

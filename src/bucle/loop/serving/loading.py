@@ -43,7 +43,9 @@ def load_model(workspace: Workspace, wanted: Wanted) -> Served:
     return Served(
         model=wanted.model,
         package=package,
-        reader=RowReader(package.signature, keys=(key,) if isinstance(key, str) else key),
+        reader=RowReader(
+            package.signature, rules=package.rules, keys=(key,) if isinstance(key, str) else key
+        ),
         engine=engine,
     )
 
