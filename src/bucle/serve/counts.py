@@ -62,9 +62,12 @@ def total(own: Counts, folder: Path, *, worker: int) -> Counts:
         if path.name == f"counts-{worker}.json":
             continue
         try:
-            found.append(msgspec.json.decode(path.read_bytes(), type=Counts))
-        except (OSError, msgspec.DecodeError):
+            other = msgspec.json.decode(path.read_bytes(), type=Counts)
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             continue
+        # Another version may have other buckets; its numbers cannot be added to these.
+        if len(other.buckets) == len(own.buckets):
+            found.append(other)
     return Counts(
         requests=_sum(one.requests for one in found),
         predictions=_sum(one.predictions for one in found),

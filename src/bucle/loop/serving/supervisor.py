@@ -89,6 +89,9 @@ class Supervisor:
         Raises:
             OutsideError: A worker ended, or did not come up in time.
         """
+        # What an earlier server counted is no number of this one's.
+        for old in (self._workspace.home / "serve").glob("counts-*.json"):
+            old.unlink(missing_ok=True)
         for part in self._parts:
             self._start(part)
         deadline = time.monotonic() + _READY_S
