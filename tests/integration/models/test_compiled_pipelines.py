@@ -314,6 +314,14 @@ def test_what_has_no_compiled_form_says_so(whole, price, model, reason):
     assert reason in engine.reason
 
 
+def test_a_forest_too_large_to_load_stays_with_the_estimator(whole, price, monkeypatch):
+    monkeypatch.setattr("bucle.models.compiled.layout._MOST_NODES", 1000)
+    forest = RandomForestRegressor(n_estimators=20, random_state=0)
+    engine = check(make_pipeline(columns(), forest), whole, price)
+    assert engine.name == "estimator"
+    assert "nodes are too many" in engine.reason
+
+
 def test_small_types_stay_with_the_estimator(whole, price):
     small = whole.with_columns(pl.col("size").cast(pl.Float32))
     engine = check(make_pipeline(columns(numbers=StandardScaler()), Ridge()), small, price)

@@ -17,6 +17,8 @@ from bucle.models.signature import Feature
 
 __all__ = ["Compiled", "Wired", "join", "width_of"]
 
+_MOST_NODES = 300_000
+
 
 @dataclass(frozen=True)
 class Wired:
@@ -61,8 +63,12 @@ def join(
         given: How many those are.
 
     Raises:
-        NoForm: A column of the matrix is made by no cell, or levels are not looked up.
+        NoForm: A column of the matrix is made by no cell, levels are not looked up, or there are
+            more than 300,000 nodes.
     """
+    nodes = sum(len(tree.leaf) for tree in learned.trees)
+    if nodes > _MOST_NODES:
+        raise NoForm(f"its {nodes:,} nodes are too many to load at each start of a server")
     places = np.full(width, -1, dtype=np.int64)
     cells: list[Cell] = []
     at = 0
