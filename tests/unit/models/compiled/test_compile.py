@@ -140,6 +140,16 @@ def test_a_moment_with_a_zone_is_read_in_that_moment(frame, price):
     np.testing.assert_allclose(scorer.many(zoned.rows()), model.predict(zoned), rtol=1e-12)
 
 
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+def test_moments_and_spans_are_cut_to_their_unit(frame, price, unit):
+    exact = frame.select(
+        pl.col("moment").cast(pl.Datetime(unit)), pl.col("span").cast(pl.Duration(unit))
+    )
+    signature = signature_of(exact, kind="regression", target="price")
+    compiled = compile_model(tabular(max_iter=20).fit(exact, price), signature, exact[:300])
+    assert compiled.engine.name == "compiled", compiled.engine.reason
+
+
 def test_a_classification_gives_the_probability_of_yes(frame, price):
     wide = price > np.median(price)
     features = frame.select("size", "kind", "day", "code")
