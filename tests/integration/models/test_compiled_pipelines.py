@@ -202,6 +202,22 @@ def test_words_through_encoders(whole, price, encoder, with_nulls):
     assert engine.name == "compiled", engine.reason
 
 
+def test_a_column_that_makes_nothing_still_refuses_what_it_has_not_learned(whole, price):
+    frame = whole.select("size", only=pl.lit("x"))
+    table = ColumnTransformer(
+        [("only", OneHotEncoder(drop="first"), ["only"])], remainder="passthrough"
+    )
+    model = make_pipeline(table, Ridge())
+    assert check(model, frame, price).name == "compiled"
+    signature = signature_of(frame, kind="regression", target="price")
+    compiled = compile_model(model, signature, frame)
+    scorer = Scorer(record_from_bytes(compiled.record), trees=None)
+    with pytest.raises(PackageError, match="'only'"):
+        scorer.one((0.5, "y"))
+    with pytest.raises(PackageError, match="'only'"):
+        scorer.many([(0.5, "x"), (0.5, "y")])
+
+
 def test_numbers_as_categories_and_a_remainder(whole, price):
     table = ColumnTransformer(
         [

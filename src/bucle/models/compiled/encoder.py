@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bucle.errors import PackageError
-from bucle.models.compiled.form import Form, NumberCell, Step, TableCells, TimeCells
+from bucle.models.compiled.form import Form, NumberCell, Step, TableCells, TimeCells, check_form
 from bucle.models.compiled.values import NUMBERS, Reader, number_reader, refusal, time_reader
 from bucle.models.signature import Feature
 
@@ -31,9 +31,13 @@ class Encoder:
 
     Args:
         form: What to make of which column; its cells of one number come first.
+
+    Raises:
+        PackageError: The form's parts do not fit together.
     """
 
     def __init__(self, form: Form) -> None:
+        check_form(form)
         self.form = form
         self.buffer: _Floats = np.zeros((1, form.width))
         self._view = self.buffer.reshape(-1).data

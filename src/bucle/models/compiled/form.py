@@ -23,12 +23,28 @@ __all__ = [
     "Step",
     "TableCells",
     "TimeCells",
+    "check_form",
     "record_bytes",
     "record_from_bytes",
 ]
 
 Output = Literal["same", "exp", "expm1", "log", "log1p", "probability"]
-Step = tuple[str, float]
+Step = tuple[
+    Literal[
+        "add",
+        "clip",
+        "divide",
+        "fill",
+        "finite",
+        "known",
+        "least",
+        "most",
+        "multiply",
+        "single",
+        "subtract",
+    ],
+    float,
+]
 Row = tuple[tuple[int, float | None], ...]
 """Where a row of a table differs from its base: place and number, None for NaN."""
 
@@ -117,6 +133,50 @@ class Record(Struct, frozen=True, kw_only=True):
     engine: Engine
     model: Form | None = None
     scale: Form | None = None
+
+
+def check_form(form: Form) -> None:
+    """Refuse a form whose parts do not fit together.
+
+    Raises:
+        PackageError: A cell reads a column that is not there, a row of a table is missing, or the
+            cells do not fill the matrix in order, single numbers first.
+    """
+    at, seen_block = 0, False
+    for cell in sorted(form.cells, key=lambda cell: cell.at):
+        is_block = isinstance(cell, TableCells) and cell.width != 1
+        if not 0 <= cell.source < len(form.columns) or cell.at != at:
+            raise _odd(f"a cell reads column {cell.source} and writes place {cell.at}")
+        if seen_block and not is_block:
+            raise _odd("a single number stands behind a block")
+        seen_block |= is_block
+        if isinstance(cell, TableCells):
+            _check_table(cell)
+            at += cell.width
+        else:
+            at += len(cell.parts) if isinstance(cell, TimeCells) else 1
+    if at + form.given != form.width or form.given < 0:
+        raise _odd(f"its cells fill {at} of {form.width} places")
+    if form.weights is not None and len(form.weights) != form.width:
+        raise _odd("it has other weights than places")
+
+
+def _check_table(cell: TableCells) -> None:
+    rows = [cell.unknown, cell.null, *cell.keys.values(), *(row for _, row in cell.numbers)]
+    rows += [row for row in (cell.nan, cell.huge) if row is not None]
+    if not all(-1 <= row < len(cell.rows) for row in rows):
+        raise _odd("a table lacks a row that it names")
+    if not all(0 <= place < cell.width for row in cell.rows for place, _ in row):
+        raise _odd("a table writes beyond its width")
+
+
+def _odd(cause: str) -> PackageError:
+    return PackageError(
+        "Cannot use the compiled form of a model",
+        cause=cause,
+        attempt="bucle run",
+        code="bucle-311",
+    )
 
 
 def record_bytes(record: Record) -> bytes:

@@ -147,8 +147,6 @@ class _Learner:
         self._buffer = self._encoder.buffer
         if form.weights is not None:
             self._weights = np.asarray(form.weights, dtype=np.float64)
-            if self._weights.shape != (form.width,):
-                raise _unusable("it has other weights than columns")
             self._session = None
             return
         if trees is None:

@@ -51,7 +51,11 @@ def refusal(name: str, value: Any, wanted: str) -> PackageError:
 
 
 def number_reader(feature: Feature) -> Reader:
-    """Return what reads a number column's values; a null is NaN."""
+    """Return what reads a number column's values; a null is NaN.
+
+    Raises:
+        PackageError: The column's type is no number.
+    """
     name, dtype = feature.name, feature.dtype
     if dtype == "Boolean":
         return _flag_reader(name)
@@ -61,7 +65,12 @@ def number_reader(feature: Feature) -> Reader:
         return _single_reader(name)
     found = _WHOLE.fullmatch(dtype)
     if found is None:
-        raise ValueError(dtype)
+        raise PackageError(
+            "Cannot use the compiled form of a model",
+            cause=f"column {name!r} of type {dtype} is read as a number",
+            attempt="bucle run",
+            code="bucle-311",
+        )
     bits = int(found[2])
     low, high = (0, 2**bits - 1) if found[1] else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
     return _whole_reader(name, dtype, low, high)

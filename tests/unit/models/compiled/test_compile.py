@@ -10,7 +10,14 @@ import pytest
 from bucle.errors import PackageError
 from bucle.ids import canonical_json
 from bucle.models.compiled.compile import compile_model
-from bucle.models.compiled.form import Engine, Form, NumberCell, Record, record_from_bytes
+from bucle.models.compiled.form import (
+    Engine,
+    Form,
+    NumberCell,
+    Record,
+    TableCells,
+    record_from_bytes,
+)
 from bucle.models.compiled.layout import Compiled
 from bucle.models.compiled.proof import prove
 from bucle.models.compiled.scorer import Scorer
@@ -124,6 +131,49 @@ def test_a_refusal_is_seen_before_a_later_step_hides_it():
     for ask in (scorer.one, lambda row: scorer.many([row, (1.0,)])):
         with pytest.raises(PackageError, match="'size'"):
             ask((np.inf,))
+
+
+def test_a_word_is_never_read_as_a_number():
+    form = Form(
+        columns=(Feature(name="kind", dtype="String"),),
+        cells=(NumberCell(source=0, at=0, steps=()),),
+        width=1,
+        weights=(1.0,),
+        offset=0.0,
+        output="same",
+    )
+    record = Record(engine=Engine(name="compiled", reason=""), model=form)
+    with pytest.raises(PackageError, match="read as a number"):
+        Scorer(record, trees=None)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"source": 1},
+        {"source": -1},
+        {"at": 1},
+        {"unknown": 2},
+        {"null": -2},
+        {"keys": {"a": 7}},
+        {"rows": (((1, 0.0),),)},
+        {"base": (0.0, 0.0)},
+    ],
+)
+def test_a_form_whose_parts_do_not_fit_is_refused(change):
+    cell = TableCells(source=0, at=0, base=(0.0,), rows=((),), unknown=0, null=0)
+    form = Form(
+        columns=(Feature(name="kind", dtype="String"),),
+        cells=(msgspec.structs.replace(cell, **change),),
+        width=1,
+        weights=(1.0,),
+        offset=0.0,
+        output="same",
+    )
+    record = Record(engine=Engine(name="compiled", reason=""), model=form)
+    with pytest.raises(PackageError) as caught:
+        Scorer(record, trees=None)
+    assert caught.value.code == "bucle-311"
 
 
 def test_no_rows_get_no_answers(scorer):
