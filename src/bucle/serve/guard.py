@@ -92,7 +92,7 @@ class Guard:
         if second != self._second:
             self._second, self._wrong = second, 0
         self._wrong += bool(given)
-        if self._wrong > _WRONG_A_SECOND:
+        if given and self._wrong > _WRONG_A_SECOND:
             return ProblemError(
                 429,
                 "Too many wrong tokens",

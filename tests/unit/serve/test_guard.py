@@ -72,6 +72,7 @@ def test_many_wrong_tokens_are_slowed_down_and_the_right_one_is_not() -> None:
     )
     assert problem.headers[b"retry-after"] == b"1"
     assert guard.check([HOST, BEARER], address="127.0.0.1")
+    assert refusal(HOST, guard=guard).status == 401
 
 
 def test_requests_without_a_token_do_not_lock_anybody_out() -> None:
