@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import uvicorn
 
-from bucle.errors import BucleError
+from bucle.errors import BucleError, OutsideError
 from bucle.loop.serving.following import Follower, Wanted
 from bucle.loop.serving.loading import load_model
 from bucle.loop.serving.routes import make_routes, nobody_yet
@@ -111,23 +111,34 @@ class Worker:
         """Take over the model that the log wants; one that cannot be used changes nothing."""
         try:
             wanted = self._follower.wanted()
-        except BucleError as error:
-            self._say(error)
-            return
-        if wanted is None or wanted == self._refused:
-            return
-        if self._slots is not None and self._slots.champion.model == wanted.model:
-            return
-        served = self._warm.get(wanted.model)
-        if served is None:
-            try:
-                served = await asyncio.to_thread(load_model, self._workspace, wanted)
-            except BucleError as error:
-                self._refused = wanted
-                self.counts.noted("package refused")
-                self._say(error)
+            if wanted is None or wanted == self._refused:
                 return
-        self._swap(served)
+            # Promoted once more after something else, it is tried once more.
+            self._refused = None
+            if self._slots is not None and self._slots.champion.model == wanted.model:
+                return
+            served = self._warm.get(wanted.model)
+            if served is None:
+                served = await self._load(wanted)
+        except Exception as error:  # noqa: BLE001  (to follow the log matters more than any model)
+            self.counts.noted("look failed")
+            self._say(f"cannot follow the log: {type(error).__name__}: {error}")
+            return
+        if served is not None:
+            self._swap(served)
+
+    async def _load(self, wanted: Wanted) -> Served | None:
+        """Return a model ready to answer; None, and the reason told, where it is refused."""
+        try:
+            return await asyncio.to_thread(load_model, self._workspace, wanted)
+        except OutsideError as error:
+            # A disk or a busy trial may do better the next time.
+            self._say(error.render())
+        except BucleError as error:
+            self._refused = wanted
+            self.counts.noted("package refused")
+            self._say(error.render())
+        return None
 
     def _swap(self, served: Served) -> None:
         """Let another model answer from the next request on; requests under way keep theirs."""
@@ -149,8 +160,8 @@ class Worker:
             with contextlib.suppress(BucleError):
                 share(self.counts, self._folder, worker=self._settings.number)
 
-    def _say(self, error: BucleError) -> None:
-        sys.stderr.write(f"worker {self._settings.number}: {error.render()}\n")
+    def _say(self, words: str) -> None:
+        sys.stderr.write(f"worker {self._settings.number}: {words}\n")
         sys.stderr.flush()
 
 
