@@ -78,7 +78,7 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
-            raise NotImplementedError(scope["type"])
+            raise ValueError(f"only HTTP is answered here, {scope['type']!r} is not")
         began = time.perf_counter()
         path: bytes = scope["raw_path"]
         self._under_way += 1

@@ -286,5 +286,5 @@ def test_what_is_no_http_is_not_taken(kind: str) -> None:
     async def unused(*_: Any) -> Any:
         raise AssertionError
 
-    with pytest.raises(NotImplementedError):
+    with pytest.raises(ValueError, match="only HTTP"):
         asyncio.run(make()({"type": kind}, unused, unused))

@@ -185,6 +185,7 @@ def _server(app: App) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
         http=BoundedConnection,
+        ws="none",
         loop="none",
         lifespan="off",
         access_log=False,
