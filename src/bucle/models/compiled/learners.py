@@ -17,7 +17,6 @@ from bucle.models.compiled.trees import Members, Tree
 __all__ = ["Learned", "NoForm", "read_learner", "started_at"]
 
 _HALF_CLASSES = 2
-_WORD_BITS = 32
 _MOST_LEVELS = 256
 
 
@@ -140,15 +139,10 @@ def _histogram_tree(
     nodes = predictor.nodes
     members: dict[int, Members] = {}
     for node in np.flatnonzero(nodes["is_categorical"] & ~nodes["is_leaf"].astype(bool)):
-        words = predictor.raw_left_cat_bitsets[nodes["bitset_idx"][node]]
+        words = predictor.raw_left_cat_bitsets[nodes["bitset_idx"][node]].astype("<u4")
+        codes = np.flatnonzero(np.unpackbits(words.view(np.uint8), bitorder="little"))
         known = names[int(nodes["feature_idx"][node])]
-        members[int(node)] = tuple(
-            sorted(
-                known[code]
-                for code in range(_MOST_LEVELS)
-                if (int(words[code // _WORD_BITS]) >> (code % _WORD_BITS)) & 1 and code in known
-            )
-        )
+        members[int(node)] = tuple(sorted(known[code] for code in codes.tolist() if code in known))
     return Tree(
         feature=order[nodes["feature_idx"].astype(np.int64)],
         threshold=nodes["num_threshold"].astype(np.float64),
