@@ -3,7 +3,6 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 ENV    := $(CURDIR)/.venv
 READY  := $(ENV)/.ready
-BENCH  := $(CURDIR)/.env-bench
 WORKERS ?= 2
 
 .PHONY: help env demo test slow check format bench lock clean
@@ -50,11 +49,11 @@ format: $(READY)
 	@$(ENV)/bin/ruff check --quiet --fix .
 
 # The peers that figures are measured against live in an environment of their own.
-bench: $(READY) $(BENCH)/.ready
-	@PATH="$(ENV)/bin:$(BENCH)/bin:$$PATH" python -m bench
+bench: $(READY) .env-bench/.ready .env-serving/.ready .env-mlserver/.ready
+	@PATH="$(ENV)/bin:$(CURDIR)/.env-bench/bin:$$PATH" python -m bench
 
-$(BENCH)/.ready: requirements/bench.lock requirements/uv.lock requirements/install.sh
-	@requirements/install.sh "$(PYTHON)" "$(BENCH)" requirements/bench.lock
+.env-%/.ready: requirements/%.lock requirements/uv.lock requirements/install.sh
+	@requirements/install.sh "$(PYTHON)" "$(CURDIR)/.env-$*" requirements/$*.lock
 	@touch $@
 
 # The inputs are pyproject.toml's dependencies and groups; no address of an index is written.
@@ -66,6 +65,8 @@ lock: $(READY)
 	@$(UV_COMPILE) pyproject.toml .env-uv/build.in --group dev --no-annotate \
 		--output-file requirements/dev.lock
 	@$(UV_COMPILE) --group bench --no-annotate --output-file requirements/bench.lock
+	@$(UV_COMPILE) --group serving --no-annotate --output-file requirements/serving.lock
+	@$(UV_COMPILE) --group mlserver --no-annotate --output-file requirements/mlserver.lock
 	@echo uv | $(UV_COMPILE) - --no-annotate --output-file requirements/uv.lock
 
 clean:
