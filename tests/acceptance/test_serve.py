@@ -188,7 +188,7 @@ def test_feedback_is_kept_or_refused_as_a_whole(server: Server, label: Any, stat
 def test_every_route_asks_for_token_and_host_before_anything_else(server: Server) -> None:
     nothing: Any = None
     routes = make_routes(
-        Predictor(nothing, nothing, Counts()), nothing, Counts(), nothing, folder=Path(), worker=0
+        Predictor(nothing, nothing, Counts(), nothing), nothing, Counts(), nothing, folder=Path(), worker=0
     )
     assert {b"/predict", b"/feedback", b"/model", b"/metrics", b"/healthz"} <= set(routes)
     asked = {path.decode(): set(methods) for path, methods in routes.items()}

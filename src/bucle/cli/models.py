@@ -125,8 +125,20 @@ def _rollback_arguments(parser: ArgumentParser) -> None:
 def _rollback(options: Namespace, terminal: Terminal) -> int:
     workspace = open_workspace(project_folder(options), overrides=options.set)
     change = roll_back(workspace, to=options.to, because=options.because)
-    terminal.answer({"model": change.model, "previous": change.previous, "changed": change.changed})
-    if not terminal.json:
+    terminal.answer(
+        {
+            "model": change.model,
+            "previous": change.previous,
+            "changed": change.changed,
+            "withdrew": change.withdrew,
+        }
+    )
+    if terminal.json:
+        return 0
+    if change.withdrew:
+        terminal.say(f"{change.withdrew} answers no more; {change.model} stays champion")
+        terminal.say("To go back from the champion too: bucle rollback, once more")
+    else:
         terminal.say(f"{change.model} is champion again (was: {change.previous})")
     return 0
 

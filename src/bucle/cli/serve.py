@@ -53,12 +53,16 @@ def _call(options: Namespace, terminal: Terminal) -> int:
         signal.signal(number, lambda *_: supervisor.stop())
     try:
         supervisor.start()
-        wanted = Follower(workspace).wanted()
+        wish = Follower(workspace).wish()
         terminal.answer(
-            {"address": address, "model": wanted.model if wanted else None, "workers": workers}
+            {
+                "address": address,
+                "model": wish.champion.model if wish else None,
+                "workers": workers,
+            }
         )
         if not terminal.json:
-            model = wanted.model if wanted else "no champion yet"
+            model = wish.champion.model if wish else "no champion yet"
             terminal.say(f"serving {model} on {address} with {say_count(workers, 'worker')}")
             shown = token if is_new else "unchanged"
             terminal.say(f"token   {shown} (in {path.relative_to(workspace.root)})")

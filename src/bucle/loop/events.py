@@ -17,6 +17,7 @@ __all__ = [
     "KINDS",
     "DataAdded",
     "Decided",
+    "Deployed",
     "DriftMeasured",
     "Fact",
     "GainEstimated",
@@ -31,6 +32,7 @@ __all__ = [
     "StepRecord",
     "VerdictGiven",
     "WindowJudged",
+    "Withdrawn",
     "draft_fact",
     "read_fact",
 ]
@@ -171,6 +173,29 @@ class RolledBack(Fact, frozen=True, kw_only=True):
     because: str
 
 
+class Deployed(Fact, frozen=True, kw_only=True):
+    """A challenger was put beside the champion, or its share of the keys was changed.
+
+    With `share` 0 it is a shadow: it answers nobody. A change of champion ends a deployment.
+    """
+
+    kind: ClassVar[str] = "deployed"
+
+    model: str
+    share: float
+    champion: str
+    because: str
+
+
+class Withdrawn(Fact, frozen=True, kw_only=True):
+    """A challenger was taken away from beside the champion."""
+
+    kind: ClassVar[str] = "withdrawn"
+
+    model: str
+    because: str
+
+
 class Refitted(Fact, frozen=True, kw_only=True):
     """A tested model was learned once more, from everything known, and compared with its twin.
 
@@ -273,6 +298,8 @@ KINDS: dict[str, type[Fact]] = {
         Refitted,
         Promoted,
         RolledBack,
+        Deployed,
+        Withdrawn,
         WindowJudged,
         DriftMeasured,
         GainEstimated,

@@ -5,6 +5,7 @@ from bucle.grammar import say_count
 from bucle.loop.events import (
     DataAdded,
     Decided,
+    Deployed,
     DriftMeasured,
     Fact,
     GainEstimated,
@@ -16,6 +17,7 @@ from bucle.loop.events import (
     RunStarted,
     VerdictGiven,
     WindowJudged,
+    Withdrawn,
     read_fact,
 )
 from bucle.types import Event
@@ -62,6 +64,11 @@ def _tell_champion(fact: Fact) -> str:
             return f"{fact.model} became champion: {fact.because}"
         case RolledBack():
             return f"rolled back from {fact.previous} to {fact.model}: {fact.because}"
+        case Deployed():
+            how = f"answers {fact.share:.3g} of the keys" if fact.share else "answers nobody"
+            return f"{fact.model} was put beside {fact.champion} and {how}: {fact.because}"
+        case Withdrawn():
+            return f"{fact.model} was taken away from beside the champion: {fact.because}"
     return ""
 
 

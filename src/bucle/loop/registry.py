@@ -7,7 +7,7 @@ durable event, so that a crash leaves the old champion or the new one, never non
 from msgspec import Struct
 
 from bucle.errors import RequestError, StalePositionError, UnknownNameError, nearest
-from bucle.loop.events import Promoted, RolledBack
+from bucle.loop.events import Fact, Promoted, RolledBack, Withdrawn
 from bucle.loop.state import ModelRecord, State
 from bucle.loop.workspace import Workspace
 from bucle.models.package import open_package
@@ -40,11 +40,15 @@ class ListedModel(Struct, frozen=True, kw_only=True):
 
 
 class ChampionChange(Struct, frozen=True, kw_only=True):
-    """What a promotion or a rollback did; `changed` is False when it was so already."""
+    """What a promotion or a rollback did; `changed` is False when it was so already.
+
+    `withdrew` is the canary that was taken away instead, the champion staying.
+    """
 
     model: str
     previous: str | None
     changed: bool
+    withdrew: str | None = None
 
 
 def list_models(state: State) -> tuple[ListedModel, ...]:
@@ -142,6 +146,9 @@ def promote_model(workspace: Workspace, name: str, *, because: str = "") -> Cham
 def roll_back(workspace: Workspace, *, to: str | None = None, because: str = "") -> ChampionChange:
     """Put an earlier champion back: the last good one, or the one that is named.
 
+    Where a canary answers and none is named, the canary is what is undone: it is withdrawn and
+    the champion stays.
+
     Raises:
         RequestError: There is no champion, or no earlier one to go back to.
         PackageError: The earlier package does not load; the champion stays.
@@ -153,16 +160,23 @@ def roll_back(workspace: Workspace, *, to: str | None = None, because: str = "")
             raise RequestError(
                 "Cannot roll back: there is no champion", attempt="bucle run", code="bucle-222"
             )
-        target = _rollback_target(state, current, to)
-        check_loads(workspace, target, digest=find_model(state, target).digest)
-        fact = RolledBack(
-            model=target, previous=current.model, because=because.strip() or "a person asked for it"
-        )
+        reason = because.strip() or "a person asked for it"
+        deployed = state.deployment
+        if to is None and deployed is not None and deployed.stage == "canary":
+            fact: Fact = Withdrawn(model=deployed.model, because=reason)
+            change = ChampionChange(
+                model=current.model, previous=None, changed=False, withdrew=deployed.model
+            )
+        else:
+            target = _rollback_target(state, current, to)
+            check_loads(workspace, target, digest=find_model(state, target).digest)
+            fact = RolledBack(model=target, previous=current.model, because=reason)
+            change = ChampionChange(model=target, previous=current.model, changed=True)
         try:
             workspace.record(fact, expected=state.position)
         except StalePositionError:
             continue
-        return ChampionChange(model=target, previous=current.model, changed=True)
+        return change
     raise _crowded("roll back to", to or "the last good champion")
 
 

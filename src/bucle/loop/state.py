@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from bucle.loop.events import (
     DataAdded,
+    Deployed,
     DriftMeasured,
     Fact,
     GainEstimated,
@@ -22,9 +23,10 @@ from bucle.loop.events import (
     RunStarted,
     VerdictGiven,
     WindowJudged,
+    Withdrawn,
     read_fact,
 )
-from bucle.models.registry import Tenure
+from bucle.models.registry import Deployment, Tenure, champion
 from bucle.types import DataVersion, Event
 
 __all__ = [
@@ -140,6 +142,7 @@ class State(Struct, frozen=True, kw_only=True):
     runs: dict[str, RunRecord] = {}
     models: dict[str, ModelRecord] = {}
     tenures: tuple[Tenure, ...] = ()
+    deployment: Deployment | None = None
     ended: str | None = None
     refits: dict[str, Refitted] = {}
     observed: dict[str, Observed] = {}
@@ -162,6 +165,7 @@ class Fold:
         self.runs: dict[str, RunRecord] = {}
         self.models: dict[str, ModelRecord] = {}
         self.tenures: list[Tenure] = []
+        self.deployment: Deployment | None = None
         self.ended: str | None = None
         self.refits: dict[str, Refitted] = {}
         self.observed: dict[str, Observed] = {}
@@ -181,23 +185,40 @@ class Fold:
         self._take(event, fact)
 
     def _take(self, event: Event, fact: Fact | None) -> None:
-        if isinstance(fact, DataAdded):
-            record = VersionRecord(at=event.at, by=event.actor, fact=fact)
-            self.additions.setdefault(fact.dataset, []).append(record)
-        elif isinstance(fact, RunStarted):
-            self.runs.setdefault(fact.run, RunRecord(at=event.at, by=event.actor, started=fact))
-        elif isinstance(fact, RunFinished):
-            self._finish_run(event, fact)
-        elif isinstance(fact, VerdictGiven):
-            self._judge(event, fact)
-        elif isinstance(fact, Refitted):
-            self._refit(event, fact)
-        elif isinstance(fact, (Promoted, RolledBack)):
-            self._enthrone(event, fact)
-        elif isinstance(fact, (WindowJudged, DriftMeasured, GainEstimated)):
-            self._observe(event, fact)
-        elif fact is None:
-            self.unknown[event.kind] = self.unknown.get(event.kind, 0) + 1
+        match fact:
+            case DataAdded():
+                record = VersionRecord(at=event.at, by=event.actor, fact=fact)
+                self.additions.setdefault(fact.dataset, []).append(record)
+            case WindowJudged() | DriftMeasured() | GainEstimated():
+                self._observe(event, fact)
+            case Promoted() | RolledBack() | Deployed() | Withdrawn():
+                self._serve(event, fact)
+            case None:
+                self.unknown[event.kind] = self.unknown.get(event.kind, 0) + 1
+            case _:
+                self._take_run(event, fact)
+
+    def _take_run(self, event: Event, fact: Fact) -> None:
+        match fact:
+            case RunStarted():
+                record = RunRecord(at=event.at, by=event.actor, started=fact)
+                self.runs.setdefault(fact.run, record)
+            case RunFinished():
+                self._finish_run(event, fact)
+            case VerdictGiven():
+                self._judge(event, fact)
+            case Refitted():
+                self._refit(event, fact)
+
+    def _serve(self, event: Event, fact: Promoted | RolledBack | Deployed | Withdrawn) -> None:
+        match fact:
+            case Deployed():
+                self._deploy(event, fact)
+            case Withdrawn():
+                if self.deployment is not None and self.deployment.model == fact.model:
+                    self.deployment = None
+            case _:
+                self._enthrone(event, fact)
 
     def _finish_run(self, event: Event, fact: RunFinished) -> None:
         run = self.runs.get(fact.run)
@@ -258,6 +279,8 @@ class Fold:
     def _enthrone(self, event: Event, fact: Promoted | RolledBack) -> None:
         if self.tenures and self.tenures[-1].model == fact.model:
             return
+        # What a challenger was seen to do, it did beside another champion.
+        self.deployment = None
         if self.tenures:
             self.tenures[-1] = msgspec.structs.replace(self.tenures[-1], until=event.at)
         self.tenures.append(
@@ -269,6 +292,23 @@ class Fold:
                 because=fact.because,
                 how="rollback" if isinstance(fact, RolledBack) else "promote",
             )
+        )
+
+    def _deploy(self, event: Event, fact: Deployed) -> None:
+        reigning = champion(self.tenures)
+        if reigning is None or fact.model == reigning.model or fact.champion != reigning.model:
+            return
+        known = self.deployment
+        if known is not None and (known.model, known.share) == (fact.model, fact.share):
+            return
+        began = known.began if known is not None and known.model == fact.model else event.at
+        self.deployment = Deployment(
+            model=fact.model,
+            share=fact.share,
+            since=event.at,
+            began=began,
+            by=event.actor,
+            because=fact.because,
         )
 
     def state(self) -> State:
@@ -283,6 +323,7 @@ class Fold:
             runs=dict(self.runs),
             models=dict(self.models),
             tenures=tuple(self.tenures),
+            deployment=self.deployment,
             ended=self.ended,
             refits=dict(self.refits),
             observed=dict(self.observed),

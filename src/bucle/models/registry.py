@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-__all__ = ["Tenure", "champion", "last_good", "was_rolled_back"]
+__all__ = ["Deployment", "Tenure", "champion", "last_good", "was_rolled_back"]
 
 
 class Tenure(Struct, frozen=True, kw_only=True):
@@ -24,6 +24,26 @@ class Tenure(Struct, frozen=True, kw_only=True):
     by: str
     because: str
     how: Literal["promote", "rollback"] = "promote"
+
+
+class Deployment(Struct, frozen=True, kw_only=True):
+    """A challenger that works beside the champion, on its way or on trial.
+
+    `share` is what part of the keys it answers: 0 for a shadow, which answers none. `since` is
+    when it came to that share, ISO 8601 in UTC; `began` when it was deployed.
+    """
+
+    model: str
+    share: float
+    since: str
+    began: str
+    by: str
+    because: str
+
+    @property
+    def stage(self) -> Literal["shadow", "canary"]:
+        """Which of the two it is."""
+        return "canary" if self.share > 0 else "shadow"
 
 
 def champion(tenures: Sequence[Tenure]) -> Tenure | None:

@@ -27,9 +27,9 @@ __all__ = [
     "CompiledEngine",
     "Engine",
     "EstimatorEngine",
+    "OverloadedError",
     "Scored",
     "open_engine",
-    "overloaded",
 ]
 
 _MOST_TOGETHER = 512
@@ -156,7 +156,7 @@ class EstimatorEngine:
     async def score(self, rows: Sequence[Row]) -> list[Scored]:
         """Return the scores of all rows, in their order."""
         if self._rows_waiting + len(rows) > self._most_waiting and self._rows_waiting:
-            raise overloaded()
+            raise OverloadedError
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Scored]] = loop.create_future()
         self._waiting.append((rows, future))
@@ -251,15 +251,18 @@ def open_engine(package: Package) -> Engine:
     )
 
 
-def overloaded() -> ProblemError:
-    """Return the refusal of a server that has more to do than it can hold."""
-    return ProblemError(
-        503,
-        "Cannot predict now: too many rows are waiting",
-        headers={b"retry-after": b"1"},
-        attempt="once more in a second, or more workers: bucle serve --workers 2",
-        code="bucle-333",
-    )
+class OverloadedError(ProblemError):
+    """A server has more to do than it can hold."""
+
+    code = "bucle-333"
+
+    def __init__(self) -> None:
+        super().__init__(
+            503,
+            "Cannot predict now: too many rows are waiting",
+            headers={b"retry-after": b"1"},
+            attempt="once more in a second, or more workers: bucle serve --workers 2",
+        )
 
 
 def _band_of(package: Package) -> "Band | None":

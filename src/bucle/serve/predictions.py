@@ -3,6 +3,7 @@
 Knows no protocol but its own; the KServe and MLflow routes translate to it. Imports nothing heavy.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -17,20 +18,27 @@ from bucle.serve.counts import Counts
 from bucle.serve.engines import Scored
 from bucle.serve.feedback import to_feedback
 from bucle.serve.journal import Journal
+from bucle.serve.pairing import Pairing
 from bucle.serve.problems import ProblemError
 from bucle.serve.records import Prediction, PredictionIds
+from bucle.serve.rows import Row
 from bucle.serve.slots import Served, Slots
 
 __all__ = ["Answer", "Answered", "Predictor", "Role"]
 
 Role = Literal["champion", "canary"]
 
+_CANARY_S = 2.0
+"""How long a canary may take before the champion answers in its place."""
+
+_MOST_MISSES = 5
+
 
 class Answer(Struct, frozen=True, omit_defaults=True):
     """What a client learns of one row.
 
     `prediction` is the number, or the probability of yes; `by` is the role of the model that gave
-    it.
+    it; `shadow` names the model that scores the same row beside it, where there is one.
     """
 
     prediction: float
@@ -38,6 +46,7 @@ class Answer(Struct, frozen=True, omit_defaults=True):
     model: str
     interval: tuple[float, float] | None = None
     by: str = "champion"
+    shadow: str | None = None
 
 
 class Answered(Struct, frozen=True):
@@ -47,6 +56,7 @@ class Answered(Struct, frozen=True):
     role: Role
     ids: tuple[str, ...]
     scored: list[Scored]
+    shadow: str | None = None
 
 
 class Predictor:
@@ -56,13 +66,19 @@ class Predictor:
         slots: Who answers now; asked once for each request.
         journal: Where predictions are recorded.
         counts: Where they are counted.
+        pairing: Takes answered rows for the other model to score.
     """
 
-    def __init__(self, slots: Callable[[], Slots], journal: Journal, counts: Counts) -> None:
+    def __init__(
+        self, slots: Callable[[], Slots], journal: Journal, counts: Counts, pairing: Pairing
+    ) -> None:
         self._slots = slots
         self._journal = journal
         self._counts = counts
+        self._pairing = pairing
         self._ids = PredictionIds()
+        self._misses = 0
+        self._distrusted: Slots | None = None
 
     async def predict(self, request: Request) -> Reply:
         """Answer `POST /predict`: one object for a row, a list for several."""
@@ -77,6 +93,7 @@ class Predictor:
         """Score rows, record them, and return what may be answered.
 
         All rows of a request are answered by one model: that of the first row's key, or of its id.
+        Where a canary cannot answer, the champion does.
 
         Args:
             slots: Who answers.
@@ -90,10 +107,15 @@ class Predictor:
         reader = slots.champion.reader
         ids = self._ids.take(len(rows))
         keys = [reader.key(row) for row in rows]
-        served = slots.choose(keys[0] or ids[0])
-        role: Role = "champion" if served is slots.champion else "canary"
         values = [reader.values(row) for row in rows]
-        scored = served.engine.score_now(values)
+        served = slots.choose(keys[0] or ids[0])
+        role: Role = "champion"
+        scored: list[Scored] | None = None
+        if served is not slots.champion:
+            scored = await self._dare(slots, served, values)
+            served, role = (slots.champion, role) if scored is None else (served, "canary")
+        if scored is None:
+            scored = served.engine.score_now(values)
         if scored is None:
             scored = await served.engine.score(values)
         spent = int((time.perf_counter() - began) * 1e6)
@@ -116,7 +138,34 @@ class Predictor:
             ]
         )
         self._counts.predicted(served.model, role, len(rows))
-        return Answered(served, role, ids, scored)
+        other = slots.beside(served)
+        if other is None:
+            return Answered(served, role, ids, scored)
+        self._pairing.add(other, slots.fit(other, values), ids)
+        return Answered(served, role, ids, scored, other.model)
+
+    async def _dare(self, slots: Slots, canary: Served, rows: Sequence[Row]) -> list[Scored] | None:
+        """Return what a canary says; None, and the failure counted, where it says nothing.
+
+        One that fails again and again is asked no more until somebody deploys or promotes.
+        """
+        if slots is self._distrusted:
+            return None
+        asked = slots.fit(canary, rows)
+        try:
+            scored = canary.engine.score_now(asked)
+            if scored is None:
+                async with asyncio.timeout(_CANARY_S):
+                    scored = await canary.engine.score(asked)
+        except Exception:  # noqa: BLE001  (whatever fails in a canary is no failure of the server)
+            self._counts.predicted(canary.model, "failed", len(rows))
+            self._misses += 1
+            if self._misses >= _MOST_MISSES:
+                self._distrusted = slots
+                self._counts.noted("canary stopped")
+            return None
+        self._misses = 0
+        return scored
 
     async def feed_back(self, request: Request) -> Reply:
         """Answer `POST /feedback`: the label of a prediction, or a list of them."""
@@ -186,6 +235,7 @@ def _answers(answered: Answered) -> list[Answer]:
             model=model,
             interval=None if one.low is None or one.high is None else (one.low, one.high),
             by=role,
+            shadow=answered.shadow,
         )
         for name, one in zip(answered.ids, answered.scored, strict=True)
     ]

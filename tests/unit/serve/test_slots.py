@@ -17,7 +17,7 @@ def served(model: str) -> Served:
 
 
 def of_canary(share: float, *, canary: str = "m-2") -> set[str]:
-    slots = Slots(champion=served("m-1"), canary=served(canary), share=share)
+    slots = Slots(champion=served("m-1"), challenger=served(canary), share=share)
     return {key for key in KEYS if slots.choose(key).model == canary}
 
 
@@ -59,5 +59,5 @@ def test_the_share_of_a_key_is_the_same_in_every_process_and_version() -> None:
 
 
 def test_the_champion_comes_first() -> None:
-    slots = Slots(champion=served("m-1"), canary=served("m-2"), share=0.5)
+    slots = Slots(champion=served("m-1"), challenger=served("m-2"), share=0.5)
     assert [one.model for one in slots.all] == ["m-1", "m-2"]

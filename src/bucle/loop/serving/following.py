@@ -5,11 +5,11 @@ Imports nothing heavy.
 
 from msgspec import Struct
 
-from bucle.loop.state import Fold
+from bucle.loop.state import Fold, State
 from bucle.loop.workspace import Workspace
 from bucle.models.registry import champion
 
-__all__ = ["Follower", "Wanted"]
+__all__ = ["Follower", "Wanted", "Wish"]
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -17,6 +17,14 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
     model: str
     digest: str | None
+
+
+class Wish(Struct, frozen=True, kw_only=True):
+    """Who has to serve: the champion, and a challenger beside it with its share of the keys."""
+
+    champion: Wanted
+    challenger: Wanted | None = None
+    share: float = 0.0
 
 
 class Follower:
@@ -29,11 +37,11 @@ class Follower:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._fold = Fold()
-        self._wanted: Wanted | None = None
+        self._wish: Wish | None = None
         self._is_new = True
 
-    def wanted(self) -> Wanted | None:
-        """Return the champion as the log says it now; None where there is none.
+    def wish(self) -> Wish | None:
+        """Return who has to serve as the log says it now; None where there is no champion.
 
         Raises:
             LogError: The log cannot be read.
@@ -42,14 +50,25 @@ class Follower:
             self._fold.apply(event)
             self._is_new = True
         if self._is_new:
-            self._wanted = self._find()
+            self._wish = _find(self._fold.state())
             self._is_new = False
-        return self._wanted
+        return self._wish
 
-    def _find(self) -> Wanted | None:
-        state = self._fold.state()
-        reigning = champion(state.tenures)
-        if reigning is None:
-            return None
-        record = state.models.get(reigning.model)
-        return Wanted(model=reigning.model, digest=record.digest if record else None)
+
+def _find(state: State) -> Wish | None:
+    reigning = champion(state.tenures)
+    if reigning is None:
+        return None
+    deployed = state.deployment
+    if deployed is None:
+        return Wish(champion=_wanted(state, reigning.model))
+    return Wish(
+        champion=_wanted(state, reigning.model),
+        challenger=_wanted(state, deployed.model),
+        share=deployed.share,
+    )
+
+
+def _wanted(state: State, model: str) -> Wanted:
+    record = state.models.get(model)
+    return Wanted(model=model, digest=record.digest if record else None)

@@ -9,15 +9,17 @@ import os
 import signal
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import uvicorn
 
-from bucle.errors import BucleError, OutsideError
-from bucle.loop.serving.following import Follower, Wanted
+from bucle.errors import BucleError, PackageError
+from bucle.loop.serving.following import Follower, Wish
 from bucle.loop.serving.loading import load_model
 from bucle.loop.serving.routes import make_routes, nobody_yet
+from bucle.loop.serving.warming import Warming
 from bucle.loop.serving.worker_settings import WorkerSettings
 from bucle.loop.workspace import Workspace, open_workspace
 from bucle.serve.app import App, Limits
@@ -25,8 +27,9 @@ from bucle.serve.connection import BoundedConnection, close_slow
 from bucle.serve.counts import Counts, share
 from bucle.serve.guard import Guard
 from bucle.serve.journal import Journal
+from bucle.serve.pairing import Pairing
 from bucle.serve.predictions import Predictor
-from bucle.serve.slots import Served, Slots
+from bucle.serve.slots import Served, Slots, line_up
 
 __all__ = ["Worker", "main"]
 
@@ -35,7 +38,7 @@ _SWEEP_S = 1.0
 _REQUEST_S = 30.0
 _DRAIN_S = 30
 _IDLE_S = 60
-_KEPT_WARM = 3
+_PAIRING_S = 5.0
 
 
 class Worker:
@@ -51,8 +54,9 @@ class Worker:
         self._settings = settings
         self._follower = Follower(workspace)
         self._slots: Slots | None = None
-        self._warm: dict[str, Served] = {}
-        self._refused: Wanted | None = None
+        self._wish: Wish | None = None
+        self._serving: tuple[str, str | None, float] | None = None
+        self._warming = Warming(partial(load_model, workspace), self._refused)
         self._folder = workspace.home / "serve"
         self.counts = Counts()
 
@@ -60,7 +64,8 @@ class Worker:
         """Answer until the supervisor goes or says so; what is under way is finished."""
         settings = self._settings
         journal = Journal(self._folder / "log", name=f"worker_{settings.number}")
-        predictor = Predictor(self._require_slots, journal, self.counts)
+        pairing = Pairing(journal, self.counts)
+        predictor = Predictor(self._require_slots, journal, self.counts, pairing)
         routes = make_routes(
             predictor,
             self._require_slots,
@@ -76,9 +81,12 @@ class Worker:
             Limits(body_bytes=settings.body_bytes),
         )
         server = _server(app)
-        await self._look()
+        self._look()
+        await self._warming.settle()
+        self._look()
         tasks = [
             asyncio.create_task(self._follow()),
+            asyncio.create_task(pairing.run()),
             asyncio.create_task(self._sweep(server)),
             asyncio.create_task(_watch(settings.lifeline, server)),
         ]
@@ -93,8 +101,8 @@ class Worker:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            for served in self._warm.values():
-                served.engine.close()
+            await pairing.finish(seconds=_PAIRING_S)
+            self._warming.close()
             journal.close()
 
     def _require_slots(self) -> Slots:
@@ -105,51 +113,51 @@ class Worker:
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_S)
-            await self._look()
+            self._look()
 
-    async def _look(self) -> None:
-        """Take over the model that the log wants; one that cannot be used changes nothing."""
+    def _look(self) -> None:
+        """Let those answer who have to and can; one that cannot be used changes nothing."""
         try:
-            wanted = self._follower.wanted()
-            if wanted is None or wanted == self._refused:
-                return
-            # Promoted once more after something else, it is tried once more.
-            self._refused = None
-            if self._slots is not None and self._slots.champion.model == wanted.model:
-                return
-            served = self._warm.get(wanted.model)
-            if served is None:
-                served = await self._load(wanted)
+            wish = self._follower.wish()
+            if wish is not None:
+                self._heed(wish)
         except Exception as error:  # noqa: BLE001  (to follow the log matters more than any model)
             self.counts.noted("look failed")
             self._say(f"cannot follow the log: {type(error).__name__}: {error}")
+
+    def _heed(self, wish: Wish) -> None:
+        if wish != self._wish:
+            # Asked for once more after something else, a model is tried once more.
+            self._warming.give_another_chance()
+            self._wish = wish
+        champion = self._warming.take(wish.champion)
+        if champion is None:
             return
-        if served is not None:
-            self._swap(served)
+        challenger = self._warming.take(wish.challenger) if wish.challenger else None
+        found = (champion.model, challenger.model if challenger else None, wish.share)
+        if found != self._serving:
+            self._serving = found
+            self._swap(champion, challenger, wish)
 
-    async def _load(self, wanted: Wanted) -> Served | None:
-        """Return a model ready to answer; None, and the reason told, where it is refused."""
-        try:
-            return await asyncio.to_thread(load_model, self._workspace, wanted)
-        except OutsideError as error:
-            # A disk or a busy trial may do better the next time.
-            self._say(error.render())
-        except BucleError as error:
-            self._refused = wanted
-            self.counts.noted("package refused")
-            self._say(error.render())
-        return None
+    def _swap(self, champion: Served, challenger: Served | None, wish: Wish) -> None:
+        """Let others answer from the next request on; requests under way keep theirs."""
+        places = None
+        if challenger is not None:
+            try:
+                places = line_up(champion.package.signature, challenger.package.signature)
+            except PackageError as error:
+                challenger = None
+                self._refused("challenger refused", error.render())
+        if self._slots is None or self._slots.champion is not champion:
+            self.counts.noted("swap")
+        self._slots = Slots(
+            champion=champion, challenger=challenger, share=wish.share, places=places
+        )
+        self._warming.keep([served.model for served in self._slots.all])
 
-    def _swap(self, served: Served) -> None:
-        """Let another model answer from the next request on; requests under way keep theirs."""
-        self._warm.pop(served.model, None)
-        self._warm[served.model] = served
-        self._slots = Slots(champion=served)
-        self._refused = None
-        self.counts.noted("swap")
-        while len(self._warm) > _KEPT_WARM:
-            oldest = next(iter(self._warm))
-            self._warm.pop(oldest).engine.close()
+    def _refused(self, event: str, why: str) -> None:
+        self.counts.noted(event)
+        self._say(why)
 
     async def _sweep(self, server: uvicorn.Server) -> None:
         while True:
