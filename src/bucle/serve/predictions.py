@@ -89,7 +89,7 @@ class Predictor:
         answers = _answers(answered)
         return Reply(msgspec.json.encode(answers[0] if is_one else answers))
 
-    async def answer(self, slots: Slots, rows: Sequence[Struct]) -> Answered:
+    async def answer(self, slots: Slots, rows: Sequence[Struct], *, request: str = "") -> Answered:
         """Score rows, record them, and return what may be answered.
 
         All rows of a request are answered by one model: that of the first row's key, or of its id.
@@ -98,6 +98,7 @@ class Predictor:
         Args:
             slots: Who answers.
             rows: As the champion's reader read them.
+            request: What the client calls its request.
 
         Raises:
             ProblemError: A row is refused, or there is too much to do.
@@ -132,6 +133,7 @@ class Predictor:
                     low=one.low,
                     high=one.high,
                     key=key,
+                    request=request,
                     latency_us=spent,
                 )
                 for name, row, one, key in zip(ids, rows, scored, keys, strict=True)

@@ -64,6 +64,7 @@ class RowReader:
         self, signature: Signature, *, rules: Iterable[Rule] = (), keys: Sequence[str] = ()
     ) -> None:
         self.features = tuple(feature.name for feature in signature.features)
+        self.dtypes = {feature.name: feature.dtype for feature in signature.features}
         self.keys = tuple(name for name in keys if name not in self.features)
         self.rules: Mapping[str, Rule] = {rule.name: rule for rule in rules}
         fields: list[Any] = [
