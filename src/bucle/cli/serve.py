@@ -1,12 +1,14 @@
 """`bucle serve`: the champion behind HTTP."""
 
 import ipaddress
+import os
 import signal
 import sys
 from argparse import ArgumentParser, Namespace
 
 from bucle.cli.handler import Handler, project_arguments, project_folder
 from bucle.cli.terminal import Terminal
+from bucle.clock import to_iso
 from bucle.errors import UsageError
 from bucle.grammar import say_count
 from bucle.loop.workspace import Workspace, open_workspace
@@ -32,6 +34,7 @@ def _arguments(parser: ArgumentParser) -> None:
 def _call(options: Namespace, terminal: Terminal) -> int:
     # Only this command needs them.
     from bucle.loop.serving.following import Follower  # noqa: PLC0415
+    from bucle.loop.serving.presence import Presence, announce, retire  # noqa: PLC0415
     from bucle.loop.serving.supervisor import Supervisor, listen  # noqa: PLC0415
     from bucle.serve.token import open_token  # noqa: PLC0415
 
@@ -53,6 +56,13 @@ def _call(options: Namespace, terminal: Terminal) -> int:
         signal.signal(number, lambda *_: supervisor.stop())
     try:
         supervisor.start()
+        note = Presence(
+            pid=os.getpid(),
+            address=address,
+            workers=workers,
+            since=to_iso(workspace.clock.now()),
+        )
+        announce(path.parent, note)
         wish = Follower(workspace).wish()
         terminal.answer(
             {
@@ -70,6 +80,7 @@ def _call(options: Namespace, terminal: Terminal) -> int:
         sys.stdout.flush()
         supervisor.run()
     finally:
+        retire(path.parent, os.getpid())
         supervisor.close()
     return 0
 
