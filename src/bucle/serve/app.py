@@ -98,6 +98,8 @@ class App:
     async def _answer(self, scope: Scope, path: bytes, receive: Receive) -> Reply:
         server = scope["server"]
         headers = self._guard.check(scope["headers"], address=server[0] if server else "")
+        if scope["http_version"] != "1.1" or b"transfer-encoding" in headers:
+            _require_one_reading(headers, scope["http_version"])
         methods = self.routes.get(path)
         if methods is None:
             raise ProblemError(404, "There is nothing here", attempt="GET /docs", code="bucle-337")
@@ -118,6 +120,8 @@ class App:
     async def _read(self, headers: Headers, receive: Receive) -> bytes:
         """Return a body, or refuse it before it has taken more memory than allowed."""
         most = self._limits.body_bytes
+        if b"content-encoding" in headers:
+            _require_plain(headers[b"content-encoding"])
         announced = headers.get(b"content-length", b"")
         if len(announced) > 15 or int(announced or b"0") > most:  # noqa: PLR2004  (digits)
             raise _too_large(most)
@@ -175,6 +179,34 @@ def _refused(problem: ProblemError) -> Reply:
 def _require_whole(message: MutableMapping[str, Any]) -> None:
     if message["type"] == "http.disconnect":
         raise ProblemError(400, "The client hung up before its request was whole", code="bucle-332")
+
+
+def _require_one_reading(headers: Headers, version: str) -> None:
+    """Refuse what another server on the way may read as two requests, or as half of one."""
+    coding = headers.get(b"transfer-encoding")
+    if version not in {"1.1", "1.0"} or (
+        coding is not None and (coding.lower() != b"chunked" or version == "1.0")
+    ):
+        raise ProblemError(
+            400,
+            "Cannot read a request that is coded like this",
+            headers={b"connection": b"close"},
+            attempt="Content-Length, or Transfer-Encoding: chunked and no other, over HTTP/1.1",
+            code="bucle-358",
+        )
+
+
+def _require_plain(coding: bytes) -> None:
+    """Refuse a compressed body: a small one may unpack to any size."""
+    if coding.strip().lower() not in {b"", b"identity"}:
+        raise ProblemError(
+            415,
+            "Cannot read a compressed body",
+            cause=f"Content-Encoding is {coding.decode('latin-1')[:60]!r}",
+            headers={b"accept-encoding": b"identity"},
+            attempt="the same body as it is",
+            code="bucle-360",
+        )
 
 
 def _too_large(most: int) -> ProblemError:

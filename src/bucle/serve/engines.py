@@ -163,13 +163,25 @@ class EstimatorEngine:
         self._rows_waiting += len(rows)
         if not self._is_busy:
             self._start_next(loop)
-        return await future
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self._forget(future)
+            raise
 
     def close(self) -> None:
         """End the thread once it has scored what was asked."""
         self._is_closed = True
         if not self._is_busy:
             self._thread.shutdown(wait=False)
+
+    def _forget(self, future: "asyncio.Future[list[Scored]]") -> None:
+        """Let what nobody waits for any more take no room from others."""
+        for place, (rows, asked) in enumerate(self._waiting):
+            if asked is future:
+                del self._waiting[place]
+                self._rows_waiting -= len(rows)
+                return
 
     def _start_next(self, loop: asyncio.AbstractEventLoop) -> None:
         """Give everything that waits to the thread, up to a batch."""

@@ -18,7 +18,18 @@ Headers = dict[bytes, bytes]
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _OWN_SITE = frozenset({b"same-origin", b"none"})
-_ONCE = frozenset({b"host", b"authorization", b"content-type", b"origin", b"content-length"})
+_ONCE = frozenset(
+    {
+        b"host",
+        b"authorization",
+        b"content-type",
+        b"content-length",
+        b"content-encoding",
+        b"transfer-encoding",
+        b"origin",
+        b"sec-fetch-site",
+    }
+)
 _WRONG_A_SECOND = 20
 _REMEMBERED = 256
 _CHALLENGE = {b"www-authenticate": b'Bearer, Basic realm="bucle", charset="UTF-8"'}
@@ -64,7 +75,7 @@ class Guard:
         if origin is not None and origin not in (b"http://" + host, b"https://" + host):
             raise _foreign("Origin", origin)
         given = headers.get(b"authorization", b"")
-        if not hmac.compare_digest(given, self._bearer) and not self._is_basic(given):
+        if not hmac.compare_digest(given, self._bearer) and not self._is_known(given):
             raise self._unknown(given)
         return headers
 
@@ -77,14 +88,20 @@ class Guard:
                 self._seen[host, address] = known
         return known
 
-    def _is_basic(self, given: bytes) -> bool:
-        if given[:6].lower() != b"basic ":
-            return False
-        try:
-            _, _, password = base64.b64decode(given[6:], validate=True).partition(b":")
-        except (binascii.Error, ValueError):
-            return False
-        return hmac.compare_digest(password, self._token)
+    def _is_known(self, given: bytes) -> bool:
+        """Tell whether the token is shown in another of the ways that are allowed."""
+        scheme, _, rest = given.partition(b" ")
+        match scheme.lower():
+            case b"bearer":
+                return hmac.compare_digest(rest, self._token)
+            case b"basic":
+                try:
+                    _, _, password = base64.b64decode(rest, validate=True).partition(b":")
+                except (binascii.Error, ValueError):
+                    return False
+                return hmac.compare_digest(password, self._token)
+            case _:
+                return False
 
     def _unknown(self, given: bytes) -> ProblemError:
         """Return the refusal; guessing is slowed down, the right token never is."""
@@ -118,7 +135,9 @@ def host_name(text: str) -> str:
     if text.startswith("["):
         name, closing, rest = text.partition("]")
         port = rest.removeprefix(":")
-        fits = closing and (not rest or (rest.startswith(":") and port.isdigit()))
+        fits = closing and (
+            not rest or (rest.startswith(":") and port.isascii() and port.isdigit())
+        )
         return (name + "]").lower() if fits else ""
     name, colon, port = text.partition(":")
     if colon and not (port.isascii() and port.isdigit()):

@@ -4,6 +4,7 @@ Each is an error of the one tree, so that a refusal reads the same over HTTP, in
 terminal. Imports msgspec and nothing heavy.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -20,9 +21,13 @@ __all__ = [
     "nothing_to_predict",
     "problem_body",
     "unreadable",
+    "why_unreadable",
 ]
 
 MEDIA_TYPE = b"application/problem+json"
+
+_CUT_SHORT = "Input data was truncated"
+_HALF = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
 class BadRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -123,16 +128,35 @@ def problem_body(problem: ProblemError) -> bytes:
     return msgspec.json.encode(details)
 
 
-def unreadable(error: Exception) -> ProblemError:
+def unreadable(error: Exception, body: bytes = b"") -> ProblemError:
     """Return the refusal of a body that cannot be read at all."""
-    cause = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
     return ProblemError(
         400 if not isinstance(error, msgspec.ValidationError) else 422,
         "Cannot read the request",
-        cause=cause,
+        cause=why_unreadable(error, body),
         attempt='{"field": value} for one row, [{…}, {…}] for several',
         code="bucle-332",
     )
+
+
+def why_unreadable(error: Exception, body: bytes = b"") -> str:
+    """Return in words why a body is no JSON, or not the JSON that was asked for.
+
+    Example:
+        >>> why_unreadable(msgspec.DecodeError("Input data was truncated"), b" ")
+        'the body is empty'
+    """
+    said = str(error)
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, UnicodeDecodeError):
+        return "a text in it is not in UTF-8"
+    if said.startswith(_CUT_SHORT) and not body.strip():
+        return "the body is empty"
+    # The decoder misses the second half before it looks at what stands in its place.
+    if "surrogate" in said or (said.startswith(_CUT_SHORT) and _HALF.search(body[-16:])):
+        return "a text in it has half of a character (a lone surrogate, \\ud800 to \\udfff)"
+    return "it ends too early" if said.startswith(_CUT_SHORT) else said
 
 
 def nothing_to_predict() -> ProblemError:

@@ -139,15 +139,15 @@ class RowReader:
     def _explain(self, body: bytes, error: Exception) -> Exception:
         """Return what is wrong with a body, row by row where it can be read at all."""
         if not isinstance(error, msgspec.ValidationError):
-            return unreadable(error)
+            return unreadable(error, body)
         first = body.lstrip()[:1]
         if first not in (b"[", b"{"):
-            return unreadable(error)
+            return unreadable(error, body)
         several = first == b"["
         try:
             parts = msgspec.json.decode(body, type=list[msgspec.Raw]) if several else [body]
         except (msgspec.DecodeError, RecursionError) as fault:
-            return unreadable(fault)
+            return unreadable(fault, body)
         bad: list[BadRow] = []
         for number, part in enumerate(parts):
             content = bytes(part)
@@ -157,7 +157,7 @@ class RowReader:
                 bad.append(self._fault(number if several else None, content, fault))
                 if len(bad) == _MOST_REPORTED:
                     break
-        return RowsRefusedError(bad) if bad else unreadable(error)
+        return RowsRefusedError(bad) if bad else unreadable(error, body)
 
     def _fault(self, number: int | None, content: bytes, fault: Exception) -> BadRow:
         found = _PLACE.match(str(fault))

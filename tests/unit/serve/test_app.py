@@ -66,9 +66,11 @@ async def ask(
     method: str = "POST",
     headers: list[tuple[bytes, bytes]] | None = None,
     query: bytes = b"",
+    version: str = "1.1",
 ) -> Got:
     scope = {
         "type": "http",
+        "http_version": version,
         "method": method,
         "raw_path": path.encode(),
         "query_string": query,

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from bucle.models.signature import Feature, Signature
-from bucle.serve.engines import EstimatorEngine, Scored
+from bucle.serve.engines import EstimatorEngine, OverloadedError, Scored
 from bucle.serve.problems import ProblemError
 
 PATIENCE_S = 20
@@ -227,6 +227,24 @@ def test_who_hangs_up_while_being_scored_does_not_disturb_the_others() -> None:
         assert await waiting == [Scored(2)]
 
     story(tell)
+
+
+def test_who_hangs_up_takes_no_room_from_others() -> None:
+    async def tell(doubler: Doubler, engine: EstimatorEngine) -> None:
+        first = await busy(doubler, engine)
+        gone = await queue(engine, 1.0, 2.0, 3.0)
+        with pytest.raises(OverloadedError):
+            await engine.score([(4.0,), (5.0,)])
+        gone.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        taken = await queue(engine, 4.0, 5.0)
+        doubler.free.set()
+        assert [one.prediction for one in await taken] == [8.0, 10.0]
+        await first
+        assert doubler.calls == [[0.0], [4.0, 5.0]]
+
+    story(tell, most_waiting=4)
 
 
 def test_those_who_all_hung_up_leave_an_engine_that_works() -> None:

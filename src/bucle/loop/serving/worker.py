@@ -23,7 +23,7 @@ from bucle.loop.serving.warming import Warming
 from bucle.loop.serving.worker_settings import WorkerSettings
 from bucle.loop.workspace import Workspace, open_workspace
 from bucle.serve.app import App, Limits
-from bucle.serve.connection import BoundedConnection, close_slow
+from bucle.serve.connection import BoundedConnection, allow_connections, close_slow, take_refused
 from bucle.serve.counts import Counts, share
 from bucle.serve.guard import Guard
 from bucle.serve.journal import Journal
@@ -165,6 +165,9 @@ class Worker:
             closed = close_slow(server.server_state.connections, seconds=_REQUEST_S)
             if closed:
                 self.counts.noted("slow connection closed", closed)
+            refused = take_refused()
+            if refused:
+                self.counts.noted("refused unread", refused)
             with contextlib.suppress(BucleError):
                 share(self.counts, self._folder, worker=self._settings.number)
 
@@ -190,12 +193,15 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 
 def _server(app: App) -> uvicorn.Server:
+    allow_connections()
     config = uvicorn.Config(
         app,
         http=BoundedConnection,
         ws="none",
         loop="none",
         lifespan="off",
+        # Nobody before this server is believed about who asks.
+        proxy_headers=False,
         access_log=False,
         log_level="warning",
         server_header=False,
