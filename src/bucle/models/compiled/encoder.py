@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from bucle.errors import PackageError
@@ -16,7 +17,7 @@ from bucle.models.compiled.form import Form, NumberCell, Step, TableCells, TimeC
 from bucle.models.compiled.values import NUMBERS, Reader, number_reader, refusal, time_reader
 from bucle.models.signature import Feature
 
-__all__ = ["Encoder", "apply_steps", "table_of"]
+__all__ = ["Encoder", "Part", "apply_steps", "table_of"]
 
 _NAN = float("nan")
 _LARGEST_WHOLE = 2**63
@@ -24,6 +25,18 @@ _INFINITY = float("inf")
 _SINGLE = struct.Struct("f")
 _Find = Callable[[Any], int]
 _Floats = NDArray[np.float64]
+
+
+class Part(Struct, frozen=True):
+    """Where a column's value is written, and what reads it.
+
+    `words` are those with an answer of their own, None for a column that holds no words.
+    """
+
+    source: int
+    place: int | slice
+    read: Callable[[Any], Any]
+    words: frozenset[str] | None = None
 
 
 class Encoder:
@@ -40,10 +53,11 @@ class Encoder:
         check_form(form)
         self.form = form
         self.buffer: _Floats = np.zeros((1, form.width))
-        self._view = self.buffer.reshape(-1).data
+        self.view: Any = self.buffer.reshape(-1).data
+        self.parts: list[Part] = []
         self._columns = len(form.columns)
         self._singles: list[tuple[int, Reader]] = []
-        self._blocks: list[tuple[int, _Find, list[memoryview], int, int]] = []
+        self._blocks: list[tuple[int, slice, Callable[[Any], memoryview]]] = []
         self._many: list[Callable[[Sequence[Any], _Floats], None]] = []
         for cell in sorted(form.cells, key=lambda cell: cell.at):
             self._take(cell, form.columns[cell.source])
@@ -57,9 +71,9 @@ class Encoder:
         """
         if len(row) != self._columns:
             raise _odd_length(len(row), self._columns)
-        self._pack(self._view, 0, *[read(row[source]) for source, read in self._singles])
-        for source, find, rows, start, stop in self._blocks:
-            self._view[start:stop] = rows[find(row[source])]
+        self._pack(self.view, 0, *[read(row[source]) for source, read in self._singles])
+        for source, place, copy in self._blocks:
+            self.view[place] = copy(row[source])
         return self.buffer
 
     def many(self, columns: Sequence[Sequence[Any]]) -> _Floats:
@@ -80,11 +94,12 @@ class Encoder:
     def _take(self, cell: NumberCell | TimeCells | TableCells, feature: Feature) -> None:
         if isinstance(cell, NumberCell):
             read = _stepped(number_reader(feature), cell.steps, feature.name)
-            self._singles.append((cell.source, read))
+            self._add(Part(cell.source, cell.at, read))
             self._many.append(_fill_numbers(cell, feature, read))
         elif isinstance(cell, TimeCells):
             readers = [time_reader(feature, part) for part in cell.parts]
-            self._singles += [(cell.source, reader) for reader in readers]
+            for place, reader in enumerate(readers):
+                self._add(Part(cell.source, cell.at + place, reader))
             self._many.append(_fill_times(cell.at, readers))
         else:
             self._take_table(cell, feature)
@@ -93,12 +108,20 @@ class Encoder:
         table = table_of(cell)
         find = _finder(cell, feature)
         self._many.append(_fill_table(cell, feature, table, find))
+        words = frozenset(cell.keys) if feature.dtype == "String" else None
         if cell.width == 1:
-            numbers = table[:, 0].tolist()
-            self._singles.append((cell.source, _looked_up(cell, feature, numbers, find)))
+            read = _looked_up(cell, feature, table[:, 0].tolist(), find)
+            self._add(Part(cell.source, cell.at, read, words))
             return
-        rows = [row.data for row in table]
-        self._blocks.append((cell.source, find, rows, cell.at, cell.at + cell.width))
+        rows, block = [row.data for row in table], slice(cell.at, cell.at + cell.width)
+        self._add(Part(cell.source, block, lambda value: rows[find(value)], words))
+
+    def _add(self, part: Part) -> None:
+        self.parts.append(part)
+        if isinstance(part.place, int):
+            self._singles.append((part.source, part.read))
+        else:
+            self._blocks.append((part.source, part.place, part.read))
 
 
 def table_of(cell: TableCells) -> _Floats:

@@ -16,12 +16,15 @@ from bucle.errors import PackageError
 from bucle.models.compiled.encoder import Encoder
 from bucle.models.compiled.form import Form, Record
 from bucle.models.compiled.onnx_file import open_session
+from bucle.models.compiled.together import Together
 from bucle.models.compiled.values import refusal
 from bucle.models.signature import Feature
 
 __all__ = ["Scorer"]
 
 _Floats = NDArray[np.float64]
+_Ends = tuple[float, float]
+_SAFE = 700.0  # exp of more is no double
 _CHUNK = 64  # rows: onnxruntime goes over trees differently for more, and slower
 _GROUPS = frozenset({"Boolean", "String", "Int8", "Int16", "Int32", "Int64"})
 
@@ -75,6 +78,11 @@ class Scorer:
             if record.scale is None:
                 raise _unusable("σ of its intervals has no compiled form")
             self._scale = _Learner(record.scale, scale_trees)
+        self._together = (
+            Together(self._learner.encoder, self._scale.encoder) if self._scale else None
+        )
+        self._positive = self._widths is not None and self._widths.positive
+        self._columns = len(record.model.columns)
         self._groups = _group_reader(self._widths, record.model.columns)
 
     def one(self, row: Sequence[Any]) -> float:
@@ -84,6 +92,41 @@ class Scorer:
             PackageError: The row holds something the model cannot answer; it is named.
         """
         return self._learner.one(row)
+
+    def answer(self, row: Sequence[Any]) -> tuple[float, _Ends | None]:
+        """Return what `one` and `interval_one` say of a row, which is read only once.
+
+        Raises:
+            PackageError: The row holds something the model cannot answer; it is named.
+        """
+        together, scale = self._together, self._scale
+        if together is None or scale is None or len(row) != self._columns:
+            prediction = self.one(row)
+            return prediction, self.interval_one(row, prediction)
+        try:
+            together.write(row)
+        except Exception:  # noqa: BLE001  (one by one they say what is wrong)
+            prediction = self.one(row)
+            return prediction, self.interval_one(row, prediction)
+        prediction = self._learner.finish()
+        half = self._half(row)
+        if half is None:
+            return prediction, None
+        return prediction, self._ends(prediction, half * scale.finish(prediction))
+
+    def answers(
+        self, rows: Sequence[Sequence[Any]]
+    ) -> tuple[_Floats, tuple[_Floats, _Floats] | None]:
+        """Return what `many` and `interval_many` say of rows, which are turned only once.
+
+        Raises:
+            PackageError: A row holds something the model cannot answer; no row is answered.
+        """
+        if not rows:
+            return np.zeros(0), self.interval_many(rows, np.zeros(0))
+        columns = _by_column(rows)
+        prediction = self._learner.many(columns)
+        return prediction, self._ends_of(columns, prediction)
 
     def many(self, rows: Sequence[Sequence[Any]]) -> _Floats:
         """Return a number a row, shape (rows,).
@@ -95,23 +138,18 @@ class Scorer:
             return np.zeros(0)
         return self._learner.many(_by_column(rows))
 
-    def interval_one(self, row: Sequence[Any], prediction: float) -> tuple[float, float] | None:
+    def interval_one(self, row: Sequence[Any], prediction: float) -> _Ends | None:
         """Return the ends of the interval around a row's prediction; None where there is none.
 
         Raises:
             PackageError: The row holds something the model cannot answer; it is named.
         """
-        widths = self._widths
-        if widths is None or widths.quantile is None:
+        half = self._half(row)
+        if half is None:
             return None
-        half = widths.quantile
-        if self._groups is not None:
-            at, read = self._groups
-            half = widths.group_quantiles.get(read(row[at]), half)
         if self._scale is not None:
             half *= self._scale.one(row, prediction)
-        low = prediction - half
-        return (0.0 if widths.positive and low < 0.0 else low), prediction + half
+        return self._ends(prediction, half)
 
     def interval_many(
         self, rows: Sequence[Sequence[Any]], prediction: _Floats
@@ -121,16 +159,37 @@ class Scorer:
         Raises:
             PackageError: A row holds something the model cannot answer; no row is answered.
         """
+        if not rows:
+            return self._ends_of([()] * self._columns, prediction)
+        return self._ends_of(_by_column(rows), prediction)
+
+    def _half(self, row: Sequence[Any]) -> float | None:
+        """Return half an interval's width before σ; None where there is no interval."""
         widths = self._widths
         if widths is None or widths.quantile is None:
             return None
-        half = np.full(len(rows), widths.quantile)
+        if self._groups is None:
+            return widths.quantile
+        at, read = self._groups
+        return widths.group_quantiles.get(read(row[at]), widths.quantile)
+
+    def _ends(self, prediction: float, half: float) -> _Ends:
+        low = prediction - half
+        return (0.0 if self._positive and low < 0.0 else low), prediction + half
+
+    def _ends_of(
+        self, columns: Sequence[Sequence[Any]], prediction: _Floats
+    ) -> tuple[_Floats, _Floats] | None:
+        widths = self._widths
+        if widths is None or widths.quantile is None:
+            return None
+        half = np.full(len(prediction), widths.quantile)
         if self._groups is not None:
             at, read = self._groups
             own, rest = widths.group_quantiles, widths.quantile
-            half[:] = [own.get(read(row[at]), rest) for row in rows]
-        if self._scale is not None and rows:
-            half *= self._scale.many(_by_column(rows), prediction)
+            half[:] = [own.get(read(value), rest) for value in columns[at]]
+        if self._scale is not None and len(prediction):
+            half *= self._scale.many(columns, prediction)
         with np.errstate(all="ignore"):
             low, high = prediction - half, prediction + half
         return (np.maximum(low, 0.0) if widths.positive else low), high
@@ -140,11 +199,12 @@ class _Learner:
     """A form ready for use: its encoder and its trees or weights."""
 
     def __init__(self, form: Form, trees: bytes | None) -> None:
-        self._encoder = Encoder(form)
+        self.encoder = Encoder(form)
         self._form = form
         self._given = form.width - form.given
         self._finish = np.zeros(1)
-        self._buffer = self._encoder.buffer
+        self._offset, self._share = form.offset, form.share
+        self._buffer = self.encoder.buffer
         if form.weights is not None:
             self._weights = np.asarray(form.weights, dtype=np.float64)
             self._session = None
@@ -174,27 +234,35 @@ class _Learner:
 
     def one(self, row: Sequence[Any], given: float | None = None) -> float:
         """Return the answer for a row."""
-        self._encoder.one(row)
+        self.encoder.one(row)
+        return self.finish(given)
+
+    def finish(self, given: float | None = None) -> float:
+        """Return the answer for the row that stands in the encoder's buffer."""
         if given is not None:
-            self._buffer[0, self._given] = given
+            self.encoder.view[self._given] = given
         if self._session is None:
             with np.errstate(all="ignore"):  # what overflows is refused below
                 raw = float(self._buffer[0] @ self._weights + self._form.offset)
         else:
             self._run(self._binding)
-            raw = (self._sum_view[0] + self._form.offset) / self._form.share
-        if self._form.output == "same":
+            raw = (self._sum_view[0] + self._offset) / self._share
+        output = self._form.output
+        if output == "same":
             found = raw
+        elif output == "exp" and -_SAFE < raw < _SAFE:
+            # What numpy makes of one number is what it makes of each of many; no flag is raised.
+            found = float(np.exp(raw))
         else:
             self._finish[0] = raw
-            found = float(_finish(self._finish, self._form.output)[0])
+            found = float(_finish(self._finish, output)[0])
         if not math.isfinite(found):
             raise _not_finite()
         return found
 
     def many(self, columns: Sequence[Sequence[Any]], given: _Floats | None = None) -> _Floats:
         """Return the answers for rows given by column."""
-        matrix = self._encoder.many(columns)
+        matrix = self.encoder.many(columns)
         if given is not None:
             matrix[:, self._given] = given
         if self._session is None:

@@ -72,6 +72,29 @@ def test_intervals_are_those_of_the_band(scorer, band, model, frame):
     np.testing.assert_array_equal(np.array(singly).T, np.array(found))
 
 
+def test_number_and_interval_together_are_those_asked_for_one_by_one(scorer, frame):
+    rows = frame.rows()
+    predicted = scorer.many(rows)
+    ends = [scorer.interval_one(row, at) for row, at in zip(rows, predicted.tolist(), strict=True)]
+    assert [scorer.answer(row) for row in rows] == list(zip(predicted.tolist(), ends, strict=True))
+    together, (low, high) = scorer.answers(rows)
+    np.testing.assert_array_equal(together, predicted)
+    np.testing.assert_array_equal(np.array(ends).T, [low, high])
+
+
+def test_answers_nothing_about_no_rows(scorer):
+    predicted, (low, high) = scorer.answers([])
+    assert len(predicted) == len(low) == len(high) == 0
+
+
+def test_a_model_without_intervals_answers_with_its_number(compiled, frame):
+    bare = scorer_of(compiled)
+    row = frame.row(0)
+    assert bare.answer(row) == (bare.one(row), None)
+    predicted, ends = bare.answers([row])
+    assert (predicted.tolist(), ends) == ([bare.one(row)], None)
+
+
 def test_equal_models_compile_to_equal_bytes(compiled, model, signature, frame, band):
     again = compile_model(model, signature, frame[600:], band=band)
     assert again == compiled
@@ -101,7 +124,7 @@ def test_equal_models_compile_to_equal_bytes(compiled, model, signature, frame, 
 def test_refuses_a_value_of_another_type_by_name(scorer, frame, column, value):
     row = list(frame.row(0))
     row[frame.columns.index(column)] = value
-    for ask in (scorer.one, lambda row: scorer.many([row])):
+    for ask in (scorer.one, scorer.answer, lambda row: scorer.many([row])):
         with pytest.raises(PackageError, match=f"'{column}'") as caught:
             ask(tuple(row))
         assert caught.value.code == "bucle-310"
@@ -110,6 +133,8 @@ def test_refuses_a_value_of_another_type_by_name(scorer, frame, column, value):
 def test_refuses_a_row_of_another_length(scorer, frame):
     with pytest.raises(PackageError, match="values"):
         scorer.one(frame.row(0)[1:])
+    with pytest.raises(PackageError, match="values"):
+        scorer.answer(frame.row(0)[1:])
     with pytest.raises(PackageError, match="same number"):
         scorer.many([frame.row(0), frame.row(0)[1:]])
 
