@@ -25,7 +25,7 @@ from bucle.serve.records import Prediction, PredictionIds
 from bucle.serve.rows import Row
 from bucle.serve.slots import Served, Slots
 
-__all__ = ["Answer", "Answered", "Predictor", "Role"]
+__all__ = ["Answer", "Answered", "Predictor", "Role", "answers_of", "require_json"]
 
 Role = Literal["champion", "canary"]
 
@@ -84,11 +84,11 @@ class Predictor:
 
     async def predict(self, request: Request) -> Reply:
         """Answer `POST /predict`: one object for a row, a list for several."""
-        _require_json(request)
+        require_json(request)
         slots = self._slots()
         rows, is_one = slots.champion.reader.read(request.body)
         answered = await self.answer(slots, rows)
-        answers = _answers(answered)
+        answers = answers_of(answered)
         return Reply(msgspec.json.encode(answers[0] if is_one else answers))
 
     async def answer(self, slots: Slots, rows: Sequence[Struct], *, request: str = "") -> Answered:
@@ -173,7 +173,7 @@ class Predictor:
 
     async def feed_back(self, request: Request) -> Reply:
         """Answer `POST /feedback`: the label of a prediction, or a list of them."""
-        _require_json(request)
+        require_json(request)
         told = _read_labels(request.body)
         now = datetime.now(UTC)
         records = []
@@ -260,7 +260,8 @@ def _refuse_twins(body: bytes) -> None:
         )
 
 
-def _answers(answered: Answered) -> list[Answer]:
+def answers_of(answered: Answered) -> list[Answer]:
+    """Return what a client learns of each row."""
     model, role = answered.served.model, answered.role
     return [
         Answer(
@@ -275,7 +276,8 @@ def _answers(answered: Answered) -> list[Answer]:
     ]
 
 
-def _require_json(request: Request) -> None:
+def require_json(request: Request) -> None:
+    """Raise ProblemError (415) where a request's body is of another type."""
     kind = request.headers.get(b"content-type", b"")
     if kind != b"application/json" and not _is_json(kind):
         raise ProblemError(
