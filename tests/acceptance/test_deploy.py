@@ -1,6 +1,7 @@
 """`bucle deploy`: a challenger that scores or answers beside the champion, seen from outside."""
 
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -141,3 +142,83 @@ def test_what_cannot_be_deployed_says_why(deployed: Server) -> None:
         assert not done.out, words
         assert what in done.err, words
         assert "Traceback" not in done.err
+
+
+def test_status_tells_who_answers_and_how_the_two_compare(deployed: Server) -> None:
+    champion, other = models(deployed.folder)
+    deploy(deployed, other, "--canary", "30%", "--because", "a test")
+    await_challenger_or_canary(deployed, other)
+    answers = ask_each(deployed)
+    log_of(deployed.folder, [one["id"] for one in answers])
+    with deployed.client() as client:
+        labels = [
+            {"id": one["id"], "label": predicted(deployed.folder, champion)[at] + 0.5}
+            for at, one in enumerate(answers)
+        ]
+        assert client.post("/feedback", json=labels).status_code == 202
+    feedback = deployed.folder / ".bucle" / "tables" / "feedback" / "_delta_log"
+    await_that(feedback.is_dir, what="the labels in their table")
+    await_that(lambda: table(deployed.folder, "feedback").height >= len(labels), what="every label")
+    found = bucle("status", "--json", at=deployed.folder).json
+    assert found["champion"]["model"] == champion
+    assert (found["challenger"]["model"], found["challenger"]["stage"]) == (other, "canary")
+    assert [one["address"] for one in found["servers"]] == [deployed.address]
+    assert found["answers"]["200"] >= len(ROWS)
+    by_role = {(one["model"], one["role"]): one for one in found["models"]}
+    assert by_role[champion, "champion"]["error"] == pytest.approx(0.5)
+    answered = [one for one in by_role.values() if one["role"] != "shadow"]
+    assert sum(one["share"] for one in answered) == pytest.approx(1.0)
+    paired = found["paired"]
+    assert paired["labelled"] == len(ROWS)
+    assert (paired["champion"], paired["challenger"]) == (champion, other)
+    # The champion is half a unit off everywhere; the other one errs by what it differs more.
+    wrong = [
+        abs(label["label"] - value)
+        for label, value in zip(labels, predicted(deployed.folder, other), strict=True)
+    ]
+    assert paired["gain"] == pytest.approx(1 - sum(wrong) / len(wrong) / 0.5)
+    assert paired["high"] < 0
+    said = bucle("status", at=deployed.folder).out
+    assert "the champion errs less" in said
+    assert max(map(len, said.splitlines())) <= 100
+
+
+def await_challenger_or_canary(server: Server, wanted: str) -> None:
+    def takes_part(answer: dict[str, object]) -> bool:
+        return wanted in (answer["model"], answer.get("shadow"))
+
+    with server.client() as client:
+        await_that(
+            lambda: takes_part(client.post("/predict", json=ROWS[0]).json()),
+            what=f"{wanted} taking part",
+        )
+
+
+def test_a_reload_replaces_every_process_while_it_answers(deployed: Server) -> None:
+    before = set(deployed.parts())
+    deployed.process.send_signal(signal.SIGHUP)
+    told = deployed.folder / "serve.err"
+    with deployed.client() as client:
+
+        def is_reloaded() -> bool:
+            assert client.post("/predict", json=ROWS[1]).status_code == 200
+            return "reloaded" in told.read_text()
+
+        await_that(is_reloaded, what="a reload")
+    assert not before & set(deployed.parts())
+    assert len(deployed.parts()) == len(before)
+
+
+def test_a_charter_that_cannot_be_read_reloads_nothing(deployed: Server) -> None:
+    charter = deployed.folder / "bucle.toml"
+    good = charter.read_text()
+    before = set(deployed.parts())
+    charter.write_text(good + "\n[srve]\n")
+    try:
+        deployed.process.send_signal(signal.SIGHUP)
+        told = deployed.folder / "serve.err"
+        await_that(lambda: "cannot reload" in told.read_text(), what="a refusal")
+    finally:
+        charter.write_text(good)
+    assert set(deployed.parts()) == before, (deployed.folder / "serve.err").read_text()
+    assert len(ask_each(deployed)) == len(ROWS)

@@ -28,6 +28,7 @@ COMMANDS = (
         "replay", "try retrain policies on the project's history", "bucle.cli.replay", "REPLAY"
     ),
     Command("serve", "answer predictions over HTTP", "bucle.cli.serve", "SERVE"),
+    Command("predict", "predict rows at hand, without a server", "bucle.cli.predict", "PREDICT"),
     Command("status", "who answers, how much, how fast, how well", "bucle.cli.status", "STATUS"),
     Command("deploy", "put a model version beside the champion", "bucle.cli.deploy", "DEPLOY"),
     Command("runs", "list runs", "bucle.cli.runs", "RUNS"),

@@ -54,6 +54,7 @@ def _call(options: Namespace, terminal: Terminal) -> int:
     )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: supervisor.stop())
+    signal.signal(signal.SIGHUP, lambda *_: supervisor.reload())
     try:
         supervisor.start()
         note = Presence(

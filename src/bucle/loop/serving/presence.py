@@ -40,24 +40,28 @@ def retire(folder: Path, pid: int) -> None:
 
 def find_servers(folder: Path) -> tuple[Presence, ...]:
     """Return the servers that answer, the oldest first."""
+    try:
+        token = (folder / "token").read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ()
     found = []
     for path in folder.glob("server-*.json"):
         try:
             note = msgspec.json.decode(path.read_bytes(), type=Presence)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             continue
-        if _answers(note.address):
+        if _answers(note.address, token):
             found.append(note)
     return tuple(sorted(found, key=lambda note: note.since))
 
 
-def _answers(address: str) -> bool:
+def _answers(address: str, token: str) -> bool:
     try:
         place = urlsplit(address)
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(place.hostname or "", place.hostname)  # noqa: S104  (what a server on all addresses answers to)
         connection = http.client.HTTPConnection(host or "", place.port, timeout=_PATIENCE_S)
         with contextlib.closing(connection):
-            connection.request("GET", "/healthz")
+            connection.request("GET", "/healthz", headers={"Authorization": f"Bearer {token}"})
             return connection.getresponse().status == http.HTTPStatus.OK
     except (OSError, ValueError, http.client.HTTPException):
         return False

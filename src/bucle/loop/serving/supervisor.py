@@ -18,10 +18,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from bucle.errors import OutsideError
+from bucle.errors import BucleError, OutsideError
 from bucle.loop.serving.compaction import CompactionSettings
 from bucle.loop.serving.worker_settings import WorkerSettings
-from bucle.loop.workspace import Workspace
+from bucle.loop.workspace import Workspace, open_workspace
 
 __all__ = ["Supervisor", "listen"]
 
@@ -74,6 +74,7 @@ class Supervisor:
         self._overrides = tuple(overrides)
         self._say = say
         self._stopping = False
+        self._reloading = False
         self._lifeline, self._held = os.pipe()
         os.set_inheritable(self._lifeline, True)
         self._ready: list[int] = []
@@ -112,12 +113,19 @@ class Supervisor:
         """Keep every process running until `stop` is called from a signal."""
         while not self._stopping:
             time.sleep(_LOOK_S)
+            if self._reloading:
+                self._reloading = False
+                self._reload()
             for part in self._parts:
                 self._tend(part)
 
     def stop(self) -> None:
         """Ask `run` to return; safe in a signal handler."""
         self._stopping = True
+
+    def reload(self) -> None:
+        """Ask `run` to start every process anew; safe in a signal handler."""
+        self._reloading = True
 
     def close(self) -> None:
         """End every process: requests under way are finished, then predictions are compacted."""
@@ -128,6 +136,29 @@ class Supervisor:
         for descriptor in (self._lifeline, self._held):
             os.close(descriptor)
         self._listener.close()
+
+    def _reload(self) -> None:
+        """Read `bucle.toml` again, and replace one process after the other while all answer."""
+        try:
+            self._workspace = open_workspace(self._workspace.root, overrides=self._overrides)
+        except BucleError as error:
+            self._say(f"cannot reload, everything goes on as it was: {error.render()}")
+            return
+        for part in self._parts:
+            if self._stopping:
+                return
+            former = part.process
+            self._start(part)
+            ready = self._ready.pop() if self._ready else None
+            if ready is None or _wait_ready(ready, time.monotonic() + _READY_S):
+                _end([former])
+            else:
+                self._say(f"{part.name} does not come up; the one before goes on")
+                _end([part.process])
+                part.process = former
+            if ready is not None:
+                os.close(ready)
+        self._say("reloaded")
 
     def _tend(self, part: _Part) -> None:
         """Start a process again that has ended, sooner the longer it had run."""
