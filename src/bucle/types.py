@@ -178,6 +178,19 @@ class Tables(Protocol):
         """Make an older version's content the newest version and return its number."""
         ...
 
+    def merge_files(self, name: str, *, after: int = 60, keep_s: float = 3600.0) -> int | None:
+        """Make many small writes cheap to go on from, in a new version; None where it is early.
+
+        For tables that are only appended to. Rows, their order and marks stay; versions that such a
+        merge replaced longer ago than asked are forgotten.
+
+        Args:
+            name: The table.
+            after: How many versions there must be since the last time.
+            keep_s: Seconds for which a version stays readable after it was replaced.
+        """
+        ...
+
 
 class Clock(Protocol):
     """Time: the wall for records, the monotonic one for durations."""

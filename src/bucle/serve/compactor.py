@@ -67,7 +67,7 @@ _FEEDBACK_COLUMNS = pl.Schema(
 )
 _LOCK = ".compactor.lock"
 _SHORTEST_PAUSE_S = 2.0
-_PAUSE_OF_A_VERSION_S = 0.05
+_PAUSES_OF_A_PASS = 20.0
 
 
 class Compacted(Struct, frozen=True, kw_only=True):
@@ -101,6 +101,8 @@ def compact(
     tables: Tables,
     *,
     batch_bytes: int = 64 << 20,
+    merge_after: int = 60,
+    keep_s: float = 3600.0,
     at_step: Callable[[str], None] = lambda _: None,
 ) -> Compacted:
     """Bring every finished file of a folder into the tables, and remove it.
@@ -112,6 +114,8 @@ def compact(
         folder: The prediction log's folder.
         tables: Where `predictions` and `feedback` are.
         batch_bytes: Files up to this size together make one version of a table.
+        merge_after: After so many versions a table's small files are merged.
+        keep_s: Seconds for which a version that was merged away stays readable.
         at_step: Told each step before it is taken; for progress, and for tests that end here.
 
     Raises:
@@ -131,21 +135,23 @@ def compact(
         finished = finished_segments(folder, segments_in(folder))
         for batch in _batches(folder, finished, batch_bytes):
             done = _sum(done, _deliver(folder, tables, batch, at_step))
+        for name in (PREDICTIONS, FEEDBACK):
+            at_step(f"merge {name}")
+            tables.merge_files(name, after=merge_after, keep_s=keep_s)
     return done
 
 
-def pause_s(versions: int | None) -> float:
-    """Return how long to wait before the next pass, given a table's latest version.
+def pause_s(spent_s: float) -> float:
+    """Return how long to wait before the next pass, given how long the last one took.
 
-    Every version makes the next one dearer, because Delta's log is read from its beginning. So the
-    pause grows with their number, and the number only with the square root of time: 1,900 in a day,
-    10,000 in a month. What is not in a table yet, `read_log` finds in the files.
+    So the compactor takes a twentieth of a core at most, however dear a pass has become. What is
+    not in a table yet, `read_log` finds in the files.
 
     Example:
-        >>> pause_s(None), pause_s(200)
-        (2.0, 10.0)
+        >>> pause_s(0.03), pause_s(1.5)
+        (2.0, 30.0)
     """
-    return max(_SHORTEST_PAUSE_S, _PAUSE_OF_A_VERSION_S * (versions or 0))
+    return max(_SHORTEST_PAUSE_S, _PAUSES_OF_A_PASS * spent_s)
 
 
 def read_log(folder: Path, tables: Tables, *, name: str) -> pl.DataFrame:

@@ -22,10 +22,15 @@ from deltalake import (
 
 from bucle.errors import BucleError, OutsideError, RequestError
 from bucle.store.commits import (
+    base_of,
     commit_name,
     commit_names,
+    forget_before,
     has_version,
+    is_kept,
+    known_digests,
     latest_version,
+    log_names,
     marks_of,
     set_aside_checkpoints,
     set_aside_torn,
@@ -46,6 +51,7 @@ from bucle.store.table_form import (
     unknown_table,
     unknown_version,
 )
+from bucle.store.table_merging import make_base, merge_rows
 
 __all__ = ["DeltaTables"]
 
@@ -133,7 +139,7 @@ class DeltaTables:
         if latest is None:
             return {}
         chosen = latest if version is None else min(version, latest)
-        refuse_changed(folder, commit_names(folder, chosen), digests=read_digests(folder, chosen))
+        refuse_changed(folder, commit_names(folder, chosen), digests=known_digests(folder, chosen))
         with _translated("read", folder):
             return marks_of(folder, chosen)
 
@@ -150,7 +156,7 @@ class DeltaTables:
         with _translated("read", folder):
             columns = columns_of_table(table)
             names = _row_files(table)
-            refuse_changed(folder, names, digests=read_digests(folder, table.version()))
+            refuse_changed(folder, names, digests=known_digests(folder, table.version()))
             frames = [pl.read_parquet(folder / name, glob=False) for name in names]
             if not frames:
                 return pl.DataFrame(schema={column.name: column.dtype for column in columns})
@@ -178,6 +184,27 @@ class DeltaTables:
             with _translated("restore", folder):
                 table.restore(version, post_commithook_properties=_AFTERWARDS)
             return self._settled(folder)
+
+    def merge_files(self, name: str, *, after: int = 60, keep_s: float = 3600.0) -> int | None:
+        """Merge small files in a new version, and forget versions replaced long ago.
+
+        Raises:
+            DigestMismatchError: A file of the table has other bytes than were written.
+            OutsideError: The disk is full or cannot be written; no row is touched.
+        """
+        check_table_name(name)
+        self._check_folder()
+        folder = self.folder / name
+        latest = latest_version(folder)
+        if latest is None or latest - base_of(folder, latest) < after:
+            return None
+        with self._writing(name) as folder:
+            latest = self._open(name, None).version()
+            with _translated("merge", folder):
+                version = merge_rows(folder, latest)
+                make_base(folder, version, scratch=self.folder / f".{name}.merging")
+                forget_before(folder, seconds=keep_s)
+            return version
 
     def _appended(
         self, folder: Path, frame: pl.DataFrame, *, marks: Mapping[str, int] | None = None
@@ -225,7 +252,7 @@ class DeltaTables:
             if marker.exists():
                 sweep_orphans(folder)
                 if (found := latest_version(folder)) is not None:
-                    settle(folder, found)
+                    settle(folder, found, known=known_digests(folder, found))
             marker.touch()
             try:
                 yield folder
@@ -248,13 +275,13 @@ class DeltaTables:
             # Its commit is not whole: torn, unless the disk once had it and its digest is known.
             broken = [commit_name(chosen)]
             refuse_changed(folder, broken, digests=read_digests(folder, chosen))
-        if not 0 <= chosen <= latest:
+        if not 0 <= chosen <= latest or not is_kept(folder, chosen):
             raise unknown_version(name, chosen, latest=latest)
         self._check_folder()
         with _translated("open", folder):
             path = str(folder.absolute())
-            commits = commit_names(folder, chosen)
-            refuse_changed(folder, commits, digests=read_digests(folder, chosen))
+            names = log_names(folder, chosen)
+            refuse_changed(folder, names, digests=known_digests(folder, chosen))
             # Where nothing may be renamed it is read as it is; its rows are compared all the same.
             with contextlib.suppress(OSError):
                 set_aside_checkpoints(folder)
@@ -279,7 +306,11 @@ class DeltaTables:
         """Return the names of the tables there are."""
         if not self.folder.is_dir():
             return []
-        return sorted(place.name for place in self.folder.iterdir() if place.is_dir())
+        return sorted(
+            place.name
+            for place in self.folder.iterdir()
+            if place.is_dir() and not place.name.startswith(".")
+        )
 
     @staticmethod
     def _settled(folder: Path) -> int:

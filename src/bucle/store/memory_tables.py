@@ -4,6 +4,7 @@ Refuses what tables on a disk refuse. Imports polars.
 """
 
 import threading
+import time
 from collections.abc import Mapping
 from typing import Literal
 
@@ -28,6 +29,8 @@ class MemoryTables:
     def __init__(self) -> None:
         self._versions: dict[str, list[pl.DataFrame]] = {}
         self._marks: dict[str, list[tuple[int, dict[str, int]]]] = {}
+        self._bases: dict[str, list[tuple[int, float]]] = {}
+        self._first: dict[str, int] = {}
         self._guard = threading.RLock()
 
     def write(self, name: str, frame: pl.DataFrame, *, mode: Literal["append", "replace"]) -> int:
@@ -100,6 +103,19 @@ class MemoryTables:
                 self._versions[name] = [*versions, versions[place]]
             return len(self._versions[name]) - 1
 
+    def merge_files(self, name: str, *, after: int = 60, keep_s: float = 3600.0) -> int | None:
+        """Make a version of equal content, and forget versions replaced long ago."""
+        with self._guard:
+            versions = self._versions.get(name, [])
+            bases = self._bases.setdefault(name, [])
+            if not versions or len(versions) - 1 - (bases[-1][0] if bases else 0) < after:
+                return None
+            now = time.monotonic()
+            self._versions[name] = [*versions, versions[-1]]
+            bases.append((len(versions), now))
+            self._first[name] = max((base for base, at in bases if at <= now - keep_s), default=0)
+            return len(versions)
+
     def _known(self, name: str) -> list[pl.DataFrame]:
         """Return a table's versions."""
         if name not in self._versions:
@@ -111,6 +127,6 @@ class MemoryTables:
         latest = len(self._versions[name]) - 1
         if version is None:
             return latest
-        if not 0 <= version <= latest:
+        if not self._first.get(name, 0) <= version <= latest:
             raise unknown_version(name, version, latest=latest)
         return version

@@ -5,7 +5,7 @@ is written once the disk has the version; a version that was cut off before that
 read unchecked. Imports nothing heavy.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bucle.errors import DigestMismatchError
@@ -17,20 +17,35 @@ __all__ = ["forget_digests", "read_digests", "record_digests", "refuse_changed"]
 _LISTS = "_digests"
 
 
-def record_digests(folder: Path, version: int, *, names: Iterable[str]) -> None:
-    """Write down the digests of a version's files and wait for the disk."""
-    lines = [f"{digest_file(folder / name)}  {name}\n" for name in names]
+def record_digests(
+    folder: Path, version: int, *, names: Iterable[str], known: Mapping[str, str] | None = None
+) -> None:
+    """Write down the digests of a version's files and wait for the disk.
+
+    Args:
+        folder: The table's.
+        version: Its number.
+        names: The files, within the folder.
+        known: Digests that some of them had before; these are not made anew.
+    """
+    given = known or {}
+    lines = [f"{given.get(name) or digest_file(folder / name)}  {name}\n" for name in names]
     content = "".join(lines).encode("utf-8", "surrogateescape")
     write_whole(_list_path(folder, version), content, durable=True)
 
 
-def read_digests(folder: Path, version: int) -> dict[str, str]:
+def read_digests(folder: Path, version: int, *, first: int = 0) -> dict[str, str]:
     """Return the digest of each file that a version or one before it brought, by its name.
 
     A file that a later version names again keeps the digest it had at first.
+
+    Args:
+        folder: The table's.
+        version: The last one asked for.
+        first: The first one whose list is read.
     """
     digests: dict[str, str] = {}
-    for number in range(version + 1):
+    for number in range(first, version + 1):
         try:
             text = _list_path(folder, number).read_text("utf-8", "surrogateescape")
         except FileNotFoundError:

@@ -164,7 +164,7 @@ def unknown_version(name: str, version: int, *, latest: int) -> UnknownNameError
     """Build the error for a version that a table does not have."""
     return UnknownNameError(
         f"Cannot find version {version} of table {name!r}",
-        cause=f"it has the versions 0 to {latest}",
+        cause=f"it has versions up to {latest}, without those that were merged and forgotten",
         code="bucle-309",
     )
 

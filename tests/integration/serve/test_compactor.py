@@ -23,7 +23,13 @@ from bucle.testing.faults import cut_file, flip_byte
 from bucle.types import Tables
 
 SOURCE = Path(__file__).resolve().parents[3] / "src"
-STEPS = ["finish", "read", f"append {PREDICTIONS}", f"append {FEEDBACK}", "remove", "remove"]
+STEPS = [
+    "finish",
+    "read",
+    *(f"append {name}" for name in (PREDICTIONS, FEEDBACK)),
+    "remove",
+    *(f"merge {name}" for name in (PREDICTIONS, FEEDBACK)),
+]
 
 
 class Killed(BaseException):
@@ -225,8 +231,22 @@ def test_a_row_that_is_delivered_and_not_yet_removed_is_read_once(tmp_path: Path
     look("end")
 
 
-def test_the_pause_grows_with_the_versions() -> None:
-    assert [pause_s(one) for one in (None, 0, 100, 1000)] == [2, 2, 5, 50]
+def test_the_pause_grows_with_what_a_pass_takes() -> None:
+    assert [pause_s(one) for one in (0, 0.05, 0.1, 0.5, 3)] == [2, 2, 2, 10, 60]
+
+
+def test_many_passes_leave_few_files_and_the_same_rows(tmp_path: Path, tables: Tables) -> None:
+    log = tmp_path / "log"
+    with Journal(log, name="w0", sync_s=60) as journal:
+        for number in range(20):
+            journal.append_many([prediction(number), feedback(number)])
+            journal._replace()
+            compact(log, tables, merge_after=4, keep_s=0)
+            assert read_log(log, tables, name=PREDICTIONS).height == number + 1
+    assert ids_in(tables) == ids_in(tables, FEEDBACK) == [f"p-{number}" for number in range(20)]
+    assert tables.version(PREDICTIONS) == 23
+    if isinstance(tables, DeltaTables):
+        assert len(list((tmp_path / "tables" / PREDICTIONS).glob("*.parquet"))) <= 7
 
 
 # ---- processes --------------------------------------------------------------
@@ -258,7 +278,7 @@ def end(step):
         os.kill(os.getpid(), signal.SIGKILL)
 os.write(1, b"ready\\n")
 while True:
-    compact(log, tables, at_step=end)
+    compact(log, tables, merge_after=3, keep_s=0, at_step=end)
     if fatal == "once":
         break
     time.sleep(0.01)

@@ -6,6 +6,7 @@
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from select import select
 
@@ -34,28 +35,38 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     workspace = open_workspace(Path(settings.root), overrides=settings.overrides)
     threading.Thread(target=_watch, args=(settings.lifeline, stopping), daemon=True).start()
+    said = ""
     while True:
         last = stopping.is_set()
-        pause = _pass(workspace)
+        began = time.monotonic()
+        words = _pass(workspace)
+        # A disk that stays full is told once, not every two seconds.
+        if words not in ("", said):
+            sys.stderr.write(f"compactor: {words}\n")
+            sys.stderr.flush()
+        said = words
         if last:
             return 0
-        stopping.wait(pause)
+        stopping.wait(_pause(time.monotonic() - began))
 
 
-def _pass(workspace: Workspace) -> float:
-    """Compact once; return how long to wait for the next time."""
-    from bucle.serve.compactor import PREDICTIONS, compact, pause_s  # noqa: PLC0415  (heavy)
+def _pass(workspace: Workspace) -> str:
+    """Compact once; return what a person should know, empty where all is well."""
+    from bucle.serve.compactor import compact  # noqa: PLC0415  (heavy)
 
-    tables = workspace.tables
     try:
-        done = compact(workspace.home / "serve" / "log", tables)
-        for name in done.damaged:
-            sys.stderr.write(f"compactor: a part of {name} cannot be read; the file is kept\n")
-        return pause_s(tables.version(PREDICTIONS))
+        done = compact(workspace.home / "serve" / "log", workspace.tables)
     except BucleError as error:
-        sys.stderr.write(f"compactor: {error.render()}\n")
-        sys.stderr.flush()
-        return pause_s(None)
+        return error.render()
+    names = ", ".join(done.damaged)
+    return f"a part of {names} cannot be read; kept as .damaged" if names else ""
+
+
+def _pause(spent_s: float) -> float:
+    """Return how long to wait for the next pass."""
+    from bucle.serve.compactor import pause_s  # noqa: PLC0415  (heavy)
+
+    return pause_s(spent_s)
 
 
 def _watch(lifeline: int, stopping: threading.Event) -> None:
