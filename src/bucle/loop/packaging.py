@@ -90,7 +90,9 @@ def make_package(
         scale=estimator_to_bytes(band.scale) if band and band.scale else None,
         calibration=_calibration(found) if signature.classes else (),
         # Rows it has learned from prove as much, where there are no newer ones.
-        compiled=compile_model(model, signature, rows if rows.height else known, band=band),
+        compiled=compile_model(
+            model, signature, rows if rows.height else known, band=band, known=known
+        ),
         rules=_rules(project, contract, signature, known),
     )
     return _write(contents, charter, packages)

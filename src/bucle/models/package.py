@@ -22,6 +22,7 @@ from bucle.models.signature import Signature, conform
 if TYPE_CHECKING:
     import polars as pl
 
+    from bucle.models.compiled.explainer import Explainer
     from bucle.models.compiled.scorer import Scorer
     from bucle.models.intervals import Band, Intervals
     from bucle.models.metrics import Floats
@@ -32,6 +33,7 @@ __all__ = ["Package", "PackageContents", "open_package", "package_bytes", "write
 _MODEL, _SCALE = "model.skops", "scale.skops"
 _COMPILED = "compiled.json"
 _TREES, _SCALE_TREES = "compiled.onnx", "compiled-scale.onnx"
+_REFERENCE = "explanation.json"
 _OLDER = Engine(name="estimator", reason="packaged before models were compiled")
 
 
@@ -167,6 +169,26 @@ class Package:
             intervals=self._files.get("intervals.json"),
         )
 
+    def explainer(self) -> "Explainer":
+        """Return what says which column adds what to an answer; for one thread.
+
+        Raises:
+            PackageError: It has no compiled form, or was packaged without what explains it.
+        """
+        form, content = self.record.model, self._files.get(_REFERENCE)
+        if form is None or content is None:
+            raise PackageError(
+                f"Cannot explain the answers of {self.model}",
+                cause="what explains them is not in its package"
+                if form is not None
+                else f"only a model with a compiled form can be explained ({self.engine.reason})",
+                attempt="bucle run" if form is not None else "",
+                code="bucle-353",
+            )
+        from bucle.models.compiled.explainer import Explainer, Reference  # noqa: PLC0415  (numpy)
+
+        return Explainer(form, trees=self.trees, reference=_decode(content, Reference))
+
     @property
     def estimator(self) -> Any:
         """The fitted estimator.
@@ -260,6 +282,8 @@ def package_bytes(contents: PackageContents) -> dict[str, bytes]:
             files[_TREES] = contents.compiled.trees
         if contents.compiled.scale_trees is not None:
             files[_SCALE_TREES] = contents.compiled.scale_trees
+        if contents.compiled.reference is not None:
+            files[_REFERENCE] = contents.compiled.reference
     return files
 
 

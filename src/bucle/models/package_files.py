@@ -28,7 +28,7 @@ _ALWAYS = frozenset(
 _SOMETIMES = frozenset(
     {
         *("calibration.json", "intervals.json", "rules.json", "scale.skops"),
-        *("compiled.json", "compiled.onnx", "compiled-scale.onnx"),
+        *("compiled.json", "compiled.onnx", "compiled-scale.onnx", "explanation.json"),
     }
 )
 _FORMAT = 1

@@ -6,10 +6,14 @@ Runs where models are packaged; imports polars, numpy and what reads the estimat
 from typing import Any
 
 import msgspec
+import numpy as np
 import polars as pl
 from msgspec import Struct
 
+from bucle.errors import PackageError
 from bucle.ids import canonical_json
+from bucle.models.compiled.encoder import Encoder
+from bucle.models.compiled.explainer import Reference, reference_bytes
 from bucle.models.compiled.form import Engine, Record, record_bytes
 from bucle.models.compiled.layout import Compiled
 from bucle.models.compiled.learners import NoForm
@@ -17,29 +21,38 @@ from bucle.models.compiled.pipelines import compile_pipeline
 from bucle.models.compiled.proof import Proof, prove
 from bucle.models.compiled.scorer import Scorer
 from bucle.models.compiled.tabular import compile_scale, compile_tabular
+from bucle.models.compiled.trees import forest_covers
 from bucle.models.intervals import Band
-from bucle.models.signature import Signature
+from bucle.models.signature import Signature, conform
 from bucle.models.tabular import TabularClassifier, TabularRegressor
 
 __all__ = ["CompiledModel", "compile_model", "read_estimator"]
 
 _SHOWN = 300
+_MOST_ROWS = 100_000
 
 
 class CompiledModel(Struct, frozen=True, kw_only=True):
     """What a package keeps of a compiled form; without one, the record says why.
 
-    `trees` and `scale_trees` are ONNX files, None where there are none.
+    `trees` and `scale_trees` are ONNX files, None where there are none. `reference` is what its
+    answers are explained by; without one they cannot be.
     """
 
     record: bytes
     engine: Engine
     trees: bytes | None = None
     scale_trees: bytes | None = None
+    reference: bytes | None = None
 
 
 def compile_model(
-    estimator: Any, signature: Signature, rows: pl.DataFrame, *, band: Band | None = None
+    estimator: Any,
+    signature: Signature,
+    rows: pl.DataFrame,
+    *,
+    band: Band | None = None,
+    known: pl.DataFrame | None = None,
 ) -> CompiledModel:
     """Return the compiled form of a model after proving it equal on some rows and on probes.
 
@@ -51,9 +64,10 @@ def compile_model(
         signature: What it takes and gives.
         rows: Rows to compare on, best those it has not learned from.
         band: Its intervals.
+        known: Rows it has learned from, which answers are explained against; `rows` by default.
     """
     try:
-        return _proved(estimator, signature, rows, band)
+        return _proved(estimator, signature, rows, band, rows if known is None else known)
     except MemoryError:
         raise
     except NoForm as error:
@@ -74,7 +88,11 @@ def read_estimator(estimator: Any, signature: Signature) -> Compiled:
 
 
 def _proved(
-    estimator: Any, signature: Signature, rows: pl.DataFrame, band: Band | None
+    estimator: Any,
+    signature: Signature,
+    rows: pl.DataFrame,
+    band: Band | None,
+    known: pl.DataFrame,
 ) -> CompiledModel:
     model = read_estimator(estimator, signature)
     scale = None
@@ -89,7 +107,26 @@ def _proved(
         engine=engine,
         trees=model.trees,
         scale_trees=scale.trees if scale else None,
+        reference=_reference(model, signature, known),
     )
+
+
+def _reference(model: Compiled, signature: Signature, known: pl.DataFrame) -> bytes | None:
+    """Return what answers are explained by; None where the rows do not tell."""
+    if model.form.weights is None:
+        covers = forest_covers(model.learned.trees, model.places)
+        return reference_bytes(Reference(covers=covers)) if min(covers) > 0 else None
+    if not known.height:
+        return None
+    try:
+        sample = conform(signature, known.gather_every(max(1, known.height // _MOST_ROWS)))
+        columns = [column.to_list() for column in sample.iter_columns()]
+        means = Encoder(model.form).many(columns).mean(axis=0)
+    except PackageError:
+        return None  # it has learned from other rows, and refuses these
+    if not np.isfinite(means).all():
+        return None
+    return reference_bytes(Reference(means=tuple(means.tolist())))
 
 
 def _prove(

@@ -152,6 +152,7 @@ def _histogram_tree(
         leaf=nodes["is_leaf"].astype(bool),
         value=nodes["value"].astype(np.float64),
         members=members,
+        cover=nodes["count"].astype(np.float64),
     )
 
 
@@ -173,6 +174,7 @@ def _plain_tree(learner: Any, *, scale: float = 1.0, place: int = 0) -> Tree:
         leaf=nodes["left_child"] < 0,
         value=scale * values[:, 0, place],
         members={},
+        cover=nodes["weighted_n_node_samples"].astype(np.float64),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Members", "Tree", "forest_bytes", "forest_node", "reach"]
+__all__ = ["Members", "Tree", "forest_bytes", "forest_covers", "forest_node", "reach"]
 
 Members = tuple[float, ...]
 _LEQ, _MEMBER = 0, 6
@@ -23,7 +23,7 @@ class Tree:
     """One tree: arrays by node, the root first; `left`/`right` hold node numbers.
 
     A row goes left where its number is at most the threshold, or is in `members` where a node has
-    them, or is NaN and `nan_left` says so.
+    them, or is NaN and `nan_left` says so. `cover` is how many rows came to each node in fitting.
     """
 
     feature: NDArray[np.int64]
@@ -34,6 +34,7 @@ class Tree:
     leaf: NDArray[np.bool_]
     value: NDArray[np.float64]
     members: dict[int, Members]
+    cover: NDArray[np.float64]
 
 
 class _Writer:
@@ -57,8 +58,12 @@ class _Writer:
         self.splits: list[float] = []
         self.leaves: list[float] = []
         self.members: list[float] = []
+        self.split_covers: list[float] = []
+        self.leaf_covers: list[float] = []
 
-    def _split(self, feature: int, *, threshold: float, nan_left: bool, mode: int) -> int:
+    def _split(
+        self, feature: int, *, threshold: float, nan_left: bool, mode: int, cover: float
+    ) -> int:
         self.ints["nodes_featureids"].append(feature)
         self.ints["nodes_missing_value_tracks_true"].append(int(nan_left))
         for name in ("true", "false"):
@@ -66,10 +71,12 @@ class _Writer:
             self.ints[f"nodes_{name}leafs"].append(0)
         self.modes.append(mode)
         self.splits.append(threshold)
+        self.split_covers.append(cover)
         return len(self.modes) - 1
 
-    def _leaf(self, value: float) -> int:
+    def _leaf(self, value: float, cover: float) -> int:
         self.leaves.append(value)
+        self.leaf_covers.append(cover)
         self.ints["leaf_targetids"].append(0)
         return len(self.leaves) - 1
 
@@ -79,8 +86,9 @@ class _Writer:
 
     def add(self, tree: Tree, places: NDArray[np.int64]) -> None:
         if tree.leaf[0]:  # the operator wants a split at the root
-            root = self._split(0, threshold=0.0, nan_left=True, mode=_LEQ)
-            leaf = self._leaf(float(tree.value[0]))
+            cover = float(tree.cover[0])
+            root = self._split(0, threshold=0.0, nan_left=True, mode=_LEQ, cover=cover)
+            leaf = self._leaf(float(tree.value[0]), cover)
             self._join(root, "true", leaf, leaf=True)
             self._join(root, "false", leaf, leaf=True)
             self.ints["tree_roots"].append(root)
@@ -89,7 +97,8 @@ class _Writer:
         while pending:
             node, parent, side = pending.pop()
             if tree.leaf[node]:
-                self._join(parent, side, self._leaf(float(tree.value[node])), leaf=True)
+                leaf = self._leaf(float(tree.value[node]), float(tree.cover[node]))
+                self._join(parent, side, leaf, leaf=True)
                 continue
             members = tree.members.get(node)
             at = self._split(
@@ -97,6 +106,7 @@ class _Writer:
                 threshold=0.0 if members is not None else float(tree.threshold[node]),
                 nan_left=bool(tree.nan_left[node]),
                 mode=_LEQ if members is None else _MEMBER,
+                cover=float(tree.cover[node]),
             )
             if members is not None:
                 self.members += [*(members or (_NOBODY,)), float("nan")]
@@ -142,6 +152,14 @@ def forest_node(trees: Sequence[Tree], places: NDArray[np.int64], *, names: tupl
         post_transform=0,
         **attributes,
     )
+
+
+def forest_covers(trees: Sequence[Tree], places: NDArray[np.int64]) -> tuple[float, ...]:
+    """Return the covers of all splits, then of all leaves, in the order of their file."""
+    writer = _Writer()
+    for tree in trees:
+        writer.add(tree, places)
+    return (*writer.split_covers, *writer.leaf_covers)
 
 
 def forest_bytes(trees: Sequence[Tree], places: NDArray[np.int64], *, width: int) -> bytes:

@@ -20,6 +20,7 @@ def tree(*, threshold=0.5, members=None):
         leaf=np.array([False, True, True]),
         value=np.array([0.0, 1.0, 10.0]),
         members=members or {},
+        cover=np.array([8.0, 6.0, 2.0]),
     )
 
 
@@ -32,6 +33,7 @@ LEAF = Tree(
     leaf=np.array([True]),
     value=np.array([100.0]),
     members={},
+    cover=np.array([8.0]),
 )
 PLAIN = forest_bytes([tree(), LEAF], np.array([0, 1]), width=2)
 
