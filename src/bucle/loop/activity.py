@@ -202,17 +202,17 @@ def _labelled_since(
     workspace: Workspace, moment: datetime, signature: Signature
 ) -> "pl.DataFrame | None":
     """Return predictions since a moment with their truth as a number; None before the first."""
-    tables = workspace.tables
-    if tables.version("predictions") is None:
-        return None
     import polars as pl  # noqa: PLC0415  (heavy)
 
-    from bucle.serve.compactor import feedback_frame  # noqa: PLC0415  (heavy)
+    from bucle.serve.compactor import FEEDBACK, PREDICTIONS, read_log  # noqa: PLC0415  (heavy)
     from bucle.serve.feedback import join_labels  # noqa: PLC0415  (imports nothing heavy itself)
 
-    predictions = tables.read("predictions").drop("features").filter(pl.col("at") >= moment)
-    known = tables.version("feedback") is not None
-    feedback = tables.read("feedback") if known else feedback_frame([])
+    folder, tables = workspace.home / "serve" / "log", workspace.tables
+    if not folder.is_dir() and tables.version(PREDICTIONS) is None:
+        return None
+    predictions = read_log(folder, tables, name=PREDICTIONS)
+    predictions = predictions.drop("features").filter(pl.col("at") >= moment)
+    feedback = read_log(folder, tables, name=FEEDBACK)
     truth = pl.col("value")
     if signature.classes:
         yes, no = (canonical_json(name).decode() for name in reversed(signature.classes))

@@ -4,6 +4,7 @@ import pytest
 
 from bucle.loop.events import (
     DataAdded,
+    Deployed,
     GainEstimated,
     Promoted,
     Refitted,
@@ -12,6 +13,7 @@ from bucle.loop.events import (
     RunStarted,
     VerdictGiven,
     WindowJudged,
+    Withdrawn,
 )
 from bucle.loop.state import State, state_bytes
 from bucle.models.registry import champion
@@ -145,6 +147,49 @@ def test_tenures_follow_each_other(shop):
     ]
     assert state.tenures[0].until == state.tenures[1].since
     assert champion(state.tenures).because == "odd prices"
+
+
+def beside(model="m-b", *, share=0.05, champion="m-a"):
+    return Deployed(model=model, share=share, champion=champion, because="to see")
+
+
+def test_a_challenger_comes_beside_the_champion_and_grows(shop):
+    first = Promoted(model="m-a", because="first")
+    shadow = shop().record(first, beside(share=0)).deployment
+    assert (shadow.model, shadow.stage, shadow.share) == ("m-b", "shadow", 0)
+    project = shop()
+    project.record(first, beside(share=0))
+    canary = project.record(beside(share=0.05)).deployment
+    assert (canary.stage, canary.began) == ("canary", shadow.began)
+    other = project.record(beside("m-c")).deployment
+    assert (other.model, other.began) == ("m-c", other.since)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        Withdrawn(model="m-b", because="enough"),
+        Promoted(model="m-b", because="better", previous="m-a"),
+        Promoted(model="m-c", because="better", previous="m-a"),
+        RolledBack(model="m-z", previous="m-a", because="odd"),
+    ],
+)
+def test_a_deployment_ends_with_a_word_or_a_change_of_champion(shop, end):
+    assert shop().record(Promoted(model="m-a", because="x"), beside(), end).deployment is None
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [beside("m-a"), beside(champion="m-z"), Withdrawn(model="m-c", because="of another")],
+)
+def test_what_is_not_so_deploys_and_withdraws_nothing(shop, fact):
+    before = shop().record(Promoted(model="m-a", because="x"), beside("m-d"))
+    after = shop().record(Promoted(model="m-a", because="x"), beside("m-d"), fact)
+    assert after.deployment == before.deployment
+
+
+def test_nobody_is_deployed_without_a_champion(shop):
+    assert shop().record(beside()).deployment is None
 
 
 @pytest.mark.parametrize("by", ["ana", "ben"])
