@@ -83,6 +83,7 @@ class BoundedConnection(HttpToolsProtocol):
     _in_headers = True
     _header_bytes = 0
     _is_over = False
+    _running: Any = None
     _offer: tuple[bytes, list[tuple[bytes, bytes]]] | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -107,6 +108,14 @@ class BoundedConnection(HttpToolsProtocol):
         self._feed(data)
         if self._header_bytes > MOST_HEADER_BYTES and not self._in_headers:
             self._refuse(_LARGE)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let the request that is being answered know, even if others came after it."""
+        running = self._running
+        if running is not None and not running.response_complete:
+            running.disconnected = True
+            running.message_event.set()
+        super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
         """Start the clock of a request."""
@@ -149,6 +158,10 @@ class BoundedConnection(HttpToolsProtocol):
         elif not self.taken_by:
             self.taken_by = now + seconds + waiting / _SLOWEST_BYTES_S
         return (0.0 < self.taken_by < now) or (0.0 < self.began < now - seconds)
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _feed(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
