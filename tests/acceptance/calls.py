@@ -60,8 +60,7 @@ def bucle(
         check=False,
         capture_output=True,
         timeout=_PATIENCE_S,
-        stdin=subprocess.DEVNULL,
-        **options,
+        **({"stdin": subprocess.DEVNULL} | options),
     )
     answer = Answer(
         done.returncode,
