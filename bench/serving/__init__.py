@@ -1,0 +1,1 @@
+"""What the figures of serving need: a project, its peers, and something that asks them."""

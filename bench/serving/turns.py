@@ -1,0 +1,107 @@
+"""Turns of load: every contender in turn, so that all of them meet the same machine."""
+
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.serving.contenders import Running
+from bench.serving.processes import cpu_s, family, megabytes
+
+__all__ = ["Figures", "take_turn", "take_turns"]
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+CONNECTIONS = 64
+
+
+@dataclass
+class Figures:
+    """What was measured of a contender, a number for each turn; times are in milliseconds.
+
+    `cpu_ms` is what the process that answers takes for a request of one row, `all_cpu_ms` what all
+    processes of the server take; the same for requests of a hundred rows.
+    """
+
+    cpu_ms: list[float] = field(default_factory=list)
+    all_cpu_ms: list[float] = field(default_factory=list)
+    requests_s: list[float] = field(default_factory=list)
+    p50_ms: list[float] = field(default_factory=list)
+    p99_ms: list[float] = field(default_factory=list)
+    many_cpu_ms: list[float] = field(default_factory=list)
+    many_all_cpu_ms: list[float] = field(default_factory=list)
+    memory_mb: list[float] = field(default_factory=list)
+    start_s: list[float] = field(default_factory=list)
+    errors: int = 0
+
+    def medians(self) -> dict[str, float]:
+        """Return the median of each figure that was measured."""
+        return {
+            name: round(statistics.median(values), 4)
+            for name, values in vars(self).items()
+            if isinstance(values, list) and values
+        }
+
+
+def take_turns(
+    servers: Sequence[Running], rows: list[dict[str, Any]], *, repeats: int, seconds: float
+) -> dict[str, Figures]:
+    """Return the figures of all servers; the turn that warms them up is left out."""
+    found = {server.contender.name: Figures() for server in servers}
+    for turn in range(-1, repeats):
+        for server in servers:
+            figures = found[server.contender.name] if turn >= 0 else Figures()
+            take_turn(server, rows, figures, seconds=seconds if turn >= 0 else min(seconds, 1.0))
+    for server in servers:
+        found[server.contender.name].start_s.append(server.started_s)
+    return found
+
+
+def take_turn(
+    server: Running, rows: list[dict[str, Any]], figures: Figures, *, seconds: float
+) -> None:
+    """Ask one server for one row at a time over many connections, then for many rows over one."""
+    told, own, every = _load(server, rows[:1], connections=CONNECTIONS, seconds=seconds)
+    figures.errors += told["errors"]
+    figures.requests_s.append(told["requests"] / told["seconds"])
+    figures.p50_ms.append(told["p50_ms"])
+    figures.p99_ms.append(told["p99_ms"])
+    figures.cpu_ms.append(own / told["requests"] * 1000)
+    figures.all_cpu_ms.append(every / told["requests"] * 1000)
+    told, own, every = _load(server, rows, connections=1, seconds=seconds / 2)
+    figures.errors += told["errors"]
+    figures.many_cpu_ms.append(own / told["requests"] * 1000)
+    figures.many_all_cpu_ms.append(every / told["requests"] * 1000)
+    figures.memory_mb.append(megabytes(family(server.process.pid)))
+
+
+def _load(
+    server: Running, rows: list[dict[str, Any]], *, connections: int, seconds: float
+) -> tuple[dict[str, Any], float, float]:
+    """Return how it went, and the CPU of the process that answers and of all processes."""
+    wish = {
+        **server.wish(rows),
+        "connections": connections,
+        "seconds": seconds,
+        "most": 10_000_000,
+    }
+    pids = family(server.process.pid)
+    before = {pid: cpu_s([pid]) for pid in pids}
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.serving.load"],
+        cwd=REPOSITORY,
+        input=json.dumps(wish),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        sys.exit(f"{server.contender.name}: {done.stderr[-2000:]}")
+    told = json.loads(done.stdout)
+    if told["errors"]:
+        print(json.dumps({"contender": server.contender.name, "error": told["error"]}))
+    spent = {pid: cpu_s([pid]) - before.get(pid, 0.0) for pid in family(server.process.pid)}
+    return told, max(spent.values()), sum(spent.values())
