@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from bucle.serve.bounds import describe_limit
 from bucle.serve.predictions import Answer
 from bucle.serve.slots import Served
 
@@ -194,7 +195,7 @@ def _rule(served: Served, name: str) -> str:
     said = [] if not rule.nullable else ["may be null"]
     for sign, limit in (("≥", rule.least), (">", rule.above), ("≤", rule.most), ("<", rule.below)):
         if limit is not None:
-            said.append(f"{sign} {limit:g}")
+            said.append(f"{sign} {describe_limit(limit)}")
     if rule.one_of:
         said.append("one of " + ", ".join(rule.one_of))
     if rule.pattern:

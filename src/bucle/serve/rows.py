@@ -17,6 +17,8 @@ from msgspec import Meta, Struct
 from bucle.errors import PackageError
 from bucle.models.rules import Rule
 from bucle.models.signature import Feature, Signature
+from bucle.serve.bounds import Bounds
+from bucle.serve.not_finite import find_not_finite
 from bucle.serve.problems import BadRow, RowsRefusedError, nothing_to_predict, unreadable
 
 __all__ = ["Row", "RowReader"]
@@ -84,6 +86,7 @@ class RowReader:
         self._one = msgspec.json.Decoder(self.row_type)
         self._many = msgspec.json.Decoder(self.row_type | list[self.row_type])  # type: ignore[name-defined]
         self._width = len(self.features)
+        self._bounds = Bounds(signature, self.rules) or None
 
     def read(self, body: bytes) -> tuple[list[Struct], bool]:
         """Return the rows of a request, and whether it was one row rather than a list of them.
@@ -102,6 +105,8 @@ class RowReader:
         # With no more colons than fields each is there once; texts may hold some of their own.
         if body.count(b":") > self._fields(rows):
             self._refuse_twins(body)
+        if self._bounds is not None:
+            self._refuse_beyond(self._bounds, rows, several=rows is found)
         return rows, rows is not found
 
     def read_values(self, rows: Iterable[Mapping[str, Any]]) -> list[Struct]:
@@ -139,7 +144,7 @@ class RowReader:
     def _explain(self, body: bytes, error: Exception) -> Exception:
         """Return what is wrong with a body, row by row where it can be read at all."""
         if not isinstance(error, msgspec.ValidationError):
-            return unreadable(error, body)
+            return self._unread(body, error)
         first = body.lstrip()[:1]
         if first not in (b"[", b"{"):
             return unreadable(error, body)
@@ -147,7 +152,7 @@ class RowReader:
         try:
             parts = msgspec.json.decode(body, type=list[msgspec.Raw]) if several else [body]
         except (msgspec.DecodeError, RecursionError) as fault:
-            return unreadable(fault, body)
+            return self._unread(body, fault)
         bad: list[BadRow] = []
         for number, part in enumerate(parts):
             content = bytes(part)
@@ -158,6 +163,12 @@ class RowReader:
                 if len(bad) == _MOST_REPORTED:
                     break
         return RowsRefusedError(bad) if bad else unreadable(error, body)
+
+    def _unread(self, body: bytes, error: Exception) -> Exception:
+        """Return why a body is no JSON; with the field where that is for a number that is none."""
+        known = (*self.features, *self.keys)
+        odd = find_not_finite(body, known, most=_MOST_REPORTED)
+        return RowsRefusedError(odd) if odd else unreadable(error, body)
 
     def _fault(self, number: int | None, content: bytes, fault: Exception) -> BadRow:
         found = _PLACE.match(str(fault))
@@ -176,6 +187,14 @@ class RowReader:
         if rule is not None and rule.one_of and what.startswith("Invalid enum value"):
             what = f"is none of {_cut(', '.join(map(repr, rule.one_of)))}"
         return BadRow.of(number, field, value=_shown(content, field), rule=_in_words(what))
+
+    def _refuse_beyond(self, bounds: Bounds, rows: list[Struct], *, several: bool) -> None:
+        """Raise when a date or a time is beyond a limit of the contract."""
+        found = bounds.broken([msgspec.structs.astuple(row) for row in rows], most=_MOST_REPORTED)
+        if found:
+            raise RowsRefusedError(
+                [msgspec.structs.replace(one, row=at if several else None) for at, one in found]
+            )
 
     def _refuse_twins(self, body: bytes) -> None:
         """Raise when an object names a field twice: no reader agrees on which one counts."""
@@ -216,7 +235,7 @@ def _type_of(feature: Feature, rule: Rule | None) -> Any:
     elif feature.dtype.startswith("Duration"):
         base = timedelta
     else:
-        return bool | int | float | str | None
+        return None  # the model has seen nothing else in this column
     return base | None if rule is None or rule.nullable else base
 
 

@@ -134,9 +134,95 @@ def test_a_value_of_another_type_is_refused_by_name_and_value(dtype: str, sent: 
     assert "`" not in found.rule
 
 
-@pytest.mark.parametrize("sent", ["NaN", "Infinity", "-Infinity", "nan", "01", "1_000", "0x1"])
+@pytest.mark.parametrize("sent", ["nan", "01", "1_000", "0x1", "Inf", "+Infinity", "NaN]"])
 def test_what_is_no_json_number_is_refused(sent: str) -> None:
     assert unreadable(reader(), f'{{"x": {sent}}}'.encode()).status == 400
+
+
+@pytest.mark.parametrize("sent", ["NaN", "Infinity", "-Infinity"])
+def test_a_number_that_is_none_is_refused_with_field_value_and_rule(sent: str) -> None:
+    of = reader(x="Float64", word="String")
+    wanted = BadRow(field="x", value=sent, rule="Expected a finite number")
+    assert bad(of, f'{{"word": "NaN", "x": {sent}}}') == (wanted,)
+    both = bad(of, f'[{{"word":"a","x":1}}, {{"word":{sent},"x":{sent}}}, {{"NaN":{sent}}}]')
+    assert [(one.row, one.field) for one in both] == [(1, "word"), (1, "x"), (2, "NaN")]
+    assert both[2].rule == "is not a field of the model"
+    (last,) = bad(of, f'[{{"word":1,"x":1}}, {{"word":"a","x":{sent}}}]')
+    assert (last.row, last.field, last.value) == (1, "x", sent)
+
+
+def test_a_body_full_of_numbers_that_are_none_is_told_of_twenty() -> None:
+    assert len(bad(reader(), "[" + ",".join(['{"x":NaN}'] * 100) + "]")) == 20
+
+
+@pytest.mark.parametrize("body", ['{"x": NaN', "[NaN]", '["NaN", nan]', "[" * 9999 + "NaN"])
+def test_a_body_that_is_no_row_with_such_numbers_cannot_be_read(body: str) -> None:
+    assert unreadable(reader(), body.encode()).status == 400
+
+
+@pytest.mark.parametrize("sent", ["1", '"a"', "true", "{}", "[]"])
+def test_a_column_that_was_always_null_takes_nothing_else(sent: str) -> None:
+    of = reader(x="Null")
+    assert values(of, '{"x": null}') == [(None,)]
+    (found,) = bad(of, f'{{"x": {sent}}}')
+    assert (found.field, found.value) == ("x", sent)
+
+
+DAY = Rule(name="x", least="2020-01-01", below="2030-01-01")
+MOMENT = Rule(name="x", above="2020-01-01T00:00:00", most="2020-01-02T12:00:00")
+ZONED = Rule(name="x", least="2020-01-01T00:00:00Z", nullable=False)
+CLOCK = Rule(name="x", least="06:30:00", below="18:00:00")
+SPAN = Rule(name="x", least="-PT3600S", most="P3DT3600S")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "rule", "good", "refused"),
+    [
+        ("Date", DAY, ["2020-01-01", "2029-12-31"], ["2019-12-31", "2030-01-01", "0001-01-01"]),
+        ("Datetime[us]", MOMENT, ["2020-01-01T00:00:00.000001"], ["2020-01-01T00:00:00"]),
+        ("Datetime[us]", MOMENT, ["2020-01-02T12:00:00"], ["2020-01-02T12:00:01"]),
+        (
+            "Datetime[us, UTC]",
+            ZONED,
+            ["2020-01-01T01:00:00+01:00"],
+            ["2020-01-01T01:00:00+02:00"],
+        ),
+        ("Time", CLOCK, ["06:30:00", "17:59:59"], ["06:29:59", "18:00:00"]),
+        ("Duration[us]", SPAN, ["-PT3600S", "P3DT3600S"], ["-PT3601S", "P4D"]),
+    ],
+)
+def test_dates_and_times_keep_the_limits_of_the_contract(
+    dtype: str, rule: Rule, good: list[str], refused: list[str]
+) -> None:
+    of = reader(x=dtype, rule=rule)
+    for sent in good:
+        assert len(values(of, f'{{"x": "{sent}"}}')) == 1
+    for sent in refused:
+        (found,) = bad(of, f'{{"x": "{sent}"}}')
+        assert found.field == "x"
+        assert found.value[:5] == f'"{sent}"'[:5]
+        assert found.rule.startswith("Expected a ")
+        assert found.row is None
+
+
+def test_a_date_beyond_a_limit_is_named_by_row_value_and_rule() -> None:
+    of = reader(x="Date", rule=DAY)
+    sent = '[{"x":"2024-01-31"},{"x":null},{"x":"2031-05-06"}]'
+    rule = "Expected a date < 2030-01-01"
+    assert bad(of, sent) == (BadRow(row=2, field="x", value='"2031-05-06"', rule=rule),)
+
+
+def test_many_dates_beyond_a_limit_are_told_of_twenty() -> None:
+    body = "[" + ",".join(['{"x":"1999-01-01"}'] * 100) + "]"
+    assert len(bad(reader(x="Date", rule=DAY), body)) == 20
+
+
+@pytest.mark.parametrize(
+    ("dtype", "limit"), [("Datetime[us]", "2020-01-01T00:00:00Z"), ("Date", "soon"), ("Date", 3)]
+)
+def test_a_limit_that_cannot_be_compared_is_none(dtype: str, limit: float | str) -> None:
+    of = reader(x=dtype, rule=Rule(name="x", least=limit))
+    assert len(values(of, '{"x": "1999-01-01T00:00:00"}' if "[" in dtype else '{"x":"1999-01-01"}'))
 
 
 def test_a_missing_field_is_named() -> None:
