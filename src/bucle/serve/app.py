@@ -100,9 +100,10 @@ class App:
         headers = self._guard.check(scope["headers"], address=server[0] if server else "")
         if scope["http_version"] != "1.1" or b"transfer-encoding" in headers:
             _require_one_reading(headers, scope["http_version"])
-        methods = self.routes.get(path)
-        if methods is None:
-            raise ProblemError(404, "There is nothing here", attempt="GET /docs", code="bucle-337")
+        try:
+            methods = self.routes[path]
+        except KeyError:
+            raise _nothing_here() from None
         method: str = scope["method"]
         handler = methods.get(method)
         if handler is None:
@@ -217,6 +218,10 @@ def _too_large(most: int) -> ProblemError:
         attempt="fewer rows in a request, or max_body_mb in [serve] of bucle.toml",
         code="bucle-332",
     )
+
+
+def _nothing_here() -> ProblemError:
+    return ProblemError(404, "There is nothing here", attempt="GET /docs", code="bucle-337")
 
 
 def _busy() -> ProblemError:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from bucle.serve.bounds import describe_limit
+from bucle.serve.openapi_protocols import ARROW, protocol_paths
 from bucle.serve.predictions import Answer
 from bucle.serve.slots import Served
 
@@ -35,12 +36,13 @@ def example_row(served: Served) -> dict[str, Any]:
     }
 
 
-def describe(served: Served, *, version: str) -> dict[str, Any]:
+def describe(served: Served, *, version: str, name: str = "model") -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of a server whose champion is given.
 
     Args:
         served: The champion.
         version: Bucle's.
+        name: What clients of the Open Inference Protocol call the model.
     """
     (_, answer), components = msgspec.json.schema_components(
         [served.reader.row_type, Answer], ref_template="#/components/schemas/{name}"
@@ -73,11 +75,12 @@ def describe(served: Served, *, version: str) -> dict[str, Any]:
                     ("/docs", "This document for people", "text/html"),
                 )
             },
+            **protocol_paths(served, name=name, row=row, example=example_row(served)),
         },
     }
 
 
-def render_page(served: Served) -> bytes:
+def render_page(served: Served, *, name: str = "model") -> bytes:
     """Return the page for people: the fields of a row, how to ask, and every route."""
     rows = "".join(
         f"<tr><td><code>{html.escape(feature.name)}</code></td>"
@@ -87,9 +90,9 @@ def render_page(served: Served) -> bytes:
     )
     example = html.escape(msgspec.json.format(msgspec.json.encode(example_row(served))).decode())
     routes = "".join(
-        f"<tr><td><code>{method.upper()} {path}</code></td>"
+        f"<tr><td><code>{method.upper()} {html.escape(path)}</code></td>"
         f"<td>{html.escape(operation['summary'])}</td></tr>"
-        for path, methods in describe(served, version="")["paths"].items()
+        for path, methods in describe(served, version="", name=name)["paths"].items()
         for method, operation in methods.items()
     )
     return (
@@ -123,8 +126,11 @@ def _predict(row: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
 
     return {
         "summary": "Predict one row, or several",
-        "requestBody": _json_body(one_or_many(row)),
-        "responses": {"200": _json_answer("Predictions.", one_or_many(answer)), **_refusals()},
+        "requestBody": _in_arrow(_json_body(one_or_many(row))),
+        "responses": {
+            "200": _in_arrow(_json_answer("Predictions.", one_or_many(answer))),
+            **_refusals(),
+        },
     }
 
 
@@ -164,6 +170,11 @@ def _json_answer(words: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 def _answer(words: str, kind: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"description": words, "content": {kind: {"schema": schema}}}
+
+
+def _in_arrow(described: dict[str, Any]) -> dict[str, Any]:
+    """Return a body that may be in Arrow as well."""
+    return described | {"content": described["content"] | ARROW}
 
 
 def _refusals() -> dict[str, Any]:

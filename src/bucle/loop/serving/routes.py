@@ -8,16 +8,42 @@ import msgspec
 
 import bucle
 from bucle.serve.app import Handler, Reply, Request
+from bucle.serve.arrow_predictions import ArrowPredictor
 from bucle.serve.counts import Counts, render, total
 from bucle.serve.journal import Journal
+from bucle.serve.kserve import KServe
+from bucle.serve.mlflow import Mlflow
 from bucle.serve.openapi import describe, render_page
 from bucle.serve.predictions import Predictor
 from bucle.serve.problems import ProblemError
 from bucle.serve.slots import Slots
 
-__all__ = ["make_routes", "nobody_yet"]
+__all__ = ["Routes", "make_routes", "nobody_yet"]
 
 _TEXT = b"text/plain; version=0.0.4; charset=utf-8"
+
+
+class Routes(dict[bytes, Mapping[str, Handler]]):
+    """Path → method → handler, and what is asked where a path is none of them.
+
+    Args:
+        fixed: What is always there.
+        elsewhere: Returns the methods of a path that comes and goes; None where there is nothing.
+    """
+
+    def __init__(
+        self,
+        fixed: Mapping[bytes, Mapping[str, Handler]],
+        elsewhere: Callable[[bytes], Mapping[str, Handler] | None],
+    ) -> None:
+        super().__init__(fixed)
+        self._elsewhere = elsewhere
+
+    def __missing__(self, path: bytes) -> Mapping[str, Handler]:
+        found = self._elsewhere(path)
+        if found is None:
+            raise KeyError(path)
+        return found
 
 
 def make_routes(
@@ -28,7 +54,8 @@ def make_routes(
     *,
     folder: Path,
     worker: int,
-) -> Mapping[bytes, Mapping[str, Handler]]:
+    name: str,
+) -> Routes:
     """Return path → method → handler.
 
     Args:
@@ -38,6 +65,7 @@ def make_routes(
         journal: Its prediction log, whose state is among them.
         folder: Where workers leave their numbers for each other.
         worker: The number of this one.
+        name: What clients of the Open Inference Protocol call the model.
     """
     began = time.monotonic()
 
@@ -76,30 +104,38 @@ def make_routes(
         }
         return Reply(render(total(counts, folder, worker=worker)), _TEXT)
 
-    async def openapi(request: Request) -> Reply:
-        del request
-        return Reply(msgspec.json.encode(describe(slots().champion, version=bucle.__version__)))
-
-    async def docs(request: Request) -> Reply:
-        del request
-        return Reply(render_page(slots().champion), b"text/html; charset=utf-8")
-
     reading = {
         "/healthz": healthz,
         "/readyz": readyz,
         "/model": model,
         "/metrics": metrics,
-        "/openapi.json": openapi,
-        "/docs": docs,
+        **_describing(slots, name),
     }
     asked: dict[bytes, Mapping[str, Handler]] = {
         path.encode(): {"GET": handler, "HEAD": handler} for path, handler in reading.items()
     }
-    return {
+    kserve = KServe(predictor, slots, name=name, version=bucle.__version__)
+    fixed = {
         **asked,
-        b"/predict": {"POST": predictor.predict},
+        b"/predict": {"POST": ArrowPredictor(predictor, slots).predict},
         b"/feedback": {"POST": predictor.feed_back},
+        **Mlflow(predictor, slots, version=bucle.__version__).routes(),
+        **kserve.routes(),
     }
+    return Routes(fixed, kserve.version_routes)
+
+
+def _describing(slots: Callable[[], Slots], name: str) -> Mapping[str, Handler]:
+    async def openapi(request: Request) -> Reply:
+        del request
+        document = describe(slots().champion, version=bucle.__version__, name=name)
+        return Reply(msgspec.json.encode(document))
+
+    async def docs(request: Request) -> Reply:
+        del request
+        return Reply(render_page(slots().champion, name=name), b"text/html; charset=utf-8")
+
+    return {"/openapi.json": openapi, "/docs": docs}
 
 
 def nobody_yet() -> ProblemError:

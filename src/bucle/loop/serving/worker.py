@@ -73,6 +73,7 @@ class Worker:
             journal,
             folder=self._folder,
             worker=settings.number,
+            name=self._workspace.charter.project.name,
         )
         app = App(
             routes,
