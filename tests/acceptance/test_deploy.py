@@ -1,10 +1,12 @@
 """`bucle deploy`: a challenger that scores or answers beside the champion, seen from outside."""
 
+import contextlib
 import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import polars as pl
 import pytest
 from calls import bucle
@@ -222,3 +224,39 @@ def test_a_charter_that_cannot_be_read_reloads_nothing(deployed: Server) -> None
         charter.write_text(good)
     assert set(deployed.parts()) == before, (deployed.folder / "serve.err").read_text()
     assert len(ask_each(deployed)) == len(ROWS)
+
+
+@pytest.mark.slow
+def test_a_challenger_that_kills_workers_is_soon_left_out(shop: Path) -> None:
+    champion, other = models(shop)
+    line = shop / "line.py"
+    # The champion's bend is 1: only the challenger ends its process, at a size no trial has.
+    line.write_text(
+        "import os\n"
+        + line.read_text().replace(
+            "        return self.base_ +",
+            "        if self.bend != 1.0 and (X['size'] == 13.0).any():\n"
+            "            os.abort()\n"
+            "        return self.base_ +",
+        )
+    )
+    with serve(shop) as server:
+        deploy(server, other, "--shadow")
+        await_challenger(server, other)
+        (worker,) = server.parts("serving.worker")
+        seen = {worker}
+
+        def is_left_out() -> bool:
+            seen.update(server.parts("serving.worker"))
+            with contextlib.suppress(httpx.TransportError), server.client() as client:
+                answer = client.post("/predict", json={"size": 13.0})
+                assert answer.status_code == 200
+                return "workers died with" in (shop / "serve.err").read_text()
+            return False
+
+        await_that(is_left_out, what="a challenger left out")
+        assert len(seen) == 4
+        before = server.parts("serving.worker")
+        answers = ask_each(server)
+        assert {one["model"] for one in answers} == {champion}
+        assert server.parts("serving.worker") == before

@@ -1,0 +1,71 @@
+"""Whom a worker died with: a challenger that kills workers is not let in again.
+
+Each worker notes whom it lets in, and takes the note back when it ends in order or has run long
+enough. What a worker finds noted when it starts is what the one before did not survive.
+"""
+
+import contextlib
+import time
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from bucle.store.files import write_whole
+
+__all__ = ["Caution"]
+
+_MOST_DEATHS = 3
+
+
+class _Note(Struct, frozen=True):
+    """A challenger, and how many workers in a row have died with it."""
+
+    model: str
+    deaths: int
+
+
+class Caution:
+    """Remembers one worker's challengers across its deaths.
+
+    Args:
+        path: Where the note is.
+        steady_s: After how many seconds with a challenger a death is no longer put down to it.
+    """
+
+    def __init__(self, path: Path, *, steady_s: float = 60.0) -> None:
+        self._path = path
+        self._steady_s = steady_s
+        self._since = 0.0
+        self._found = self._read()
+        self._noted = ""
+
+    def dares(self, model: str) -> bool:
+        """Tell whether a challenger may be let in; it is then taken for let in."""
+        deaths = self._found.deaths if self._found and self._found.model == model else 0
+        if deaths >= _MOST_DEATHS:
+            return False
+        if self._noted != model:
+            # A disk that takes no note makes nobody less able to answer.
+            with contextlib.suppress(OSError):
+                write_whole(self._path, msgspec.json.encode(_Note(model, deaths + 1)))
+            self._noted, self._since = model, time.monotonic()
+        return True
+
+    def look(self) -> None:
+        """Take the note back once the challenger has been in for long enough."""
+        if self._noted and time.monotonic() - self._since > self._steady_s:
+            self.survived()
+
+    def survived(self) -> None:
+        """Take the note back: nobody has died."""
+        self._found = None
+        if self._noted:
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
+
+    def _read(self) -> _Note | None:
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=_Note)
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            return None

@@ -1,0 +1,54 @@
+"""Whom workers died with."""
+
+from pathlib import Path
+
+import pytest
+
+from bucle.loop.serving.caution import Caution
+
+
+def test_a_challenger_that_three_workers_died_with_is_left_out(tmp_path: Path) -> None:
+    note = tmp_path / "challenger-0.json"
+    # Each is a worker that ends without a word.
+    assert [Caution(note).dares("m-2") for _ in range(5)] == [True, True, True, False, False]
+    assert Caution(note).dares("m-3")
+
+
+def test_asking_again_counts_once(tmp_path: Path) -> None:
+    note = tmp_path / "challenger-0.json"
+    worker = Caution(note)
+    assert all(worker.dares("m-2") for _ in range(50))
+    assert Caution(note).dares("m-2")
+
+
+def test_who_ends_in_order_has_survived(tmp_path: Path) -> None:
+    note = tmp_path / "challenger-0.json"
+    for _ in range(9):
+        worker = Caution(note)
+        assert worker.dares("m-2")
+        worker.survived()
+    assert not note.exists()
+
+
+def test_after_long_enough_a_death_has_other_reasons(tmp_path: Path) -> None:
+    note = tmp_path / "challenger-0.json"
+    for _ in range(9):
+        worker = Caution(note, steady_s=-1)
+        assert worker.dares("m-2")
+        worker.look()
+    assert not note.exists()
+    patient = Caution(note, steady_s=3600)
+    patient.dares("m-2")
+    patient.look()
+    assert note.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b'{"model": 3}', b"[]"])
+def test_a_note_that_cannot_be_read_is_none(tmp_path: Path, content: bytes) -> None:
+    note = tmp_path / "challenger-0.json"
+    note.write_bytes(content)
+    assert Caution(note).dares("m-2")
+
+
+def test_a_note_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
+    assert Caution(tmp_path / "nowhere" / "challenger-0.json").dares("m-2")
