@@ -185,7 +185,8 @@ class Package:
                 attempt="bucle run" if form is not None else "",
                 code="bucle-353",
             )
-        from bucle.models.compiled.explainer import Explainer, Reference  # noqa: PLC0415  (numpy)
+        from bucle.models.compiled.contributions import Reference  # noqa: PLC0415  (when asked)
+        from bucle.models.compiled.explainer import Explainer  # noqa: PLC0415  (imports numpy)
 
         return Explainer(form, trees=self.trees, reference=_decode(content, Reference))
 

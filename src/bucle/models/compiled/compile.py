@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from bucle.errors import PackageError
 from bucle.ids import canonical_json
+from bucle.models.compiled.contributions import Reference, reference_bytes
 from bucle.models.compiled.encoder import Encoder
-from bucle.models.compiled.explainer import Reference, reference_bytes
 from bucle.models.compiled.form import Engine, Record, record_bytes
 from bucle.models.compiled.layout import Compiled
 from bucle.models.compiled.learners import NoForm

@@ -1,61 +1,25 @@
 """Say what each column adds to an answer of a compiled model.
 
-Imports numpy and msgspec; onnx only once there are trees to explain.
+Imports numpy; onnx only once there are trees to explain.
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
-import msgspec
 import numpy as np
-from msgspec import Struct
 from numpy.typing import NDArray
 
 from bucle.errors import PackageError
-from bucle.ids import canonical_json
+from bucle.models.compiled.contributions import Contributions, Reference, space_of
 from bucle.models.compiled.encoder import Encoder
 from bucle.models.compiled.forest import read_forest
-from bucle.models.compiled.form import Form, Output
+from bucle.models.compiled.form import Form
 from bucle.models.compiled.layout import width_of
 from bucle.models.compiled.shapley import ForestGame
 
-__all__ = ["Contributions", "Explainer", "Reference", "Space", "reference_bytes"]
+__all__ = ["Explainer"]
 
-Space = Literal["prediction", "log", "log1p", "log-odds", "exp", "expm1"]
-
-_SPACES: dict[Output, Space] = {
-    "same": "prediction",
-    "exp": "log",
-    "expm1": "log1p",
-    "log": "exp",
-    "log1p": "expm1",
-    "probability": "log-odds",
-}
 _Floats = NDArray[np.float64]
-
-
-class Reference(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a model's answers are compared with, as it is kept in a package.
-
-    `covers` counts the rows that came to each split of the trees, then to each leaf, when they were
-    fitted; `means` are those of the matrix that weights are multiplied with. It has one of them.
-    """
-
-    covers: tuple[float, ...] | None = None
-    means: tuple[float, ...] | None = None
-
-
-class Contributions(Struct, frozen=True, kw_only=True):
-    """What each column adds to an answer.
-
-    `base` is the answer where no column is known: that of trees is the mean over the rows they were
-    fitted on, that of weights the answer for the mean of those rows. With what all columns add it
-    is the answer, in the space named: `prediction` as it is, or its logarithm, its log-odds, ….
-    """
-
-    base: float
-    space: Space
-    columns: dict[str, float]
 
 
 class Explainer:
@@ -108,7 +72,7 @@ class Explainer:
             )
         return Contributions(
             base=(game.base + form.offset) / form.share,
-            space=_SPACES[form.output],
+            space=space_of(form.output),
             columns=dict(zip(self._names, columns.tolist(), strict=True)),
         )
 
@@ -139,11 +103,6 @@ def _make_game(form: Form, trees: bytes | None, reference: Reference) -> _Game:
     if means.shape != (form.width,) or not np.isfinite(means).all():
         raise _unfit("the means of its matrix are missing")
     return _WeightedGame(np.asarray(form.weights, dtype=np.float64), means)
-
-
-def reference_bytes(reference: Reference) -> bytes:
-    """Write a reference in its one byte form."""
-    return canonical_json(msgspec.to_builtins(reference))
 
 
 def _unfit(cause: str) -> PackageError:

@@ -13,7 +13,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from bucle.errors import PackageError
 from bucle.models.compiled.compile import compile_model
-from bucle.models.compiled.explainer import Explainer, Reference
+from bucle.models.compiled.contributions import Reference
+from bucle.models.compiled.explainer import Explainer
 from bucle.models.compiled.form import record_from_bytes
 from bucle.models.prediction import predict
 from bucle.models.signature import signature_of
