@@ -5,12 +5,13 @@ ENV    := $(CURDIR)/.venv
 READY  := $(ENV)/.ready
 WORKERS ?= 2
 
-.PHONY: help env demo test slow clients check format bench lock clean
+.PHONY: help env demo test slow clients fuzz check format bench lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    make the consignment project in demo/, run it, and replay two years of it"
 	@echo "make test    run the tests (make slow: the long ones)"
+	@echo "make fuzz    send a running server what no client would send"
 	@echo "make clients ask a server with the clients of MLflow, KServe and Triton"
 	@echo "make check   check format, lint, types, floors and docs"
 	@echo "make bench   print one line of JSON for each figure"
@@ -49,6 +50,10 @@ format: $(READY)
 	@$(ENV)/bin/ruff format --quiet .
 	@$(ENV)/bin/ruff check --quiet --fix .
 
+# What the server describes of itself is tried by another program, in an environment of its own.
+fuzz: $(READY) .env-fuzz/.ready
+	@BUCLE_FUZZ_EXAMPLES=$${EXAMPLES:-300} $(ENV)/bin/python -m pytest -q -n 0 -s tests/acceptance/test_serve_fuzz.py
+
 # Clients that others made ask a server, in an environment of their own.
 clients: $(READY) .env-clients/.ready
 	@$(ENV)/bin/python -m pytest -q -n 0 tests/acceptance/test_clients.py
@@ -71,6 +76,7 @@ lock: $(READY)
 		--output-file requirements/dev.lock
 	@$(UV_COMPILE) --group bench --no-annotate --output-file requirements/bench.lock
 	@$(UV_COMPILE) --group serving --no-annotate --output-file requirements/serving.lock
+	@$(UV_COMPILE) --group fuzz --no-annotate --output-file requirements/fuzz.lock
 	@$(UV_COMPILE) --group clients --no-annotate --output-file requirements/clients.lock
 	@$(UV_COMPILE) --group mlserver --no-annotate --output-file requirements/mlserver.lock
 	@echo uv | $(UV_COMPILE) - --no-annotate --output-file requirements/uv.lock

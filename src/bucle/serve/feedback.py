@@ -175,8 +175,8 @@ def _label_value(label: bytes) -> object:
     if len(label) > _LONGEST_LABEL:
         raise ValueError(f"it is longer than {_LONGEST_LABEL:,} bytes")
     value = _DECODER.decode(label.decode())
-    if value is None:
-        raise ValueError("null is no truth")
+    if not isinstance(value, bool | int | float | str):
+        raise ValueError("null, a list or an object is no truth")  # noqa: TRY004  (a user's value)
     if isinstance(value, int):
         float(value)
     return value

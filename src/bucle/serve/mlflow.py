@@ -62,7 +62,7 @@ class Mlflow:
     async def _ping(self, request: Request) -> Reply:
         del request
         self._slots()
-        return Reply(b"\n")
+        return Reply(b"\n", b"text/plain; charset=utf-8")
 
     async def _tell(self, request: Request) -> Reply:
         del request

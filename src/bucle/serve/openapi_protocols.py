@@ -47,8 +47,10 @@ def protocol_paths(
     version = f"{model}/versions/{quote(served.model)}"
     paths: dict[str, Any] = {
         "/invocations": {"post": _invoke(row, example)},
-        "/ping": {"get": _reading("Whether there is a champion, as MLflow asks")},
-        "/health": {"get": _reading("The same")},
+        "/ping": {
+            "get": _reading("Whether there is a champion, as MLflow asks", kind="text/plain")
+        },
+        "/health": {"get": _reading("The same", kind="text/plain")},
         "/version": {"get": _reading("Bucle's version, as MLflow asks", kind="text/plain")},
         "/v2": {"get": _reading("Who serves, and which extensions", object_of=["name"])},
         "/v2/health/live": {"get": _reading("Whether the worker lives", object_of=["live"])},

@@ -73,6 +73,10 @@ def test_a_label_is_a_number_a_text_or_yes_or_no(label: str, text: str) -> None:
     "label",
     [
         "null",
+        "{}",
+        "[]",
+        "[1]",
+        '{"a":1}',
         "NaN",
         "Infinity",
         "-Infinity",
