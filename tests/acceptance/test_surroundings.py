@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from calls import BUCLE, bucle, start, surroundings
+from disks import fill, small_disk
 
 _SLOW = '''\
 """A step that takes long."""
@@ -287,27 +288,20 @@ def test_files_that_cannot_grow_end_a_run_cleanly(steps: Path, largest: int) -> 
     assert bucle("log", "verify", "--json", at=steps).json["intact"]
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Mount a file system of its own with room for little, or skip."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder]
-    if os.geteuid() != 0 or subprocess.run(words, check=False, capture_output=True).returncode:
-        pytest.skip("mounting a small disk needs the right to mount")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
-
-
 def test_a_full_disk_stops_cleanly_and_goes_on_when_there_is_room(
-    small_disk: Path, champions: Path
+    tmp_path: Path, champions: Path
 ) -> None:
-    shop = small_disk / "shop"
+    with small_disk(tmp_path / "disk", megabytes=1) as disk:
+        _fill_and_free(disk, champions)
+
+
+def _fill_and_free(disk: Path, champions: Path) -> None:
+    shop = disk / "shop"
     subprocess.run(["cp", "-r", champions, shop], check=True)
     before = bucle("history", "--json", at=shop).json
     changed = ["--set", "model.bend=0.9"]
     for room, words in ((0, ["rollback"]), (0, ["run", *changed]), (40_000, ["run", *changed])):
-        ballast = _fill(small_disk, leaving=room)
+        ballast = fill(disk, leaving=room)
         answer = bucle(*words, at=shop, code=3)
         assert "Traceback" not in answer.all
         assert bucle("log", "verify", "--json", at=shop).json["intact"]
@@ -315,14 +309,6 @@ def test_a_full_disk_stops_cleanly_and_goes_on_when_there_is_room(
         ballast.unlink()
     assert bucle("rollback", "--json", at=shop).json["changed"]
     assert bucle("log", "verify", "--json", at=shop).json["intact"]
-
-
-def _fill(folder: Path, *, leaving: int) -> Path:
-    ballast = folder / "ballast"
-    state = os.statvfs(folder)
-    size = max(0, state.f_bavail * state.f_frsize - leaving)
-    ballast.write_bytes(b"\0" * size)
-    return ballast
 
 
 def test_stdout_that_is_full_is_said_and_no_traceback(shop: Path) -> None:

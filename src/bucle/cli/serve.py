@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from argparse import ArgumentParser, Namespace
+from functools import partial
 
 from bucle.cli.handler import Handler, project_arguments, project_folder
 from bucle.cli.terminal import Terminal
@@ -36,6 +37,7 @@ def _call(options: Namespace, terminal: Terminal) -> int:
     from bucle.loop.serving.following import Follower  # noqa: PLC0415
     from bucle.loop.serving.presence import Presence, announce, retire  # noqa: PLC0415
     from bucle.loop.serving.supervisor import Supervisor, listen  # noqa: PLC0415
+    from bucle.loop.serving.voice import tell  # noqa: PLC0415
     from bucle.serve.token import open_token  # noqa: PLC0415
 
     workspace = open_workspace(project_folder(options), overrides=options.set)
@@ -50,7 +52,7 @@ def _call(options: Namespace, terminal: Terminal) -> int:
         token=token,
         overrides=options.set,
         workers=workers,
-        say=terminal.warn,
+        say=partial(tell, "server"),
     )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: supervisor.stop())

@@ -5,7 +5,6 @@ import errno
 import fcntl
 import json
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -14,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from disks import require_mounts, run_on_small_disk
 
 from bucle.errors import OutsideError
 from bucle.serve.frames import scan, seed_of
@@ -500,31 +500,9 @@ print(json.dumps({"same": found == answered, "refused": refused, "backlog": full
 """
 
 
-def run_on_small_disk(place: Path, script: str) -> subprocess.CompletedProcess[str]:
-    """Run a script with a disk of 1 MB at its argument, that only it can see."""
-    place.mkdir(exist_ok=True)
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
-    steps = ["sh", "-ec", '"$@" <&-; exec "$PY" -c "$SCRIPT" "$PLACE"', "sh", *mount]
-    return subprocess.run(
-        ["unshare", "--mount", "--map-root-user", *steps],
-        env={
-            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
-            "PY": sys.executable,
-            "SCRIPT": script,
-            "PLACE": str(place),
-            "PYTHONPATH": str(SOURCE),
-        },
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
 def test_on_a_full_disk_answers_go_on_from_memory_and_none_is_lost(tmp_path: Path) -> None:
-    if not shutil.which("unshare") or run_on_small_disk(tmp_path / "probe", "").returncode:
-        pytest.skip("a small disk cannot be mounted here (unshare --mount)")
-    done = run_on_small_disk(tmp_path / "small", FULL)
+    require_mounts(tmp_path)
+    done = run_on_small_disk(tmp_path / "small", FULL, megabytes=1)
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)
     assert seen["same"]

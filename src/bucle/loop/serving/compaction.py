@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from bucle.errors import BucleError
+from bucle.loop.serving.voice import tell
 from bucle.loop.workspace import Workspace, open_workspace
 
 __all__ = ["CompactionSettings", "main"]
@@ -41,10 +42,8 @@ def main() -> int:
         began = time.monotonic()
         words = _pass(workspace)
         # A disk that stays full is told once, not every two seconds.
-        if words not in ("", said):
-            sys.stderr.write(f"compactor: {words}\n")
-            sys.stderr.flush()
-        said = words
+        if words == said or not words or tell("compactor", words):
+            said = words
         if last:
             return 0
         stopping.wait(_pause(time.monotonic() - began))

@@ -19,6 +19,7 @@ from bucle.errors import BucleError, PackageError
 from bucle.loop.serving.following import Follower, Wish
 from bucle.loop.serving.loading import load_model
 from bucle.loop.serving.routes import make_routes, nobody_yet
+from bucle.loop.serving.voice import tell
 from bucle.loop.serving.warming import Warming
 from bucle.loop.serving.worker_settings import WorkerSettings
 from bucle.loop.workspace import Workspace, open_workspace
@@ -173,8 +174,7 @@ class Worker:
                 share(self.counts, self._folder, worker=self._settings.number)
 
     def _say(self, words: str) -> None:
-        sys.stderr.write(f"worker {self._settings.number}: {words}\n")
-        sys.stderr.flush()
+        tell(f"worker {self._settings.number}", words)
 
 
 def main() -> int:
