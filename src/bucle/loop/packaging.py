@@ -18,6 +18,7 @@ from bucle.loop.evidence import predict_naively
 from bucle.loop.question import Question
 from bucle.models.card import render_card
 from bucle.models.compiled.compile import compile_model
+from bucle.models.details import find_details
 from bucle.models.intervals import Band, fit_intervals
 from bucle.models.metrics import Floats, find_warnings, measure
 from bucle.models.package import PackageContents, open_package, write_package
@@ -31,6 +32,7 @@ from bucle.pipeline.estimators import estimator_to_bytes
 __all__ = ["make_package", "make_refit_package"]
 
 _LEVEL = 0.9
+_TRIED = 50
 
 
 class _Measured(Struct, frozen=True, kw_only=True):
@@ -71,7 +73,7 @@ def make_package(
     asked, project = msgspec.convert(question, Question), Path(root)
     _require_estimator(model)
     known = train.select(asked.feature_names(train))
-    signature = _sign(asked, train, known)
+    signature = _sign(asked, train, known, model)
     rows = asked.unseen(newer)
     naive = predict_naively(
         asked, msgspec.convert(gates, GateSettings), train, newer, rows, signature.classes
@@ -144,10 +146,12 @@ def _rules(
     return rules_of(load_contract(root, reference=contract), signature, known)
 
 
-def _sign(asked: Question, train: pl.DataFrame, features: pl.DataFrame) -> Signature:
+def _sign(asked: Question, train: pl.DataFrame, features: pl.DataFrame, model: Any) -> Signature:
     """Return what the model takes and gives, as the rows it has learned from show it."""
     classes = class_names(train[asked.target]) if asked.kind == "classification" else ()
-    return signature_of(features, kind=asked.kind, target=asked.target, classes=classes)
+    signature = signature_of(features, kind=asked.kind, target=asked.target, classes=classes)
+    details = find_details(model, conform(signature, features.head(_TRIED)))
+    return msgspec.structs.replace(signature, details=details)
 
 
 def _measure(

@@ -169,6 +169,11 @@ class Package:
             intervals=self._files.get("intervals.json"),
         )
 
+    @property
+    def can_explain(self) -> bool:
+        """Whether it can say which column adds what to an answer."""
+        return _REFERENCE in self._files and self.record.model is not None
+
     def explainer(self) -> "Explainer":
         """Return what says which column adds what to an answer; for one thread.
 
@@ -243,6 +248,19 @@ class Package:
         band = self.band
         features = conform(self.signature, frame)
         return band.around(features, self.predict(features))
+
+    def details(self, frame: "pl.DataFrame") -> "pl.DataFrame":
+        """Return what it says of each row beside its prediction; no columns where that is nothing.
+
+        Raises:
+            PackageError: The rows do not fit the signature, or the estimator gives something else.
+        """
+        from bucle.models.details import give_details  # noqa: PLC0415  (when asked)
+
+        features = conform(self.signature, frame)
+        if not self.signature.details:
+            return features.select()
+        return give_details(self.estimator, features, signature=self.signature)
 
     @property
     def record(self) -> Record:

@@ -34,12 +34,17 @@ class Feature(Struct, frozen=True, kw_only=True):
 
 
 class Signature(Struct, frozen=True, kw_only=True):
-    """What a model takes and gives; `classes` are the labels of a yes/no target, yes last."""
+    """What a model takes and gives.
+
+    `classes` are the labels of a yes/no target, yes last; `details` is what it says of a row beside
+    its prediction.
+    """
 
     kind: Literal["regression", "classification"]
     target: str
     features: tuple[Feature, ...]
     classes: tuple[str, ...] = ()
+    details: tuple[Feature, ...] = ()
 
 
 def signature_of(

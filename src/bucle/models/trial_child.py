@@ -84,6 +84,9 @@ def _try(request: dict[str, Any], content: bytes) -> TrialReport:
         low, high = package.interval(frame)
         if not (np.isfinite(low).all() and np.isfinite(high).all() and (low <= high).all()):
             return _refuse(report, "an interval's ends are not numbers in order")
+    if package.signature.details:
+        for rows in (frame, frame[:1]):
+            package.details(rows)
     latency = _latency_ms(lambda: package.predict(frame[:1])) if frame.height else 0.0
     return msgspec.structs.replace(report, latency_ms=latency)
 

@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 
@@ -38,17 +38,22 @@ _MOST_WAITING = 10_000
 
 
 class Scored(Struct, frozen=True):
-    """What a model says of one row: the number, and its interval where the model has one."""
+    """What a model says of one row: the number, its interval and details where it has them."""
 
     prediction: float
     low: float | None = None
     high: float | None = None
+    details: dict[str, Any] | None = None
 
 
 class Engine(Protocol):
-    """Scores rows of one model; used from one event loop."""
+    """Scores rows of one model; used from one event loop.
+
+    `is_quick` says whether it scores few rows at once.
+    """
 
     name: str
+    is_quick: bool
 
     def score_now(self, rows: Sequence[Row]) -> list[Scored] | None:
         """Return the scores at once; None where the engine has to be waited for."""
@@ -78,6 +83,7 @@ class CompiledEngine:
     """
 
     name = "compiled"
+    is_quick = True
 
     def __init__(self, package: Package) -> None:
         self._scorer = package.scorer()
@@ -110,18 +116,14 @@ class CompiledEngine:
         """Do nothing: there is nothing to end."""
 
     def _score(self, rows: Sequence[Row]) -> list[Scored]:
-        scorer = self._scorer
         if len(rows) == 1:
-            prediction = scorer.one(rows[0])
-            ends = scorer.interval_one(rows[0], prediction)
-            return [Scored(prediction, *ends) if ends else Scored(prediction)]
-        found = scorer.many(rows)
-        both = scorer.interval_many(rows, found)
+            prediction, one = self._scorer.answer(rows[0])
+            return [Scored(prediction) if one is None else Scored(prediction, *one)]
+        found, both = self._scorer.answers(rows)
         if both is None:
             return [Scored(value) for value in found.tolist()]
-        low, high = both
-        ends_of = zip(found.tolist(), low.tolist(), high.tolist(), strict=True)
-        return [Scored(*values) for values in ends_of]
+        ends = zip(found.tolist(), both[0].tolist(), both[1].tolist(), strict=True)
+        return [Scored(*values) for values in ends]
 
 
 class EstimatorEngine:
@@ -133,6 +135,7 @@ class EstimatorEngine:
     """
 
     name = "estimator"
+    is_quick = False
 
     def __init__(self, package: Package, *, most_waiting: int = _MOST_WAITING) -> None:
         from bucle.models.signature import dtypes_of  # noqa: PLC0415  (imports nothing heavy)
@@ -234,11 +237,22 @@ class EstimatorEngine:
 
         frame = self._frame(rows)
         found = predict(self._estimator, frame, kind=self._package.signature.kind)
-        if self._band is None:
-            return [Scored(value) for value in found.tolist()]
-        low, high = self._band.around(frame, found)
-        ends = zip(found.tolist(), low.tolist(), high.tolist(), strict=True)
-        return [Scored(*values) for values in ends]
+        ends: list[list[float]] | list[list[None]] = [[None] * len(rows)] * 2
+        if self._band is not None:
+            ends = [end.tolist() for end in self._band.around(frame, found)]
+        return [
+            Scored(*values)
+            for values in zip(found.tolist(), *ends, self._details(frame), strict=True)
+        ]
+
+    def _details(self, frame: "pl.DataFrame") -> Sequence[dict[str, Any] | None]:
+        """Return what the estimator says of each row beside its prediction."""
+        from bucle.models.details import give_details  # noqa: PLC0415  (where there are any)
+
+        signature = self._package.signature
+        if not signature.details:
+            return [None] * frame.height
+        return give_details(self._estimator, frame, signature=signature).to_dicts()
 
     def _frame(self, rows: Sequence[Row]) -> "pl.DataFrame":
         import polars as pl  # noqa: PLC0415  (the estimator needs it)

@@ -4,19 +4,30 @@ Nothing outside is loaded, and every word that came from data is escaped. Import
 """
 
 import html
+import unicodedata
 from typing import Any
 
 import msgspec
 
 from bucle.serve.bounds import describe_limit
+from bucle.serve.openapi_answers import EXPLAIN, with_details
 from bucle.serve.openapi_protocols import ARROW, protocol_paths
 from bucle.serve.predictions import Answer
 from bucle.serve.slots import Served
 
-__all__ = ["describe", "example_row", "render_page"]
+__all__ = ["PAGE_HEADERS", "describe", "example_row", "render_page"]
 
 _PROBLEM = "application/problem+json"
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
+# Control characters, those that turn the direction of writing, and those of no width.
+_UNSEEN = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
+PAGE_HEADERS = (
+    (b"content-security-policy", f"{_POLICY}; frame-ancestors 'none'".encode()),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+)
+"""What a browser is told beside the page: to load nothing, and to show it in no other page."""
+
 _REFUSALS = {
     "400": "The request cannot be read.",
     "401": "The token is missing or wrong.",
@@ -49,6 +60,7 @@ def describe(served: Served, *, version: str, name: str = "model") -> dict[str, 
     )
     row = {"$ref": "#/components/schemas/Row"}
     components["Row"] = components["Row"] | {"examples": [example_row(served)]}
+    components["Answer"] = with_details(components["Answer"], served.package.signature)
     components["Problem"] = _problem_schema()
     return {
         "openapi": "3.1.0",
@@ -62,7 +74,7 @@ def describe(served: Served, *, version: str, name: str = "model") -> dict[str, 
         },
         "security": [{"bearer": []}, {"basic": []}],
         "paths": {
-            "/predict": {"post": _predict(row, answer)},
+            "/predict": {"post": _predict(row, answer, explains=served.package.can_explain)},
             "/feedback": {"post": _feed_back()},
             **{
                 path: {"get": _reading(summary, kind)}
@@ -83,15 +95,15 @@ def describe(served: Served, *, version: str, name: str = "model") -> dict[str, 
 def render_page(served: Served, *, name: str = "model") -> bytes:
     """Return the page for people: the fields of a row, how to ask, and every route."""
     rows = "".join(
-        f"<tr><td><code>{html.escape(feature.name)}</code></td>"
-        f"<td>{html.escape(feature.dtype)}</td><td>{html.escape(_rule(served, feature.name))}</td>"
+        f"<tr><td><code>{_shown(feature.name)}</code></td>"
+        f"<td>{_shown(feature.dtype)}</td><td>{_shown(_rule(served, feature.name))}</td>"
         "</tr>"
         for feature in served.package.signature.features
     )
-    example = html.escape(msgspec.json.format(msgspec.json.encode(example_row(served))).decode())
+    example = _shown(msgspec.json.format(msgspec.json.encode(example_row(served))).decode())
     routes = "".join(
-        f"<tr><td><code>{method.upper()} {html.escape(path)}</code></td>"
-        f"<td>{html.escape(operation['summary'])}</td></tr>"
+        f"<tr><td><code>{method.upper()} {_shown(path)}</code></td>"
+        f"<td>{_shown(operation['summary'])}</td></tr>"
         for path, methods in describe(served, version="", name=name)["paths"].items()
         for method, operation in methods.items()
     )
@@ -99,13 +111,13 @@ def render_page(served: Served, *, name: str = "model") -> bytes:
         "<!doctype html><html lang=en><meta charset=utf-8>"
         '<meta name=viewport content="width=device-width">'
         f'<meta http-equiv=Content-Security-Policy content="{_POLICY}">'
-        f"<title>{html.escape(served.model)}</title>"
+        f"<title>{_shown(served.model)}</title>"
         "<style>:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;"
         "max-width:60rem;margin:2rem auto;padding:0 1rem}table{border-collapse:collapse;"
         "display:block;overflow-x:auto}td,th{text-align:left;padding:.3rem 1rem .3rem 0;"
         "border-bottom:1px solid #8884;vertical-align:top}pre{overflow-x:auto;padding:1rem;"
         "border:1px solid #8884}</style>"
-        f"<h1>{html.escape(served.model)}</h1><p>{html.escape(_about(served))}</p>"
+        f"<h1>{_shown(served.model)}</h1><p>{_shown(_about(served))}</p>"
         f"<h2>Routes</h2><table>{routes}</table>"
         "<h2>Fields of a row</h2><table><tr><th>field<th>type<th>rule</tr>"
         f"{rows}</table><h2>A row</h2><pre>{example}</pre>"
@@ -114,18 +126,30 @@ def render_page(served: Served, *, name: str = "model") -> bytes:
     ).encode()
 
 
+def _shown(text: str) -> str:
+    """Return a text that can neither become part of the page nor turn the words around it."""
+    return html.escape("".join(map(_visible, text)))
+
+
+def _visible(letter: str) -> str:
+    if letter == "\n" or unicodedata.category(letter) not in _UNSEEN:
+        return letter
+    return f"\\u{ord(letter):04x}"
+
+
 def _about(served: Served) -> str:
     signature = served.package.signature
     what = "the probability of yes for" if signature.kind == "classification" else "a number for"
     return f"{served.model} predicts {what} {signature.target}; engine: {served.engine.name}."
 
 
-def _predict(row: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+def _predict(row: dict[str, Any], answer: dict[str, Any], *, explains: bool) -> dict[str, Any]:
     def one_or_many(schema: dict[str, Any]) -> dict[str, Any]:
         return {"anyOf": [schema, {"type": "array", "items": schema, "minItems": 1}]}
 
     return {
         "summary": "Predict one row, or several",
+        "parameters": [EXPLAIN] if explains else [],
         "requestBody": _in_arrow(_json_body(one_or_many(row))),
         "responses": {
             "200": _in_arrow(_json_answer("Predictions.", one_or_many(answer))),

@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from operator import gt
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
 from bucle.errors import RequestError
+from bucle.models.compiled.contributions import Contributions
 from bucle.serve.app import Reply, Request
 from bucle.serve.counts import Counts
 from bucle.serve.engines import Scored
@@ -41,7 +42,9 @@ class Answer(Struct, frozen=True, omit_defaults=True):
     """What a client learns of one row.
 
     `prediction` is the number, or the probability of yes; `by` is the role of the model that gave
-    it; `shadow` names the model that scores the same row beside it, where there is one.
+    it; `shadow` names the model that scores the same row beside it, where there is one. `details`
+    is what the estimator says beside the number, `contributions` what each column added to it,
+    where that was asked.
     """
 
     prediction: float
@@ -50,6 +53,8 @@ class Answer(Struct, frozen=True, omit_defaults=True):
     interval: tuple[float, float] | None = None
     by: str = "champion"
     shadow: str | None = None
+    details: dict[str, Any] | None = None
+    contributions: Contributions | None = None
 
 
 class Answered(Struct, frozen=True):
@@ -88,9 +93,27 @@ class Predictor:
         require_json(request)
         slots = self._slots()
         rows, is_one = slots.champion.reader.read(request.body)
-        answered = await self.answer(slots, rows)
-        answers = answers_of(answered)
-        return Reply(msgspec.json.encode(answers[0] if is_one else answers))
+        return _reply(await self.answer(slots, rows), is_one=is_one)
+
+    def predict_now(self, request: Request) -> Reply | None:
+        """Answer `POST /predict` like `predict`; None where that would have to wait."""
+        headers = request.headers
+        if headers.get(b"content-type") != b"application/json":
+            return None
+        if b"arrow" in headers.get(b"accept", b""):
+            return None
+        slots = self._slots()
+        champion = slots.champion
+        if not champion.engine.is_quick or slots.share:
+            return None
+        began = time.perf_counter()
+        rows, is_one = champion.reader.read(request.body)
+        values = [champion.reader.values(row) for row in rows]
+        scored = champion.engine.score_now(values)
+        if scored is None:
+            return None
+        answered = self._record(slots, champion, "champion", rows, values, scored, began=began)
+        return _reply(answered, is_one=is_one)
 
     async def answer(self, slots: Slots, rows: Sequence[Struct], *, request: str = "") -> Answered:
         """Score rows, record them, and return what may be answered.
@@ -110,9 +133,8 @@ class Predictor:
         began = time.perf_counter()
         reader = slots.champion.reader
         ids = self._ids.take(len(rows))
-        keys = [reader.key(row) for row in rows]
         values = [reader.values(row) for row in rows]
-        served = slots.choose(keys[0] or ids[0])
+        served = slots.choose(reader.key(rows[0]) or ids[0])
         role: Role = "champion"
         scored: list[Scored] | None = None
         if served is not slots.champion:
@@ -122,27 +144,50 @@ class Predictor:
             scored = served.engine.score_now(values)
         if scored is None:
             scored = await served.engine.score(values)
-        spent = int((time.perf_counter() - began) * 1e6)
-        at = time.time_ns() // 1000
-        self._journal.append_many(
-            [
-                Prediction(
-                    id=name,
-                    at=at,
-                    model=served.model,
-                    role=role,
-                    features=reader.encode(row),
-                    prediction=one.prediction,
-                    low=one.low,
-                    high=one.high,
-                    key=key,
-                    request=request,
-                    latency_us=spent,
-                )
-                for name, row, one, key in zip(ids, rows, scored, keys, strict=True)
-            ]
+        return self._record(
+            slots, served, role, rows, values, scored, ids=ids, request=request, began=began
         )
-        self._counts.predicted(served.model, role, len(rows))
+
+    def _record(
+        self,
+        slots: Slots,
+        served: Served,
+        role: Role,
+        rows: Sequence[Struct],
+        values: Sequence[Row],
+        scored: list[Scored],
+        *,
+        began: float,
+        ids: tuple[str, ...] | None = None,
+        request: str = "",
+    ) -> Answered:
+        """Put answers on record, and let the other model score the same rows."""
+        reader, model = slots.champion.reader, served.model
+        ids = ids or self._ids.take(len(rows))
+        at = time.time_ns() // 1000
+        spent = int((time.perf_counter() - began) * 1e6)
+        encode, key = reader.encode, reader.key
+        records = [
+            Prediction(
+                id=name,
+                at=at,
+                model=model,
+                role=role,
+                features=encode(row),
+                prediction=one.prediction,
+                low=one.low,
+                high=one.high,
+                key=key(row),
+                request=request,
+                latency_us=spent,
+            )
+            for name, row, one in zip(ids, rows, scored, strict=True)
+        ]
+        if len(records) == 1:
+            self._journal.append(records[0])
+        else:
+            self._journal.append_many(records)
+        self._counts.predicted(model, role, len(rows))
         other = slots.beside(served)
         if other is None:
             return Answered(served, role, ids, scored)
@@ -278,9 +323,15 @@ def answers_of(answered: Answered) -> list[Answer]:
             interval=None if one.low is None or one.high is None else (one.low, one.high),
             by=role,
             shadow=answered.shadow,
+            details=one.details,
         )
         for name, one in zip(answered.ids, answered.scored, strict=True)
     ]
+
+
+def _reply(answered: Answered, *, is_one: bool) -> Reply:
+    answers = answers_of(answered)
+    return Reply(msgspec.json.encode(answers[0] if is_one else answers))
 
 
 def require_json(request: Request) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,12 +42,15 @@ class Model:
     model = "m-1"
     intervals = None
 
-    def __init__(self, estimator: Any, dtypes: dict[str, str]) -> None:
+    def __init__(
+        self, estimator: Any, dtypes: dict[str, str], *, details: Sequence[str] = ()
+    ) -> None:
         self.estimator = estimator
         self.signature = Signature(
             kind="regression",
             target="y",
             features=tuple(Feature(name=name, dtype=dtype) for name, dtype in dtypes.items()),
+            details=tuple(Feature(name=name, dtype="Float64") for name in details),
         )
 
 
@@ -299,3 +302,35 @@ def test_the_estimator_sees_the_types_it_was_trained_with(dtype: str, value: obj
     assert [str(kind) for kind in seen[0].dtypes] == [dtype, "Int64"]
     assert seen[0].columns == ["x", "other"]
     assert seen[0]["x"].null_count() == (2 if value is None else 1)
+
+
+class Teller(Doubler):
+    """Says of each row how much it is away from 10, and chokes on 13 there too."""
+
+    def details(self, frame: pl.DataFrame) -> pl.DataFrame:
+        if 12.0 in frame["x"]:
+            raise self.failure
+        return frame.select(away=10 - pl.col("x"), none=pl.lit(None, dtype=pl.Float64))
+
+
+def test_details_come_with_the_prediction_of_their_row() -> None:
+    async def run() -> None:
+        teller = Teller()
+        package: Any = Model(teller, {"x": "Float64"}, details=["away", "none"])
+        engine = EstimatorEngine(package)
+        good, bad, other = (engine.score([(x,), (x + 1,)]) for x in (3.0, 12.0, 5.0))
+        found = await asyncio.gather(good, bad, other, return_exceptions=True)
+        engine.close()
+        assert found[0] == [
+            Scored(6, details={"away": 7.0, "none": None}),
+            Scored(8, details={"away": 6.0, "none": None}),
+        ]
+        assert isinstance(found[1], ProblemError)
+        assert (found[1].status, found[1].code) == (422, "bucle-334")
+        assert isinstance(found[2], list)
+        assert [one.details for one in found[2]] == [
+            {"away": 5.0, "none": None},
+            {"away": 4.0, "none": None},
+        ]
+
+    asyncio.run(run())

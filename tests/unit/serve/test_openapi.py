@@ -16,12 +16,13 @@ class Named:
     """What a description needs of a package and an engine."""
 
     name = "compiled"
+    can_explain = True
 
     def __init__(self, signature, profile):
         self.signature, self.profile = signature, {"columns": profile}
 
 
-def served(*, rules=()):
+def served(*, rules=(), details=()):
     features = {
         "size": "Float64",
         "count": "Int64",
@@ -35,6 +36,7 @@ def served(*, rules=()):
         kind="regression",
         target="price",
         features=tuple(Feature(name=name, dtype=dtype) for name, dtype in features.items()),
+        details=tuple(Feature(name=name, dtype=dtype) for name, dtype in details),
     )
     profile = {
         "size": {"kind": "number", "quantiles": {"0.5": 2.5}},
@@ -84,3 +86,32 @@ def test_nothing_of_the_data_becomes_part_of_the_page(rules) -> None:
     assert "&lt;img src=x onerror=alert(1)&gt;" in page
     assert "default-src 'none'" in page
     assert "http:" not in page.replace("http-equiv", "")
+
+
+def test_details_of_an_answer_are_described_with_their_types() -> None:
+    types = ["Float64", "Int32", "Boolean", "String", "Date", "Datetime[us]", "Duration[us]"]
+    one = served(details=[(f"d{number}", dtype) for number, dtype in enumerate(types)])
+    answer = describe(one, version="1")["components"]["schemas"]["Answer"]
+    found = answer["properties"]["details"]
+    assert found["required"] == list(found["properties"]) == [f"d{n}" for n in range(len(types))]
+    assert found["additionalProperties"] is False
+    assert [part["type"][0] for part in found["properties"].values()] == [
+        *("number", "integer", "boolean", "string", "string", "string", "string"),
+    ]
+    assert [part.get("format") for part in found["properties"].values()][4:] == [
+        *("date", "date-time", "duration"),
+    ]
+
+
+def test_an_answer_without_details_describes_none() -> None:
+    answer = describe(served(), version="1")["components"]["schemas"]["Answer"]
+    assert "details" not in answer["properties"]
+    assert set(answer["required"]) == {"prediction", "id", "model"}
+
+
+def test_an_explanation_can_be_asked_for_where_there_is_one() -> None:
+    one = served()
+    post = describe(one, version="1")["paths"]["/predict"]["post"]
+    assert [part["name"] for part in post["parameters"]] == ["explain"]
+    one.package.can_explain = False
+    assert describe(one, version="1")["paths"]["/predict"]["post"]["parameters"] == []

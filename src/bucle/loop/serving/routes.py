@@ -10,10 +10,11 @@ import bucle
 from bucle.serve.app import Handler, Reply, Request
 from bucle.serve.arrow_predictions import ArrowPredictor
 from bucle.serve.counts import Counts, render, total
+from bucle.serve.explain import ExplainingPredictor
 from bucle.serve.journal import Journal
 from bucle.serve.kserve import KServe
 from bucle.serve.mlflow import Mlflow
-from bucle.serve.openapi import describe, render_page
+from bucle.serve.openapi import PAGE_HEADERS, describe, render_page
 from bucle.serve.predictions import Predictor
 from bucle.serve.problems import ProblemError
 from bucle.serve.slots import Slots
@@ -115,9 +116,10 @@ def make_routes(
         path.encode(): {"GET": handler, "HEAD": handler} for path, handler in reading.items()
     }
     kserve = KServe(predictor, slots, name=name, version=bucle.__version__)
+    arrow = ArrowPredictor(predictor, slots)
     fixed = {
         **asked,
-        b"/predict": {"POST": ArrowPredictor(predictor, slots).predict},
+        b"/predict": {"POST": ExplainingPredictor(predictor, slots, arrow.predict).predict},
         b"/feedback": {"POST": predictor.feed_back},
         **Mlflow(predictor, slots, version=bucle.__version__).routes(),
         **kserve.routes(),
@@ -133,7 +135,8 @@ def _describing(slots: Callable[[], Slots], name: str) -> Mapping[str, Handler]:
 
     async def docs(request: Request) -> Reply:
         del request
-        return Reply(render_page(slots().champion, name=name), b"text/html; charset=utf-8")
+        page = render_page(slots().champion, name=name)
+        return Reply(page, b"text/html; charset=utf-8", headers=PAGE_HEADERS)
 
     return {"/openapi.json": openapi, "/docs": docs}
 

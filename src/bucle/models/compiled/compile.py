@@ -95,6 +95,8 @@ def _proved(
     known: pl.DataFrame,
 ) -> CompiledModel:
     model = read_estimator(estimator, signature)
+    if signature.details:
+        raise NoForm(f"`{type(estimator).__name__}` itself gives the details of an answer")
     scale = None
     if band is not None and band.scale is not None and band.intervals.quantile is not None:
         scale = compile_scale(band.scale, signature)

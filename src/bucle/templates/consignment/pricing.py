@@ -82,7 +82,8 @@ class Pricer(BaseEstimator):  # type: ignore[misc]
         """Return the list price that is expected to earn most, and how sharp that optimum is.
 
         Columns: `list_price`; `low_price` and `high_price`, between which the expected commission
-        is within `tolerance` of the best; `commission`; `sale_chance`; `shelf_weeks` expected.
+        is within `tolerance` of the best; `commission`; `sale_chance`; `days_to_sale` of an item
+        that is sold; `shelf_weeks` expected.
         """
         prices = items["basis"].cast(pl.Float64).to_numpy()[:, None] * MULTIPLES
         odds, slope = self._item_odds(items)
@@ -101,9 +102,17 @@ class Pricer(BaseEstimator):  # type: ignore[misc]
                 "high_price": np.round(prices[rows, high], 2),
                 "commission": best,
                 "sale_chance": 1 - np.prod(1 - chance, axis=1),
+                "days_to_sale": _days_to_sale(chance),
                 "shelf_weeks": survival(chance).sum(axis=1),
             }
         )
+
+    def details(self, items: pl.DataFrame) -> pl.DataFrame:
+        """Return what is answered beside each prediction: the proposed list price, what it brings.
+
+        `commission` and `days_to_sale` are those expected at that price, not at the item's own.
+        """
+        return self.propose(items).drop("shelf_weeks")
 
     def _describe(self, items: pl.DataFrame) -> Floats:
         """Return what is known of an item apart from its price: one row per row of the frame."""
@@ -147,6 +156,16 @@ class Pricer(BaseEstimator):  # type: ignore[misc]
 def _chance(odds: Floats, slope: Floats, price: Floats) -> Floats:
     log_odds = odds + slope[:, None] * np.log(shelf_prices(price))
     return np.asarray(1 / (1 + np.exp(-log_odds)))
+
+
+def _days_to_sale(chance: Floats) -> Floats:
+    """Return after how many days items are sold that are sold at all, on average."""
+    sold = survival(chance) * chance
+    middle = 7 * (np.arange(TERMS.weeks) + 0.5)
+    share = sold.sum(axis=1)
+    # Where no sale can be expected, the whole agreed time is all that can be said.
+    days = np.full(len(share), 7.0 * TERMS.weeks)
+    return np.divide(sold @ middle, share, out=days, where=share > 0)
 
 
 def _dummies(values: pl.Series, known: list[str]) -> Floats:

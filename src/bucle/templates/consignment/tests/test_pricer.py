@@ -129,6 +129,23 @@ def test_proposed_price_lies_in_its_range(records: pl.DataFrame, pricer: Pricer)
     assert np.allclose(pricer.predict(at_best), proposed["commission"], atol=0.02)
 
 
+def test_days_to_sale_are_those_of_the_items_that_sell(records: pl.DataFrame, pricer: Pricer):
+    proposed = pricer.details(records.head(300))
+    assert proposed["days_to_sale"].is_between(3.5, 7 * 11.5).all()
+    rng = np.random.default_rng(2)
+    one = records.head(1).with_columns(proposed["list_price"].head(1))
+    drawn = rng.random((100_000, 12)) < pricer._sale_chance(one, one["list_price"].to_numpy())
+    sold = drawn.any(axis=1)
+    days = 7 * (drawn[sold].argmax(axis=1) + 0.5)
+    assert proposed["days_to_sale"][0] == pytest.approx(days.mean(), abs=0.3)
+    assert proposed["sale_chance"][0] == pytest.approx(sold.mean(), abs=0.01)
+
+
+def test_an_item_that_cannot_sell_has_the_whole_time_to_sale(pricer: Pricer, records: pl.DataFrame):
+    hopeless = records.head(2).with_columns(pl.lit(1e300).alias("basis"))
+    assert (pricer.details(hopeless)["days_to_sale"] == 84.0).all()
+
+
 def test_unknown_brand_and_missing_values_are_priced(records: pl.DataFrame, pricer: Pricer):
     odd = records.head(3).with_columns(
         pl.lit("never seen").alias("brand"),
