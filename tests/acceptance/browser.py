@@ -37,12 +37,14 @@ OPTIONS = (
 class Browser:
     """One page of a running browser.
 
-    `requests` has the address of all that was asked for, `complaints` what the console said.
+    `requests` has the address of all that was asked for, `complaints` what the console said,
+    `dialogs` the words of every window that a page has opened to be answered.
     """
 
     def __init__(self, to: int, back: int, *, limit_s: float) -> None:
         self.requests: list[str] = []
         self.complaints: list[str] = []
+        self.dialogs: list[str] = []
         self._to, self._back, self._limit_s = to, back, limit_s
         self._number, self._rest, self._session = 0, b"", ""
         target = self.ask("Target.createTarget", url="about:blank")["targetId"]
@@ -60,10 +62,11 @@ class Browser:
         os.write(self._to, json.dumps(message).encode() + b"\0")
         return self._await(lambda told: told.get("id") == message["id"])["result"]
 
-    def open(self, page: Path, *, width: int, height: int = 900, dark: bool = False) -> None:
-        """Open a file at a width and in a colour scheme, and wait until it has loaded."""
+    def open(self, page: Path | str, *, width: int, height: int = 900, dark: bool = False) -> None:
+        """Open a file or an address at a width and in a colour scheme; wait until it has loaded."""
         self.requests.clear()
         self.complaints.clear()
+        self.dialogs.clear()
         self.ask(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -73,7 +76,7 @@ class Browser:
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.ask("Emulation.setEmulatedMedia", features=[scheme])
-        self.ask("Page.navigate", url=page.as_uri())
+        self.ask("Page.navigate", url=page if isinstance(page, str) else page.as_uri())
         self._await(lambda told: told.get("method") == "Page.loadEventFired")
 
     def tell(self, expression: str) -> Any:
@@ -116,6 +119,8 @@ class Browser:
         match told.get("method"):
             case "Network.requestWillBeSent":
                 self.requests.append(what["request"]["url"])
+            case "Page.javascriptDialogOpening":
+                self.dialogs.append(what["message"])
             case "Log.entryAdded":
                 self.complaints.append(what["entry"]["text"])
             case "Runtime.consoleAPICalled":
