@@ -20,7 +20,7 @@ from typing import Any
 from bench.figures import run
 from bench.serving.processes import end
 
-__all__ = ["Contender", "Running", "make_contenders", "start"]
+__all__ = ["Contender", "Running", "make_contenders", "make_project", "start"]
 
 HERE = Path(__file__).resolve().parent
 PEERS = HERE / "peers"
@@ -77,8 +77,8 @@ class Running:
 
 def make_contenders(folder: Path) -> tuple[list[Contender], Rows, dict[str, str]]:
     """Return who can be measured here, rows to ask for, and why others cannot."""
-    compiled = _project(folder / "compiled", kind="Pipeline")
-    estimator = _project(folder / "estimator", kind="Uncompiled")
+    compiled = make_project(folder / "compiled", kind="Pipeline")
+    estimator = make_project(folder / "estimator", kind="Uncompiled")
     rows = json.loads(run([sys.executable, str(HERE / "rows.py"), str(compiled)], folder))
     found = [
         Contender(
@@ -134,7 +134,7 @@ def start(contender: Contender) -> Running:
     )
 
 
-def _project(folder: Path, *, kind: str) -> Path:
+def make_project(folder: Path, *, kind: str) -> Path:
     """Make a project whose pipeline trains the learner, run it, and promote what it gives."""
     bucle = str(Path(sys.executable).parent / "bucle")
     run(

@@ -15,7 +15,17 @@ from bucle.serve.counts import Counts
 from bucle.serve.guard import Guard, Headers
 from bucle.serve.problems import MEDIA_TYPE, ProblemError, problem_body
 
-__all__ = ["App", "Handler", "Limits", "Receive", "Reply", "Request", "Scope", "Send"]
+__all__ = [
+    "App",
+    "Handler",
+    "Limits",
+    "QuickHandler",
+    "Receive",
+    "Reply",
+    "Request",
+    "Scope",
+    "Send",
+]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -43,6 +53,8 @@ class Reply(Struct, frozen=True):
 
 
 Handler = Callable[[Request], Awaitable[Reply]]
+QuickHandler = Callable[[Request], Reply | None]
+"""Answers at once, or returns None without having done anything, and is asked the long way."""
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -60,6 +72,7 @@ class App:
         guard: Says who may ask.
         counts: Where answers are counted.
         limits: How much it takes.
+        quick: Path → what may answer a POST without waiting for anything.
     """
 
     def __init__(
@@ -68,8 +81,11 @@ class App:
         guard: Guard,
         counts: Counts,
         limits: Limits | None = None,
+        *,
+        quick: Mapping[bytes, QuickHandler] | None = None,
     ) -> None:
         self.routes = routes
+        self.quick = quick or {}
         self._guard = guard
         self._counts = counts
         self._limits = limits or Limits()
@@ -94,6 +110,26 @@ class App:
         known = path if path in self.routes else b"other"
         self._counts.answered(known.decode(), reply.status, time.perf_counter() - began)
         await _send(send, reply, with_body=scope["method"] != "HEAD")
+
+    def admits(self, headers: Headers, *, address: str) -> bool:
+        """Tell whether a request may be put to `answer_now`; all others go the long way."""
+        return self._guard.admits(headers, address=address)
+
+    def answer_now(self, path: bytes, request: Request) -> Reply | None:
+        """Return what a POST that was admitted is answered; None where it has to wait."""
+        limits = self._limits
+        if self._under_way >= limits.under_way or len(request.body) > limits.body_bytes:
+            return None
+        began = time.perf_counter()
+        try:
+            reply = self.quick[path](request)
+        except ProblemError as problem:
+            reply = _refused(problem)
+        except Exception as error:  # noqa: BLE001  (as for a call)
+            reply = _refused(self._failed(error))
+        if reply is not None:
+            self._counts.answered(path.decode(), reply.status, time.perf_counter() - began)
+        return reply
 
     async def _answer(self, scope: Scope, path: bytes, receive: Receive) -> Reply:
         server = scope["server"]

@@ -71,6 +71,7 @@ _FULL = _whole_answer(
 class BoundedConnection(HttpToolsProtocol):
     """One connection; `began` is when the request that is being read began, 0 between requests.
 
+    `quiet_since` is when it was last answered without a timer to close it, 0 where one runs;
     `taken_by` is until when the client has to have taken what it was answered, 0 where nothing
     waits for it. `most` and `refused` are those of the whole process: how many connections may be
     open, and how many requests were refused since somebody asked.
@@ -80,6 +81,7 @@ class BoundedConnection(HttpToolsProtocol):
     refused: ClassVar[int] = 0
     began = 0.0
     taken_by = 0.0
+    quiet_since = 0.0
     _in_headers = True
     _header_bytes = 0
     _is_over = False
@@ -210,16 +212,16 @@ class BoundedConnection(HttpToolsProtocol):
 
 
 def close_slow(connections: Iterable[Any], *, seconds: float) -> int:
-    """Close connections that are slow to ask or slow to listen; return how many.
+    """Close connections that are slow to ask or slow to listen, or quiet; return how many are slow.
 
     What still waits to be sent to them is dropped: to wait for it is what they are closed for.
     """
     now = asyncio.get_running_loop().time()
-    slow = [
-        one
-        for one in connections
-        if isinstance(one, BoundedConnection) and one.is_slow(now, seconds=seconds)
-    ]
+    connections = [one for one in connections if isinstance(one, BoundedConnection)]
+    for one in connections:
+        if 0.0 < one.quiet_since < now - one.timeout_keep_alive:
+            one.transport.close()
+    slow = [one for one in connections if one.is_slow(now, seconds=seconds)]
     for one in slow:
         one.transport.abort()
     return len(slow)

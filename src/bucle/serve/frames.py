@@ -57,7 +57,8 @@ def frame(payload: bytes, *, seed: int) -> bytes:
 
 def frames(payloads: Iterable[bytes], *, seed: int) -> bytes:
     """Return records one after the other, as they stand in the file."""
-    return b"".join([frame(payload, seed=seed) for payload in payloads])
+    framed = [frame(payload, seed=seed) for payload in payloads]
+    return framed[0] if len(framed) == 1 else b"".join(framed)
 
 
 def scan(content: bytes, *, seed: int) -> Scan:

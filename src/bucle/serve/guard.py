@@ -30,7 +30,7 @@ _ONCE = frozenset(
         b"sec-fetch-site",
     }
 )
-_WRONG_A_SECOND = 20
+_WRONG_A_SECOND = 100
 _REMEMBERED = 256
 _CHALLENGE = {b"www-authenticate": b'Bearer, Basic realm="bucle", charset="UTF-8"'}
 
@@ -78,6 +78,18 @@ class Guard:
         if not hmac.compare_digest(given, self._bearer) and not self._is_known(given):
             raise self._unknown(given)
         return headers
+
+    def admits(self, headers: Headers, *, address: str = "") -> bool:
+        """Tell whether a request is allowed as programs ask: no browser, the token as a bearer's.
+
+        Whatever it does not admit has to be put to `check`, which alone refuses and counts.
+        """
+        return (
+            hmac.compare_digest(headers.get(b"authorization", b""), self._bearer)
+            and self._is_ours(headers.get(b"host", b""), address)
+            and b"origin" not in headers
+            and b"sec-fetch-site" not in headers
+        )
 
     def _is_ours(self, host: bytes, address: str) -> bool:
         known = self._seen.get((host, address))

@@ -183,10 +183,7 @@ class Predictor:
             )
             for name, row, one in zip(ids, rows, scored, strict=True)
         ]
-        if len(records) == 1:
-            self._journal.append(records[0])
-        else:
-            self._journal.append_many(records)
+        self._journal.append_many(records)
         self._counts.predicted(model, role, len(rows))
         other = slots.beside(served)
         if other is None:

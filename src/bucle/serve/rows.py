@@ -35,6 +35,8 @@ _INTEGERS: dict[str, tuple[int, int]] = {
     "UInt32": (0, 2**32 - 1),
     "UInt64": (0, 2**64 - 1),
 }
+_astuple = msgspec.structs.astuple
+_encode = msgspec.json.Encoder().encode
 _META: Any = Meta  # its limits are given by name
 _LARGEST_HELD = 2**63 - 1
 _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<at>.*)`)?$", re.DOTALL)
@@ -119,17 +121,17 @@ class RowReader:
 
     def values(self, row: Struct) -> Row:
         """Return a row's features in the order of the signature."""
-        return msgspec.structs.astuple(row)[: self._width]
+        return _astuple(row)[: self._width]
 
     def encode(self, row: Struct) -> bytes:
         """Return a row as JSON, under the names of its fields."""
-        return msgspec.json.encode(row)
+        return _encode(row)
 
     def key(self, row: Struct) -> str | None:
         """Return what names a row, None where nothing does."""
         if not self.keys:
             return None
-        parts = msgspec.structs.astuple(row)[self._width :]
+        parts = _astuple(row)[self._width :]
         return None if None in parts else "|".join(map(str, parts))
 
     def _fields(self, rows: list[Struct]) -> int:
@@ -137,7 +139,7 @@ class RowReader:
         count = self._width * len(rows)
         if self.keys:
             for row in rows:
-                own = msgspec.structs.astuple(row)[self._width :]
+                own = _astuple(row)[self._width :]
                 count += len(own) - own.count(None)
         return count
 
@@ -190,7 +192,7 @@ class RowReader:
 
     def _refuse_beyond(self, bounds: Bounds, rows: list[Struct], *, several: bool) -> None:
         """Raise when a date or a time is beyond a limit of the contract."""
-        found = bounds.broken([msgspec.structs.astuple(row) for row in rows], most=_MOST_REPORTED)
+        found = bounds.broken([_astuple(row) for row in rows], most=_MOST_REPORTED)
         if found:
             raise RowsRefusedError(
                 [msgspec.structs.replace(one, row=at if several else None) for at, one in found]

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sys
+import warnings
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import msgspec
 import uvicorn
 
 from bucle.errors import BucleError, PackageError
+from bucle.loop.serving.caution import Caution
 from bucle.loop.serving.following import Follower, Wish
 from bucle.loop.serving.loading import load_model
 from bucle.loop.serving.routes import make_routes, nobody_yet
@@ -24,12 +26,13 @@ from bucle.loop.serving.warming import Warming
 from bucle.loop.serving.worker_settings import WorkerSettings
 from bucle.loop.workspace import Workspace, open_workspace
 from bucle.serve.app import App, Limits
-from bucle.serve.connection import BoundedConnection, allow_connections, close_slow, take_refused
+from bucle.serve.connection import allow_connections, close_slow, take_refused
 from bucle.serve.counts import Counts, share
 from bucle.serve.guard import Guard
 from bucle.serve.journal import Journal
 from bucle.serve.pairing import Pairing
 from bucle.serve.predictions import Predictor
+from bucle.serve.quick import QuickConnection
 from bucle.serve.slots import Served, Slots, line_up
 
 __all__ = ["Worker", "main"]
@@ -56,9 +59,11 @@ class Worker:
         self._follower = Follower(workspace)
         self._slots: Slots | None = None
         self._wish: Wish | None = None
+        self._shunned: set[str] = set()
         self._serving: tuple[str, str | None, float] | None = None
         self._warming = Warming(partial(load_model, workspace), self._refused)
         self._folder = workspace.home / "serve"
+        self._caution = Caution(self._folder / f"challenger-{settings.number}.json")
         self.counts = Counts()
 
     async def run(self) -> None:
@@ -81,6 +86,7 @@ class Worker:
             Guard(settings.token, settings.hosts),
             self.counts,
             Limits(body_bytes=settings.body_bytes),
+            quick={b"/predict": predictor.predict_now},
         )
         server = _server(app)
         self._look()
@@ -105,6 +111,7 @@ class Worker:
             await asyncio.gather(*tasks, return_exceptions=True)
             await pairing.finish(seconds=_PAIRING_S)
             self._warming.close()
+            self._caution.survived()
             journal.close()
 
     def _require_slots(self) -> Slots:
@@ -135,11 +142,22 @@ class Worker:
         champion = self._warming.take(wish.champion)
         if champion is None:
             return
-        challenger = self._warming.take(wish.challenger) if wish.challenger else None
+        challenger = self._challenger(wish)
         found = (champion.model, challenger.model if challenger else None, wish.share)
         if found != self._serving:
             self._serving = found
             self._swap(champion, challenger, wish)
+
+    def _challenger(self, wish: Wish) -> Served | None:
+        if wish.challenger is None:
+            return None
+        served = self._warming.take(wish.challenger)
+        if served is None or self._caution.dares(served.model):
+            return served
+        if served.model not in self._shunned:
+            self._shunned.add(served.model)
+            self._refused("challenger refused", f"workers died with {served.model}: left out")
+        return None
 
     def _swap(self, champion: Served, challenger: Served | None, wish: Wish) -> None:
         """Let others answer from the next request on; requests under way keep theirs."""
@@ -164,6 +182,7 @@ class Worker:
     async def _sweep(self, server: uvicorn.Server) -> None:
         while True:
             await asyncio.sleep(_SWEEP_S)
+            self._caution.look()
             closed = close_slow(server.server_state.connections, seconds=_REQUEST_S)
             if closed:
                 self.counts.noted("slow connection closed", closed)
@@ -181,6 +200,8 @@ def main() -> int:
     """Read the settings from standard input and serve."""
     settings = msgspec.json.decode(sys.stdin.buffer.read(), type=WorkerSettings)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What a model finds odd about a row could be said as often as somebody sends one.
+    warnings.simplefilter("ignore")
     workspace = open_workspace(Path(settings.root), overrides=settings.overrides)
     with asyncio.Runner(loop_factory=_new_loop) as runner:
         runner.run(Worker(workspace, settings).run())
@@ -197,7 +218,7 @@ def _server(app: App) -> uvicorn.Server:
     allow_connections()
     config = uvicorn.Config(
         app,
-        http=BoundedConnection,
+        http=QuickConnection,
         ws="none",
         loop="none",
         lifespan="off",
