@@ -16,6 +16,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 import pytest
+from calls import bucle
 from serving import Server, serve
 
 from bucle.models.package import open_package
@@ -110,6 +111,14 @@ def test_predict_says_what_the_estimator_says(asked: Asked) -> None:
         answers = client.post("/predict", json=asked.rows).json()
     require_same({"predict": [one["prediction"] for one in answers]}, asked)
     assert len(set(asked.expected)) > ROWS / 2
+
+
+def test_bucle_predict_says_the_same(asked: Asked) -> None:
+    folder = asked.server.folder
+    (folder / "asked.json").write_text(json.dumps(asked.rows))
+    bucle("predict", "asked.json", "--output", "told.jsonl", at=folder)
+    told = [json.loads(line) for line in (folder / "told.jsonl").read_text().splitlines()]
+    require_same({"bucle predict": [one["prediction"] for one in told]}, asked)
 
 
 @needs_clients
