@@ -32,6 +32,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _JSON = b"application/json"
+# Clients of the Open Inference Protocol read `error`, and only in plain JSON.
+_PLAIN = b"/v2"
 _BODILESS = frozenset({"GET", "HEAD"})
 
 
@@ -102,9 +104,9 @@ class App:
             try:
                 reply = await self._answer(scope, path, receive)
             except ProblemError as problem:
-                reply = _refused(problem)
+                reply = self._refuse(problem, path)
             except Exception as error:  # noqa: BLE001  (a client must never see a traceback)
-                reply = _refused(self._failed(error))
+                reply = _refused(self._failed(error), path)
         finally:
             self._under_way -= 1
         known = path if path in self.routes else b"other"
@@ -124,9 +126,9 @@ class App:
         try:
             reply = self.quick[path](request)
         except ProblemError as problem:
-            reply = _refused(problem)
+            reply = self._refuse(problem, path)
         except Exception as error:  # noqa: BLE001  (as for a call)
-            reply = _refused(self._failed(error))
+            reply = _refused(self._failed(error), path)
         if reply is not None:
             self._counts.answered(path.decode(), reply.status, time.perf_counter() - began)
         return reply
@@ -181,6 +183,16 @@ class App:
             raise _too_large(most)
         return b"".join(parts)
 
+    def _refuse(self, problem: ProblemError, path: bytes) -> Reply:
+        """Return the answer that refuses, and count the rows it refuses."""
+        for one in problem.errors:
+            # A name that a client has made up is no label of a metric.
+            column = "" if one.reason == "unknown field" else one.field
+            self._counts.refused(one.reason, column)
+        if problem.code == "bucle-334":
+            self._counts.refused("model", "")
+        return _refused(problem, path)
+
     def _failed(self, error: Exception) -> ProblemError:
         """Return what a client learns of a failure inside: that there was one."""
         if isinstance(error, OutsideError):
@@ -209,8 +221,11 @@ async def _send(send: Send, reply: Reply, *, with_body: bool) -> None:
     await send({"type": "http.response.body", "body": reply.body if with_body else b""})
 
 
-def _refused(problem: ProblemError) -> Reply:
-    return Reply(problem_body(problem), MEDIA_TYPE, problem.status, tuple(problem.headers.items()))
+def _refused(problem: ProblemError, path: bytes) -> Reply:
+    headers = tuple(problem.headers.items())
+    if path.startswith(_PLAIN):
+        return Reply(problem_body(problem, named=True), _JSON, problem.status, headers)
+    return Reply(problem_body(problem), MEDIA_TYPE, problem.status, headers)
 
 
 def _require_whole(message: MutableMapping[str, Any]) -> None:

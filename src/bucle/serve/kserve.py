@@ -3,7 +3,7 @@
 Asks the predictor and knows nothing of models. Imports nothing heavy.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -14,7 +14,7 @@ from bucle.serve.app import Handler, Reply, Request
 from bucle.serve.columns import read_aside, read_columns
 from bucle.serve.document import read_document, require_type
 from bucle.serve.predictions import Answered, Predictor
-from bucle.serve.problems import ProblemError, problem_body
+from bucle.serve.problems import ProblemError
 from bucle.serve.rows import RowReader
 from bucle.serve.slots import Slots
 from bucle.serve.tensors import Tensor, datatype_of, pack, read_tensors, to_columns
@@ -82,7 +82,7 @@ class KServe:
         return {
             path.encode(): _reading(self._model),
             f"{path}/ready".encode(): _reading(self._model_ready),
-            f"{path}/infer".encode(): {"POST": _worded(infer)},
+            f"{path}/infer".encode(): {"POST": infer},
         }
 
     async def _server(self, request: Request) -> Reply:
@@ -256,22 +256,4 @@ def _json(content: dict[str, Any]) -> Reply:
 
 
 def _reading(handler: Handler) -> Mapping[str, Handler]:
-    worded = _worded(handler)
-    return {"GET": worded, "HEAD": worded}
-
-
-def _worded(handler: Handler) -> Callable[[Request], Awaitable[Reply]]:
-    """Return a handler whose refusals say `error` too, which is all that clients look for."""
-
-    async def answer(request: Request) -> Reply:
-        try:
-            return await handler(request)
-        except ProblemError as problem:
-            said = msgspec.json.decode(problem_body(problem))
-            words = problem.what + (f": {problem.cause}" if problem.cause else "")
-            body = msgspec.json.encode({"error": words, **said})
-            # Clients read the words of an error only where they are plain JSON.
-            headers = tuple(problem.headers.items())
-            return Reply(body, status=problem.status, headers=headers)
-
-    return answer
+    return {"GET": handler, "HEAD": handler}

@@ -18,6 +18,7 @@ ARROW = {
     "application/vnd.apache.arrow.file": _FRAME,
 }
 _JSON = "application/json"
+_PROBLEM = "application/problem+json"
 _BINARY = "application/octet-stream"
 _REFUSALS = {
     "400": "The request cannot be read.",
@@ -29,6 +30,7 @@ _ALWAYS = {
     "401": "The token is missing or wrong.",
     "503": "Too much to do, or no champion yet; ask again after Retry-After seconds.",
 }
+_NULL = {"type": "null"}
 _NUMBERS = {"type": "array", "items": {"type": "number"}}
 
 
@@ -52,14 +54,14 @@ def protocol_paths(
         },
         "/health": {"get": _reading("The same", kind="text/plain")},
         "/version": {"get": _reading("Bucle's version, as MLflow asks", kind="text/plain")},
-        "/v2": {"get": _reading("Who serves, and which extensions", object_of=["name"])},
-        "/v2/health/live": {"get": _reading("Whether the worker lives", object_of=["live"])},
-        "/v2/health/ready": {"get": _reading("Whether there is a champion", object_of=["ready"])},
+        "/v2": {"get": _asking("Who serves, and which extensions", has="name")},
+        "/v2/health/live": {"get": _asking("Whether the worker lives", has="live")},
+        "/v2/health/ready": {"get": _asking("Whether there is a champion", has="ready")},
     }
     for path, what in ((model, "the model"), (version, "the model by its id")):
         paths |= {
-            path: {"get": _reading(f"Inputs and outputs of {what}", object_of=["name", "inputs"])},
-            f"{path}/ready": {"get": _reading(f"Whether {what} answers", object_of=["ready"])},
+            path: {"get": _asking(f"Inputs and outputs of {what}", has="name inputs")},
+            f"{path}/ready": {"get": _asking(f"Whether {what} answers", has="ready")},
             f"{path}/infer": {"post": _infer(served, what, example)},
         }
     return paths
@@ -113,7 +115,7 @@ def _invoke(row: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
         },
         "responses": {
             "200": _answer("Predictions, and the ids that feedback names.", {_JSON: answer}),
-            **_refusals(),
+            **_refusals(_PROBLEM),
         },
     }
 
@@ -164,30 +166,31 @@ def _infer(served: Served, what: str, example: dict[str, Any]) -> dict[str, Any]
         "requestBody": {"required": True, "content": content},
         "responses": {
             "200": _answer("Predictions.", {_JSON: answer, _BINARY: binary}),
-            **_refusals(),
+            **_refusals(_JSON),
         },
     }
 
 
-def _reading(summary: str, *, kind: str = _JSON, object_of: list[str] | None = None) -> Any:
-    schema = {"type": "object", "required": object_of} if object_of else {}
+def _asking(summary: str, *, has: str) -> Any:
+    """Return a route that reads under `/v2`, whose refusals are plain JSON."""
+    return _reading(summary, refused=_JSON, has=has)
+
+
+def _reading(summary: str, *, kind: str = _JSON, refused: str = _PROBLEM, has: str = "") -> Any:
+    schema = {"type": "object", "required": has.split()} if has else {}
+    refusals = {code: _refusal(words, refused) for code, words in _ALWAYS.items()}
     return {
         "summary": summary,
-        "responses": {
-            "200": _answer(summary, {kind: schema}),
-            **{code: _refusal(words) for code, words in _ALWAYS.items()},
-        },
+        "responses": {"200": _answer(summary, {kind: schema}), **refusals},
     }
 
 
-def _refusals() -> dict[str, Any]:
-    return {code: _refusal(words) for code, words in (_REFUSALS | _ALWAYS).items()}
+def _refusals(kind: str) -> dict[str, Any]:
+    return {code: _refusal(words, kind) for code, words in (_REFUSALS | _ALWAYS).items()}
 
 
-def _refusal(words: str) -> dict[str, Any]:
-    """Return a refusal: under `/v2` plain JSON, but a problem where no route was found yet."""
-    problem = {"$ref": "#/components/schemas/Problem"}
-    return _answer(words, {"application/problem+json": problem, _JSON: problem})
+def _refusal(words: str, kind: str) -> dict[str, Any]:
+    return _answer(words, {kind: {"$ref": "#/components/schemas/Problem"}})
 
 
 def _answer(words: str, content: dict[str, Any]) -> dict[str, Any]:
@@ -195,6 +198,3 @@ def _answer(words: str, content: dict[str, Any]) -> dict[str, Any]:
         "description": words,
         "content": {kind: {"schema": schema} for kind, schema in content.items()},
     }
-
-
-_NULL = {"type": "null"}

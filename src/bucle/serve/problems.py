@@ -26,6 +26,13 @@ __all__ = [
 
 MEDIA_TYPE = b"application/problem+json"
 
+_REASONS = {
+    "is missing": "missing",
+    "is not a field of the model": "unknown field",
+    "is there twice": "twice",
+    "Expected a finite number": "not finite",
+}
+
 _CUT_SHORT = "Input data was truncated"
 _HALF = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
@@ -52,6 +59,11 @@ class BadRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Return what is wrong, with near names where a field is none of the known ones."""
         close = nearest(field, list(near)) if near else ()
         return cls(row=row, field=field, value=value, rule=rule, did_you_mean=close)
+
+    @property
+    def reason(self) -> str:
+        """What kind of thing is wrong: one of a few words."""
+        return _REASONS.get(self.rule) or ("type" if ", got " in self.rule else "value")
 
     @property
     def words(self) -> str:
@@ -111,8 +123,13 @@ class RowsRefusedError(ProblemError):
         return self._bad
 
 
-def problem_body(problem: ProblemError) -> bytes:
-    """Return the body of an answer that refuses; holds nothing of the server's inside."""
+def problem_body(problem: ProblemError, *, named: bool = False) -> bytes:
+    """Return the body of an answer that refuses; holds nothing of the server's inside.
+
+    Args:
+        problem: What is refused.
+        named: Say it under the name `error` as well.
+    """
     details: dict[str, Any] = {
         "type": f"urn:bucle:{problem.code}",
         "title": problem.what,
@@ -125,6 +142,8 @@ def problem_body(problem: ProblemError) -> bytes:
         details["try"] = problem.attempt
     if problem.errors:
         details["errors"] = problem.errors
+    if named:
+        details["error"] = problem.what + (f": {problem.cause}" if problem.cause else "")
     return msgspec.json.encode(details)
 
 
