@@ -23,7 +23,7 @@ from bucle.errors import OutsideError, PackageError
 __all__ = ["TrialReport", "require_package", "try_package"]
 
 _MEMORY = 8_000_000_000
-_SECONDS = 60.0
+_SECONDS = 25.0
 _CHILD = "bucle.models.trial_child"
 _MAX_ANSWER = 100_000
 

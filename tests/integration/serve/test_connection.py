@@ -8,13 +8,12 @@ import resource
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, Self
+from typing import Any
 
 import pytest
-import uvicorn
-import uvloop
+from running import PATIENCE_S, Running, await_so, statuses, until_closed
 
 from bucle.serve import connection
 from bucle.serve.app import App, Limits, Reply, Request
@@ -22,24 +21,22 @@ from bucle.serve.connection import (
     MOST_HEADER_BYTES,
     BoundedConnection,
     allow_connections,
-    close_slow,
     take_refused,
 )
 from bucle.serve.counts import Counts
 from bucle.serve.guard import Guard
+from bucle.serve.quick import QuickConnection
 
 TOKEN = "t" * 43
-PATIENCE_S = 30.0
 SLOW_S = 0.4
 LARGE = b"x" * 20_000_000
 
 
-class Running:
-    """A server on a thread of its own, whose slow connections are closed after `SLOW_S`."""
+class Story(Running):
+    """An app that keeps what it is asked; `/wait` answers once `free` is set."""
 
-    def __init__(self) -> None:
+    def __init__(self, http: type[Any] = BoundedConnection) -> None:
         self.seen: list[tuple[str, bytes, dict[bytes, bytes]]] = []
-        self.closed = 0
         self.free = threading.Event()
         self.free.set()
         routes: dict[bytes, Any] = {
@@ -47,51 +44,23 @@ class Running:
             b"/large": {"GET": self._large},
             b"/wait": {"POST": self._wait},
         }
-        app = App(routes, Guard(TOKEN), Counts(), Limits(body_bytes=1_000_000))
-        config = uvicorn.Config(
-            app,
-            http=BoundedConnection,
-            ws="none",
-            loop="none",
-            lifespan="off",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=1,
+        app = App(
+            routes,
+            Guard(TOKEN),
+            Counts(),
+            Limits(body_bytes=1_000_000),
+            quick={b"/keep": self._keep_now},
         )
-        self.server = uvicorn.Server(config)
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
-        self.port = self._listener.getsockname()[1]
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        await_that(lambda: self.server.started)
-        return self
+        super().__init__(app, slow_s=SLOW_S, http=http)
 
     def __exit__(self, *_: object) -> None:
         self.free.set()
-        self.server.should_exit = True
-        self._thread.join(PATIENCE_S)
-        assert not self._thread.is_alive()
-        self._listener.close()
-
-    def _run(self) -> None:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(self._serve())
-
-    async def _serve(self) -> None:
-        sweeping = asyncio.create_task(self._sweep())
-        await self.server.serve(sockets=[self._listener])
-        sweeping.cancel()
-
-    async def _sweep(self) -> None:
-        while True:
-            await asyncio.sleep(0.05)
-            self.closed += close_slow(self.server.server_state.connections, seconds=SLOW_S)
+        super().__exit__()
 
     async def _keep(self, request: Request) -> Reply:
+        return self._keep_now(request)
+
+    def _keep_now(self, request: Request) -> Reply:
         self.seen.append(("keep", request.body, request.headers))
         return Reply(json.dumps({"kept": len(request.body)}).encode())
 
@@ -103,48 +72,20 @@ class Running:
         await asyncio.to_thread(self.free.wait, PATIENCE_S)
         return await self._keep(request)
 
-    def connect(self, **options: Any) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S, **options)
-
-    def ask(self, content: bytes) -> bytes:
-        """Send bytes, and return all that comes back until the server closes."""
-        with self.connect() as one:
-            one.sendall(content)
-            return until_closed(one)
-
-
-def until_closed(one: socket.socket) -> bytes:
-    found = []
-    with suppress(ConnectionResetError):
-        while piece := one.recv(65_536):
-            found.append(piece)
-    return b"".join(found)
-
-
-def await_that(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
 
 def head(line: str, *more: str) -> bytes:
     lines = [line, "Host: localhost", f"Authorization: Bearer {TOKEN}", *more, "", ""]
     return "\r\n".join(lines).encode("latin-1")
 
 
-def statuses(answer: bytes) -> list[int]:
-    return [int(part[:3]) for part in answer.split(b"HTTP/1.1 ")[1:]]
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Running]:
-    with Running() as running:
+@pytest.fixture(scope="module", params=[BoundedConnection, QuickConnection])
+def shared(request: pytest.FixtureRequest) -> Iterator[Story]:
+    with Story(request.param) as running:
         yield running
 
 
 @pytest.fixture
-def running(shared: Running) -> Running:
+def running(shared: Story) -> Story:
     shared.seen.clear()
     shared.closed = 0
     take_refused()
@@ -173,7 +114,7 @@ def running(shared: Running) -> Running:
         "\x16\x03\x01\x02\x00",
     ],
 )
-def test_what_is_no_path_over_http_is_refused_and_counted(running: Running, line: str) -> None:
+def test_what_is_no_path_over_http_is_refused_and_counted(running: Story, line: str) -> None:
     answer = running.ask(head(line, "Connection: close"))
     assert statuses(answer) == [400]
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "bucle-358"
@@ -182,11 +123,11 @@ def test_what_is_no_path_over_http_is_refused_and_counted(running: Running, line
 
 
 @pytest.mark.parametrize("version", ["HTTP/2.0", "HTTP/0.9"])
-def test_another_version_is_refused(running: Running, version: str) -> None:
+def test_another_version_is_refused(running: Story, version: str) -> None:
     assert statuses(running.ask(head(f"GET /keep {version}"))) == [400]
 
 
-def test_an_old_client_is_answered_and_closed(running: Running) -> None:
+def test_an_old_client_is_answered_and_closed(running: Story) -> None:
     answer = running.ask(head("GET /keep HTTP/1.0", "Connection: keep-alive"))
     assert statuses(answer) == [200]
 
@@ -211,7 +152,7 @@ def test_an_old_client_is_answered_and_closed(running: Running) -> None:
         ("POST /keep HTTP/1.0", ["Transfer-Encoding: chunked"]),
     ],
 )
-def test_a_body_of_two_lengths_is_nobodys(running: Running, line: str, more: list[str]) -> None:
+def test_a_body_of_two_lengths_is_nobodys(running: Story, line: str, more: list[str]) -> None:
     answer = running.ask(head(line, *more) + b"3\r\nabc\r\n0\r\n\r\n" + head("GET /keep HTTP/1.1"))
     assert statuses(answer) == [400]
     assert running.seen == []
@@ -220,13 +161,13 @@ def test_a_body_of_two_lengths_is_nobodys(running: Running, line: str, more: lis
 @pytest.mark.parametrize(
     "body", [b"3\r\nabcd\r\n0\r\n\r\n", b"ffffffffffffffffff\r\n", b"x\r\n", b"3\nabc\n0\n\n"]
 )
-def test_bad_chunks_are_refused(running: Running, body: bytes) -> None:
+def test_bad_chunks_are_refused(running: Story, body: bytes) -> None:
     answer = running.ask(head("POST /keep HTTP/1.1", "Transfer-Encoding: chunked") + body)
     assert statuses(answer) == [400]
     assert running.seen == []
 
 
-def test_trailers_are_no_headers(running: Running) -> None:
+def test_trailers_are_no_headers(running: Story) -> None:
     start = "POST /keep HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n{}\r\n"
     trailers = f"3\r\nabc\r\n0\r\nAuthorization: Bearer {TOKEN}\r\nX-More: yes\r\n\r\n"
     unknown = running.ask((start.format("Connection: close\r\n") + trailers).encode())
@@ -241,7 +182,7 @@ def test_trailers_are_no_headers(running: Running) -> None:
 @pytest.mark.parametrize("offer", ["h2c", "websocket", "nonsense"])
 @pytest.mark.parametrize("in_pieces", [False, True])
 def test_a_client_that_offers_another_protocol_is_answered_in_http(
-    running: Running, offer: str, in_pieces: bool
+    running: Story, offer: str, in_pieces: bool
 ) -> None:
     more = [f"Upgrade: {offer}", "HTTP2-Settings: AAMAAABkAAQAAP__", "Content-Length: 7"]
     first = head("POST /keep HTTP/1.1", "Connection: Upgrade, HTTP2-Settings", *more)
@@ -256,7 +197,7 @@ def test_a_client_that_offers_another_protocol_is_answered_in_http(
     assert b"upgrade" not in running.seen[0][2]
 
 
-def test_what_was_asked_before_a_fault_is_answered_first(running: Running) -> None:
+def test_what_was_asked_before_a_fault_is_answered_first(running: Story) -> None:
     running.free.clear()
     with running.connect() as one:
         one.sendall(head("POST /wait HTTP/1.1", "Content-Length: 2") + b"ab")
@@ -268,7 +209,7 @@ def test_what_was_asked_before_a_fault_is_answered_first(running: Running) -> No
 
 
 def test_a_fault_in_a_second_body_is_not_the_answer_of_the_first(
-    running: Running, caplog: pytest.LogCaptureFixture
+    running: Story, caplog: pytest.LogCaptureFixture
 ) -> None:
     running.free.clear()
     with running.connect() as one:
@@ -277,11 +218,11 @@ def test_a_fault_in_a_second_body_is_not_the_answer_of_the_first(
         assert statuses(until_closed(one)) == []
     with caplog.at_level(logging.WARNING):
         running.free.set()
-        await_that(lambda: not running.server.server_state.tasks)
+        await_so(lambda: not running.server.server_state.tasks)
     assert not caplog.records
 
 
-def test_headers_are_bounded_and_what_fits_is_taken(running: Running) -> None:
+def test_headers_are_bounded_and_what_fits_is_taken(running: Story) -> None:
     fits = head("GET /keep HTTP/1.1", "X: " + "a" * (MOST_HEADER_BYTES - 200), "Connection: close")
     assert statuses(running.ask(fits)) == [200]
     large = running.ask(head("GET /keep HTTP/1.1", "X: " + "a" * MOST_HEADER_BYTES))
@@ -293,7 +234,7 @@ def test_headers_are_bounded_and_what_fits_is_taken(running: Running) -> None:
     assert take_refused() == 1
 
 
-def test_who_asks_slowly_is_closed_wherever_the_request_stands(running: Running) -> None:
+def test_who_asks_slowly_is_closed_wherever_the_request_stands(running: Story) -> None:
     begun = [
         b"",
         b"G",
@@ -331,24 +272,24 @@ def test_who_asks_slowly_is_closed_wherever_the_request_stands(running: Running)
     assert running.closed == len(begun)
 
 
-def test_who_listens_slowly_is_closed_and_who_listens_is_not(running: Running) -> None:
+def test_who_listens_slowly_is_closed_and_who_listens_is_not(running: Story) -> None:
     with running.connect() as slow, running.connect() as quick:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         for one in (slow, quick):
             one.sendall(head("GET /large HTTP/1.1", "Connection: close"))
         assert len(until_closed(quick)) > len(LARGE)
         # The time for so many bytes is longer than any test, so it is moved near.
-        await_that(lambda: any(one.taken_by for one in running.server.server_state.connections))
+        await_so(lambda: any(one.taken_by for one in running.server.server_state.connections))
         for one in list(running.server.server_state.connections):
             one.taken_by = min(one.taken_by, 1.0)
-        await_that(lambda: running.closed == 1)
+        await_so(lambda: running.closed == 1)
         taken = b""
         with suppress(ConnectionResetError):
             while piece := slow.recv(1):
                 taken += piece
                 if len(taken) > 1000:
                     break
-        await_that(lambda: not running.server.server_state.connections)
+        await_so(lambda: not running.server.server_state.connections)
 
 
 def test_the_time_to_take_an_answer_grows_with_what_waits_and_ends_with_it() -> None:
@@ -371,7 +312,7 @@ def test_the_time_to_take_an_answer_grows_with_what_waits_and_ends_with_it() -> 
     assert not one.is_slow(142.0, seconds=30)
 
 
-def test_who_hangs_up_anywhere_leaves_nothing_behind(running: Running) -> None:
+def test_who_hangs_up_anywhere_leaves_nothing_behind(running: Story) -> None:
     for number in range(60):
         with running.connect() as one:
             # A close that throws away what has come, as a killed client does.
@@ -385,15 +326,15 @@ def test_who_hangs_up_anywhere_leaves_nothing_behind(running: Running) -> None:
             )
             if number % 2:
                 one.recv(10) if number % 3 != 1 else None
-    await_that(lambda: not running.server.server_state.connections)
-    await_that(lambda: not running.server.server_state.tasks)
+    await_so(lambda: not running.server.server_state.connections)
+    await_so(lambda: not running.server.server_state.tasks)
 
 
 def test_connections_are_bounded_and_taken_again(
-    running: Running, monkeypatch: pytest.MonkeyPatch
+    running: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(BoundedConnection, "most", 5)
-    await_that(lambda: not running.server.server_state.connections)
+    await_so(lambda: not running.server.server_state.connections)
     with contextlib.ExitStack() as stack:
         open_ones = [stack.enter_context(running.connect()) for _ in range(5)]
         for one in open_ones:
@@ -405,7 +346,7 @@ def test_connections_are_bounded_and_taken_again(
         assert b"retry-after: 1" in answer
         open_ones[0].sendall(head("GET /keep HTTP/1.1"))
         assert statuses(open_ones[0].recv(1000)) == [200]
-    await_that(lambda: not running.server.server_state.connections)
+    await_so(lambda: not running.server.server_state.connections)
     assert statuses(running.ask(head("GET /keep HTTP/1.1", "Connection: close"))) == [200]
 
 
@@ -426,7 +367,7 @@ def test_a_process_keeps_files_for_itself(monkeypatch: pytest.MonkeyPatch) -> No
     assert all(soft <= 10_128 for soft, _ in asked)
 
 
-def test_nobody_can_fill_a_log(running: Running, caplog: pytest.LogCaptureFixture) -> None:
+def test_nobody_can_fill_a_log(running: Story, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="uvicorn.error"):
         for _ in range(20):
             running.ask(b"\0\r\n\r\n")

@@ -290,3 +290,39 @@ def test_what_is_no_http_is_not_taken(kind: str) -> None:
 
     with pytest.raises(ValueError, match="only HTTP"):
         asyncio.run(make()({"type": kind}, unused, unused))
+
+
+@pytest.mark.parametrize("version", ["2.0", "0.9", "3", ""])
+def test_another_version_of_http_is_refused(version: str) -> None:
+    answer = got(make(), version=version)
+    assert (answer.status, answer.problem["code"]) == (400, "bucle-358")
+    assert answer.headers[b"connection"] == b"close"
+
+
+@pytest.mark.parametrize(
+    "coding", [b"gzip", b"gzip, chunked", b"chunked, chunked", b"identity", b"", b" chunked"]
+)
+def test_a_body_that_is_coded_otherwise_is_refused_before_it_is_read(coding: bytes) -> None:
+    headers = [*OURS, (b"transfer-encoding", coding)]
+    answer = got(make(), "/echo", {"type": "unread"}, headers=headers)
+    assert (answer.status, answer.problem["code"]) == (400, "bucle-358")
+    assert answer.headers[b"connection"] == b"close"
+
+
+def test_chunks_are_for_the_version_that_has_them() -> None:
+    headers = [*OURS, (b"transfer-encoding", b"Chunked")]
+    assert got(make(), headers=headers).status == 200
+    assert got(make(), headers=headers, version="1.0").status == 400
+
+
+@pytest.mark.parametrize("coding", [b"gzip", b"GZIP", b"br", b"deflate", b"identity, gzip", b"x"])
+def test_a_compressed_body_is_refused_before_it_is_read(coding: bytes) -> None:
+    headers = [*OURS, (b"content-encoding", coding)]
+    answer = got(make(), "/echo", {"type": "unread"}, headers=headers)
+    assert (answer.status, answer.problem["code"]) == (415, "bucle-360")
+    assert answer.headers[b"accept-encoding"] == b"identity"
+
+
+@pytest.mark.parametrize("coding", [b"identity", b" Identity ", b""])
+def test_a_body_that_is_as_it_is_is_read(coding: bytes) -> None:
+    assert got(make(), headers=[*OURS, (b"content-encoding", coding)]).status == 200

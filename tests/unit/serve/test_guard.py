@@ -1,6 +1,7 @@
 """Who may ask, and who may not."""
 
 import base64
+import itertools
 
 import pytest
 
@@ -25,7 +26,16 @@ def refusal(
     return found.value
 
 
-@pytest.mark.parametrize("shown", [BEARER, basic(f"me:{TOKEN}"), basic(f":{TOKEN}")])
+@pytest.mark.parametrize(
+    "shown",
+    [
+        BEARER,
+        (b"authorization", b"bearer " + TOKEN.encode()),
+        (b"authorization", b"BEARER " + TOKEN.encode()),
+        basic(f"me:{TOKEN}"),
+        basic(f":{TOKEN}"),
+    ],
+)
 def test_the_right_token_opens(shown: tuple[bytes, bytes]) -> None:
     headers = Guard(TOKEN).check([HOST, shown], address="127.0.0.1")
     assert headers[b"host"] == HOST[1]
@@ -122,6 +132,7 @@ def test_the_names_of_the_machine_and_those_of_the_charter_are_ours(host: str) -
         b"[::1",
         b"[::1]x",
         b"[::1]:x",
+        b"[::1]:\xb2",
         b"::1",
         b"[evil]",
         b"127.0.0.2",
@@ -191,7 +202,17 @@ def test_a_page_of_another_site_learns_nothing_of_the_token() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [b"host", b"authorization", b"content-type", b"origin", b"content-length"]
+    "name",
+    [
+        b"host",
+        b"authorization",
+        b"content-type",
+        b"content-length",
+        b"content-encoding",
+        b"transfer-encoding",
+        b"origin",
+        b"sec-fetch-site",
+    ],
 )
 def test_a_header_that_is_there_twice_is_refused(name: bytes) -> None:
     for pairs in (
@@ -222,3 +243,19 @@ def test_other_headers_may_be_there_twice() -> None:
 )
 def test_the_name_of_a_host_is_without_port_and_dot(text: str, name: str) -> None:
     assert host_name(text) == name
+
+
+def test_what_is_admitted_at_once_is_what_would_be_allowed() -> None:
+    guard = Guard(TOKEN, ["shop.example"])
+    hosts = (b"localhost", b"shop.example:1", b"evil.com", b"", None)
+    shown = (BEARER[1], BEARER[1].lower(), b"Bearer no", b"", None)
+    origins = (None, b"http://localhost", b"http://evil.com", b"null")
+    sites = (None, b"none", b"same-origin", b"cross-site")
+    admitted = 0
+    for values in itertools.product(hosts, shown, origins, sites):
+        names = (b"host", b"authorization", b"origin", b"sec-fetch-site")
+        pairs = [pair for pair in zip(names, values, strict=True) if pair[1] is not None]
+        if guard.admits(dict(pairs), address="127.0.0.1"):
+            admitted += 1
+            assert guard.check(pairs, address="127.0.0.1")
+    assert admitted == 2
