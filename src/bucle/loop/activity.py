@@ -224,8 +224,9 @@ def _labelled_since(
 
 
 def _metric(charter: Charter, signature: Signature) -> str:
-    named = [kpi.metric for kpi in charter.charter.kpis]
-    return named[0] if named else "log_loss" if signature.kind == "classification" else "mae"
+    from bucle.gates.referee import deciding_metric  # noqa: PLC0415  (heavy)
+
+    return deciding_metric(charter.charter.kpis, kind=signature.kind)
 
 
 def _error(

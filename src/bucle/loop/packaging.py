@@ -16,6 +16,7 @@ from bucle.data.contract import load_contract
 from bucle.errors import PipelineError
 from bucle.loop.evidence import predict_naively
 from bucle.loop.question import Question
+from bucle.loop.reference import reference_files
 from bucle.models.card import render_card
 from bucle.models.compiled.compile import compile_model
 from bucle.models.details import find_details
@@ -96,6 +97,17 @@ def make_package(
             model, signature, rows if rows.height else known, band=band, known=known
         ),
         rules=_rules(project, contract, signature, known),
+        reference=reference_files(
+            asked,
+            signature,
+            train,
+            newer,
+            unseen=rows,
+            truth=found.truth,
+            predicted=found.predicted,
+            charter=msgspec.convert(charter, CharterSettings),
+            cost=asked.cost(project),
+        ),
     )
     return _write(contents, charter, packages)
 
@@ -131,6 +143,7 @@ def make_refit_package(
         scale=twin.scale_bytes,
         calibration=twin.calibration,
         rules=twin.rules,
+        reference=twin.reference_files,
         compiled=compile_model(
             model, twin.signature, known, band=twin.band if twin.intervals else None
         ),

@@ -34,6 +34,7 @@ _MODEL, _SCALE = "model.skops", "scale.skops"
 _COMPILED = "compiled.json"
 _TREES, _SCALE_TREES = "compiled.onnx", "compiled-scale.onnx"
 _REFERENCE = "explanation.json"
+_WATCHED = ("reference.json", "reference.parquet")
 _OLDER = Engine(name="estimator", reason="packaged before models were compiled")
 
 
@@ -42,7 +43,8 @@ class PackageContents(Struct, frozen=True, kw_only=True):
 
     `metrics` holds metric names and values; `measured` may add those of baselines and warnings.
     `calibration` is the reliability table of a classification. `scale` is σ of the intervals.
-    `compiled` is its compiled form, or why it has none; `rules` are those of the contract.
+    `compiled` is its compiled form, or why it has none; `rules` are those of the contract;
+    `reference` the files that its world is watched by.
     """
 
     estimator: bytes
@@ -57,6 +59,7 @@ class PackageContents(Struct, frozen=True, kw_only=True):
     calibration: tuple[Any, ...] = ()
     compiled: Any = None
     rules: tuple[Rule, ...] = ()
+    reference: Mapping[str, bytes] = {}
 
 
 class Package:
@@ -129,6 +132,11 @@ class Package:
 
         found = _decode(self._files["calibration.json"], tuple[ReliabilityBin, ...])
         return cast("tuple[ReliabilityBin, ...]", found)
+
+    @property
+    def reference_files(self) -> dict[str, bytes]:
+        """The files that its world is watched by; none where its rows carried no time."""
+        return {name: self._files[name] for name in _WATCHED if name in self._files}
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -295,6 +303,7 @@ def package_bytes(contents: PackageContents) -> dict[str, bytes]:
         files["calibration.json"] = _encode(contents.calibration)
     if contents.rules:
         files["rules.json"] = _encode(contents.rules)
+    files |= contents.reference
     if contents.compiled is not None:
         files[_COMPILED] = contents.compiled.record
         if contents.compiled.trees is not None:

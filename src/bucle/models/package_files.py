@@ -29,6 +29,7 @@ _SOMETIMES = frozenset(
     {
         *("calibration.json", "intervals.json", "rules.json", "scale.skops"),
         *("compiled.json", "compiled.onnx", "compiled-scale.onnx", "explanation.json"),
+        *("reference.json", "reference.parquet"),
     }
 )
 _FORMAT = 1

@@ -21,8 +21,8 @@ class Days(Struct, frozen=True, kw_only=True, eq=False):
     """The sums of each measure on each day.
 
     `dates` are days since 1970 in rising order, shape (days,); `rows` how many each has, the same
-    shape. `counts`, `sums` and `squares` are over the rows a measure counts, shape (days,
-    measures).
+    shape. `counts`, `sums` and `squares` are over the rows a measure counts, whole numbers all,
+    shape (days, measures).
     """
 
     dates: NDArray[np.int64]
@@ -53,6 +53,24 @@ class Days(Struct, frozen=True, kw_only=True, eq=False):
             counts=added(self.counts, other.counts),
             sums=added(self.sums, other.sums),
             squares=added(self.squares, other.squares),
+        )
+
+    def beside(self, other: Self) -> "Days":
+        """Return the measures of both, one after the other; rows are one's own where it has any."""
+        dates = np.union1d(self.dates, other.dates)
+
+        def spread(one: Days, values: Floats) -> Floats:
+            found = np.zeros((dates.size, *values.shape[1:]))
+            found[np.searchsorted(dates, one.dates)] = values
+            return found
+
+        mine = spread(self, self.rows)
+        return Days(
+            dates=dates,
+            rows=np.where(mine > 0, mine, spread(other, other.rows)),
+            counts=np.hstack([spread(self, self.counts), spread(other, other.counts)]),
+            sums=np.hstack([spread(self, self.sums), spread(other, other.sums)]),
+            squares=np.hstack([spread(self, self.squares), spread(other, other.squares)]),
         )
 
     def take(self, keep: NDArray[np.bool_]) -> "Days":

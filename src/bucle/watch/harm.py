@@ -27,11 +27,12 @@ _LEAST_ROWS = 20
 class Standard(Struct, frozen=True, kw_only=True):
     """What the champion was validated at, and how that scatters.
 
-    Losses above `cap` count as `cap`. `mean` is the mean loss, `error` its standard error, `limit`
-    what still counts as no harm: the mean and the larger of 5 % of it and 1.96 errors. `between`
-    and `within` are the variances of a day's mean and of rows around it.
+    Losses beyond `floor` and `cap` count as these. `mean` is the mean loss, `error` its standard
+    error, `limit` what still counts as no harm: the mean and the larger of 5 % of it and 1.96
+    errors. `between` and `within` are the variances of a day's mean and of rows around it.
     """
 
+    floor: float
     cap: float
     mean: float
     error: float
@@ -77,12 +78,13 @@ def standard_of(losses: Floats, dates: NDArray[np.int64]) -> Standard | None:
     """
     if losses.size < _LEAST_ROWS:
         return None
-    cap = float(np.quantile(losses, _CAP))
-    capped = np.minimum(losses, cap)
+    floor, cap = (float(end) for end in np.quantile(losses, (1 - _CAP, _CAP)))
+    capped = np.clip(losses, floor, cap)
     between, within, day_error = _components(capped, dates)
     mean = float(capped.mean())
     error = max(day_error, math.sqrt(within / losses.size))
     return Standard(
+        floor=floor,
         cap=cap,
         mean=mean,
         error=error,
@@ -95,7 +97,7 @@ def standard_of(losses: Floats, dates: NDArray[np.int64]) -> Standard | None:
 
 def loss_days(losses: Floats, dates: NDArray[np.int64], standard: Standard) -> tuple[LossDay, ...]:
     """Return the capped losses day by day."""
-    capped = np.minimum(losses, standard.cap)
+    capped = np.clip(losses, standard.floor, standard.cap)
     days, place = np.unique(dates, return_inverse=True)
     rows, totals = np.bincount(place), np.bincount(place, weights=capped)
     return tuple(

@@ -30,8 +30,8 @@ class Finding(Struct, frozen=True, kw_only=True):
     """One measure that is not what it was.
 
     `found` and `expected` are its means in the window and, for the same days of the week, in the
-    reference; `error` the standard error of their difference; `p` bounds the chance of so much in
-    any measure at this look, without a change.
+    reference, in the column's units or as shares; `error` is the standard error of their
+    difference; `p` bounds the chance of so much in any measure at this look, without a change.
     """
 
     measure: Measure
@@ -85,25 +85,37 @@ def look_at_inputs(
         found = compare(spread, window)
         p = _with_exact(found.p, reference, window, measures)
         share = level / len(SPANS)
-        for place, bound in _shown(p, share):
-            findings.append(
-                Finding(
-                    measure=measures[place],
-                    span=span,
-                    found=float(found.found[place]),
-                    expected=float(found.expected[place]),
-                    error=float(found.error[place]),
-                    p=bound * len(SPANS),
-                )
-            )
+        findings += [
+            _finding(measures[place], found, place, span=span, p=bound * len(SPANS))
+            for place, bound in _shown(p, share)
+        ]
         if span == spans[0]:
             visible = _visible(found, share / max(len(measures), 1))
     return Look(
         date=date,
         findings=tuple(findings),
-        visible=tuple(visible.tolist()),
+        visible=tuple(
+            _width(measure, change)
+            for measure, change in zip(measures, visible.tolist(), strict=True)
+        ),
         spans=spans,
     )
+
+
+def _finding(measure: Measure, found: Comparison, place: int, *, span: int, p: float) -> Finding:
+    return Finding(
+        measure=measure,
+        span=span,
+        found=measure.in_units(float(found.found[place])),
+        expected=measure.in_units(float(found.expected[place])),
+        error=_width(measure, float(found.error[place])),
+        p=p,
+    )
+
+
+def _width(measure: Measure, change: float) -> float:
+    """Return a difference of means in the measure's units."""
+    return measure.in_units(change) - measure.in_units(0.0)
 
 
 def _is_whole(days: Days, date: int, span: int) -> bool:

@@ -1,8 +1,9 @@
 """What is measured of each column, fixed once by a reference, so that windows can be added up.
 
-Every measure is the mean over rows of a bounded quantity: the value cut at the 5 % and 95 %
-quantiles of the reference, or 1 where a row is null, is at most a quartile of the reference, or
-is a certain word. Means merge by adding sums; and each says in words what moved. Imports polars.
+Every measure is the mean over rows of a bounded whole number: the value's place between the 5 % and
+95 % quantiles of the reference, on a scale of 65,535 steps, or 1 where a row is null, is at most a
+quartile of the reference, or is a certain word. Sums of whole numbers are the same in whatever
+order they are added; and each measure says in words what moved. Imports polars.
 """
 
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ _TRIM = (0.05, 0.95)
 _QUARTILES = (0.25, 0.5, 0.75)
 _TOP = 20
 _LEAST_SHARE = 0.005
+_STEPS = 65_535
 
 
 class Yardstick(Struct, frozen=True, kw_only=True):
@@ -45,14 +47,22 @@ class Yardstick(Struct, frozen=True, kw_only=True):
 class Measure(Struct, frozen=True, kw_only=True):
     """One quantity whose mean over rows is watched.
 
-    `at` is the quartile of a `below`, `word` the word of a `share`. `null` counts all rows, the
-    others those that are not null.
+    `at` is the quartile of a `below`, `word` the word of a `share`, `low` and `high` the ends of a
+    `mean`. `null` counts all rows, the others those that are not null.
     """
 
     column: str
     kind: Kind
     at: float | None = None
     word: str = ""
+    low: float = 0.0
+    high: float = 1.0
+
+    def in_units(self, mean: float) -> float:
+        """Return a mean of the quantity as people know it: in the column's units, or a share."""
+        if self.kind != "mean":
+            return mean
+        return self.low + mean / _STEPS * (self.high - self.low)
 
     def __str__(self) -> str:
         return {
@@ -81,7 +91,8 @@ def measures_of(yardsticks: Sequence[Yardstick]) -> tuple[Measure, ...]:
         name = stick.column
         found.append(Measure(column=name, kind="null"))
         if stick.numeric:
-            found.append(Measure(column=name, kind="mean"))
+            low, high = stick.low or 0.0, stick.high or 0.0
+            found.append(Measure(column=name, kind="mean", low=low, high=high))
             found += [Measure(column=name, kind="below", at=at) for at in stick.quartiles]
         if stick.words:
             found += [Measure(column=name, kind="share", word=word) for word in stick.words]
@@ -98,18 +109,22 @@ def known_of(stick: Yardstick, dtype: pl.DataType) -> pl.Expr:
 
 
 def value_of(measure: Measure, stick: Yardstick, dtype: pl.DataType) -> pl.Expr:
-    """Return the quantity of a measure for each row, null where the row does not count."""
+    """Return the whole number of a measure for each row, null where the row does not count."""
     if measure.kind == "null":
-        return (~known_of(stick, dtype)).cast(pl.Float64)
+        return (~known_of(stick, dtype)).cast(pl.Int64)
     if measure.kind in ("share", "other"):
         word = pl.col(stick.column).cast(pl.String)
         is_it = word == measure.word if measure.kind == "share" else ~word.is_in(stick.words)
-        return is_it.cast(pl.Float64)
+        return is_it.cast(pl.Int64)
     number = _number(pl.col(stick.column), dtype)
     number = pl.when(number.is_not_nan()).then(number) if dtype.is_float() else number
-    if measure.kind == "mean":
-        return number.clip(stick.low, stick.high)
-    return (number <= measure.at).cast(pl.Float64)
+    if measure.kind == "below":
+        return (number <= measure.at).cast(pl.Int64)
+    width = measure.high - measure.low
+    # Of a width that overflows, or of none, there are no steps to count.
+    scale = _STEPS / width if 0.0 < width < float("inf") else 0.0
+    place = (number.clip(measure.low, measure.high) - measure.low) * scale
+    return place.round().cast(pl.Int64)
 
 
 def _yardstick(column: pl.Series) -> Yardstick:

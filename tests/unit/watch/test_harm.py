@@ -70,7 +70,9 @@ def test_within_the_tolerance_nothing_is_said() -> None:
 
 
 def test_days_with_few_rows_are_joined() -> None:
-    standard = Standard(cap=10, mean=1, error=0.02, limit=1.05, between=0, within=0.3, rows=1000)
+    standard = Standard(
+        floor=0, cap=10, mean=1, error=0.02, limit=1.05, between=0, within=0.3, rows=1000
+    )
     days = [LossDay(date=day, rows=7, total=14.0) for day in range(40)]
     harm = detect_harm(days, standard, days_between=BETWEEN)
     assert len(harm.evidence) == 40

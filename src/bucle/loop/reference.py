@@ -1,0 +1,85 @@
+"""The reference of a model, made when it is packaged: its days, its outputs, its losses.
+
+Runs in a worker, where models are packaged.
+"""
+
+import polars as pl
+
+from bucle.charter.settings import CharterSettings
+from bucle.errors import EvidenceError
+from bucle.gates.referee import deciding_metric
+from bucle.loop.question import Question
+from bucle.models.metrics import Cost, Floats
+from bucle.models.signature import Signature, conform
+from bucle.watch.harm import Standard, standard_of
+from bucle.watch.losses import LossForm, loss_form, row_losses
+from bucle.watch.reference import make_reference, reference_bytes
+
+__all__ = ["reference_files"]
+
+
+def reference_files(
+    asked: Question,
+    signature: Signature,
+    train: pl.DataFrame,
+    newer: pl.DataFrame,
+    *,
+    unseen: pl.DataFrame,
+    truth: Floats,
+    predicted: Floats,
+    charter: CharterSettings,
+    cost: Cost,
+) -> dict[str, bytes]:
+    """Return the files of a model's reference; none where rows carry no event time.
+
+    Args:
+        asked: What the model is asked.
+        signature: What it takes.
+        train: The rows it has learned from.
+        newer: The rows after these.
+        unseen: Those that it was validated on, with `truth` and `predicted`.
+        truth: Their labels.
+        predicted: Its predictions of them.
+        charter: Which metric decides.
+        cost: What an error costs.
+    """
+    time = asked.event_time
+    if time is None or any(time not in frame.columns for frame in (train, unseen)):
+        return {}
+    names = [feature.name for feature in signature.features]
+    parts = [frame for frame in (train, newer) if {time, *names} <= set(frame.columns)]
+    rows = pl.concat([frame.select(*names, _day(time)) for frame in parts], how="vertical_relaxed")
+    days = unseen.select(_day(time))["_day"]
+    form, standard = _validated(asked, charter, truth, predicted, days, cost)
+    reference = make_reference(
+        conform(signature, rows),
+        rows["_day"],
+        outputs=predicted,
+        output_days=days,
+        form=form,
+        standard=standard,
+    )
+    return reference_bytes(reference)
+
+
+def _validated(
+    asked: Question,
+    charter: CharterSettings,
+    truth: Floats,
+    predicted: Floats,
+    days: pl.Series,
+    cost: Cost,
+) -> tuple[LossForm | None, Standard | None]:
+    """Return how losses are followed, and what they were; nothing where they have no value."""
+    metric = deciding_metric(charter.kpis, kind=asked.kind)
+    dates = days.cast(pl.Int32).cast(pl.Int64).fill_null(0).to_numpy()
+    try:
+        form = loss_form(metric, truth, predicted, threshold=asked.threshold, cost=cost)
+        standard = standard_of(row_losses(form, truth, predicted, cost=cost), dates)
+    except EvidenceError:
+        return None, None
+    return form, standard
+
+
+def _day(time: str) -> pl.Expr:
+    return pl.col(time).cast(pl.Date).alias("_day")

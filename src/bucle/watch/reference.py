@@ -1,0 +1,140 @@
+"""What a model's world looked like when it was made: the days that later ones are judged against.
+
+Kept in its package, so that nothing else is needed to watch it. Imports polars and numpy.
+"""
+
+from collections.abc import Mapping
+from io import BytesIO
+from typing import Any
+
+import msgspec
+import numpy as np
+import polars as pl
+from msgspec import Struct
+
+from bucle.errors import PackageError
+from bucle.ids import canonical_json
+from bucle.models.metrics import Floats
+from bucle.watch.days import Days, profile_days
+from bucle.watch.harm import Standard
+from bucle.watch.losses import LossForm
+from bucle.watch.yardsticks import Measure, Yardstick, measures_of, yardsticks_of
+
+__all__ = ["OUTPUT", "Reference", "make_reference", "reference_bytes", "reference_from_bytes"]
+
+OUTPUT = "(prediction)"
+"""What the model's own output is called among the columns."""
+
+_DAYS = 400
+_DAY = "_day"
+
+
+class Reference(Struct, frozen=True, kw_only=True, eq=False):
+    """What is measured, the days it was measured on, and what the losses were.
+
+    `form` and `standard` are None where there were too few rows to validate on.
+    """
+
+    yardsticks: tuple[Yardstick, ...]
+    days: Days
+    form: LossForm | None = None
+    standard: Standard | None = None
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """All measures, in the order of the days' columns."""
+        return measures_of(self.yardsticks)
+
+
+class _Record(Struct, frozen=True, kw_only=True):
+    yardsticks: tuple[Yardstick, ...]
+    form: LossForm | None
+    standard: Standard | None
+
+
+def make_reference(
+    features: pl.DataFrame,
+    days: pl.Series,
+    *,
+    outputs: Floats,
+    output_days: pl.Series,
+    form: LossForm | None = None,
+    standard: Standard | None = None,
+) -> Reference:
+    """Return the reference of a model.
+
+    Args:
+        features: Rows as the model takes them, those it has learned from and newer ones.
+        days: The day of each of them; the last 400 days count.
+        outputs: Predictions of rows that the model had not seen.
+        output_days: The day of each of those.
+        form: How rows become losses.
+        standard: What losses were at validation.
+    """
+    rows = features.with_columns(days.cast(pl.Date).alias(_DAY)).drop_nulls(_DAY)
+    latest = rows[_DAY].max()
+    if latest is not None:
+        rows = rows.filter(pl.col(_DAY) > pl.lit(latest).dt.offset_by(f"-{_DAYS}d"))
+    sticks = yardsticks_of(rows.drop(_DAY))
+    answers = pl.DataFrame({OUTPUT: outputs, _DAY: output_days.cast(pl.Date)})
+    output = yardsticks_of(answers.select(OUTPUT))
+    inputs = profile_days(rows, sticks, time=_DAY)
+    return Reference(
+        yardsticks=(*sticks, *output),
+        days=inputs.beside(profile_days(answers, output, time=_DAY)),
+        form=form,
+        standard=standard,
+    )
+
+
+def reference_bytes(reference: Reference) -> dict[str, bytes]:
+    """Return a reference as the two files that a package keeps."""
+    record = _Record(
+        yardsticks=reference.yardsticks, form=reference.form, standard=reference.standard
+    )
+    days = reference.days
+    columns: dict[str, Any] = {"day": days.dates, "rows": days.rows}
+    for number in range(days.counts.shape[1]):
+        columns[f"n{number}"] = days.counts[:, number]
+        columns[f"s{number}"] = days.sums[:, number]
+        columns[f"q{number}"] = days.squares[:, number]
+    content = BytesIO()
+    pl.DataFrame(columns).write_parquet(content, compression="zstd", statistics=False)
+    return {
+        "reference.json": canonical_json(msgspec.to_builtins(record)),
+        "reference.parquet": content.getvalue(),
+    }
+
+
+def reference_from_bytes(files: Mapping[str, bytes]) -> Reference:
+    """Read a reference back.
+
+    Raises:
+        PackageError: A file cannot be read, or the two do not fit together.
+    """
+    try:
+        record = msgspec.json.decode(files["reference.json"], type=_Record)
+        frame = pl.read_parquet(BytesIO(files["reference.parquet"]))
+        count = len(measures_of(record.yardsticks))
+
+        def matrix(letter: str) -> Floats:
+            names = [f"{letter}{number}" for number in range(count)]
+            return np.asarray(frame.select(names).to_numpy(), dtype=np.float64)
+
+        days = Days(
+            dates=frame["day"].cast(pl.Int64).to_numpy(),
+            rows=frame["rows"].cast(pl.Float64).to_numpy(),
+            counts=matrix("n"),
+            sums=matrix("s"),
+            squares=matrix("q"),
+        )
+    except (KeyError, msgspec.DecodeError, pl.exceptions.PolarsError) as error:
+        raise PackageError(
+            "Cannot read the reference of a package",
+            cause=str(error)[:200],
+            attempt="bucle run",
+            code="bucle-160",
+        ) from error
+    return Reference(
+        yardsticks=record.yardsticks, days=days, form=record.form, standard=record.standard
+    )
