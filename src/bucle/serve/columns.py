@@ -7,6 +7,7 @@ import asyncio
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Any, TypeVar
 
 from msgspec import Struct
@@ -44,10 +45,10 @@ def read_columns(
         ProblemError: There is no row.
     """
     known = (*reader.features, *reader.keys)
+    unknown = islice((name for name in columns if name not in known), _MOST_REPORTED)
     bad = [
         BadRow.of(None, name[:80], rule="is not a field of the model", near=known)
-        for name in columns
-        if name not in known
+        for name in unknown
     ]
     bad += [
         BadRow.of(None, name, rule="is missing") for name in reader.features if name not in columns

@@ -144,6 +144,7 @@ def _read_tensors(reader: RowReader, content: Any) -> list[Struct]:
         raise _wrong("rows are a list, or an object of columns")
     if not content:
         raise nothing_to_predict()
+    require_room(len(content))
     if type(content[0]) is dict:
         return read_records(reader, content)
     if type(content[0]) is not list and len(reader.features) == 1:
@@ -178,7 +179,11 @@ def _read_table(
 def _read_csv(reader: RowReader, body: bytes) -> list[Struct]:
     try:
         text = body.decode("utf-8-sig")
-        lines = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
+        lines: list[list[Any]] = []
+        for row in csv.reader(io.StringIO(text, newline=""), strict=True):
+            if row:
+                require_room(len(lines))
+                lines.append(row)
     except (UnicodeDecodeError, csv.Error) as error:
         raise _wrong(str(error)[:200]) from None
     if not lines:
