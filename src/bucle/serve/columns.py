@@ -25,7 +25,8 @@ __all__ = ["read_aside", "read_columns", "read_records", "require_room"]
 
 _Read = TypeVar("_Read")
 _MOST_REPORTED = 20
-_MOST_ROWS = 100_000
+# Scored and put on record in one go: more would keep everybody else waiting.
+_MOST_ROWS = 10_000
 _LONG_BYTES = 100_000
 _MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d)[T ]00:00(?::00(?:\.0{1,9})?)?")
 
