@@ -11,9 +11,11 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from keyword import iskeyword
 from typing import Any
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from bucle.charter.budget import days_between
 from bucle.charter.metrics import METRICS, metrics_for
 from bucle.charter.policies import parse_policy
 from bucle.charter.settings import (
@@ -22,6 +24,7 @@ from bucle.charter.settings import (
     GateSettings,
     PipelineSettings,
     ReplaySettings,
+    WatchSettings,
 )
 from bucle.errors import CharterError, nearest
 
@@ -67,6 +70,7 @@ def find_problems(charter: Charter, *, given: frozenset[str]) -> Iterator[Proble
     yield from _gates(charter.gates, given)
     yield from _policies(charter)
     yield from _replay(charter.replay)
+    yield from _watch(charter.watch)
 
 
 def listed(names: Sequence[str] | str) -> tuple[str, ...]:
@@ -357,3 +361,19 @@ def _is_day(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _watch(watch: WatchSettings) -> Iterator[Problem]:
+    try:
+        days_between(watch.false_alarms)
+    except ValueError as error:
+        yield Problem(key="watch.false_alarms", value=watch.false_alarms, cause=str(error))
+    if watch.webhook is not None:
+        address = urlsplit(watch.webhook)
+        if address.scheme not in ("http", "https") or not address.hostname:
+            cause = "it must be an address that begins with http:// or https://"
+            yield Problem(key="watch.webhook", value=watch.webhook, cause=cause)
+    if watch.command and not watch.command[0].strip():
+        yield Problem(
+            key="watch.command", value=watch.command[0], cause="its first text names a program"
+        )

@@ -19,6 +19,7 @@ __all__ = [
     "ReplaySettings",
     "RetrainSettings",
     "ServeSettings",
+    "WatchSettings",
 ]
 
 
@@ -176,6 +177,19 @@ class ServeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     max_body_mb: float = 10.0
 
 
+class WatchSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[watch]`: how often it may be wrong, and who is told.
+
+    `false_alarms` is the budget of all alarms together, such as `1 per 180 days`. `webhook` is an
+    address that alarms are posted to, `command` a program with its arguments that is given each
+    alarm as JSON on standard input.
+    """
+
+    false_alarms: str = "1 per 180 days"
+    webhook: str | None = None
+    command: tuple[str, ...] = ()
+
+
 class Charter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All of bucle.toml."""
 
@@ -187,3 +201,4 @@ class Charter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     retrain: RetrainSettings = field(default_factory=RetrainSettings)
     replay: ReplaySettings = field(default_factory=ReplaySettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
+    watch: WatchSettings = field(default_factory=WatchSettings)

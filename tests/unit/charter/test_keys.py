@@ -19,7 +19,17 @@ def test_only_the_name_of_the_project_is_required() -> None:
 
 
 def test_sections_stand_in_the_order_of_the_charter() -> None:
-    sections = ("project", "charter", "data", "pipeline", "gates", "retrain", "replay", "serve")
+    sections = (
+        "project",
+        "charter",
+        "data",
+        "pipeline",
+        "gates",
+        "retrain",
+        "replay",
+        "serve",
+        "watch",
+    )
     assert tuple(SECTIONS) == sections
 
 
