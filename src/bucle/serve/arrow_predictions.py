@@ -6,12 +6,15 @@ received it never sees.
 
 import asyncio
 import io
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
+from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
+from bucle.models.signature import dtypes_of
 from bucle.serve.app import Reply, Request
 from bucle.serve.arrow import ArrowColumn, read_arrow
 from bucle.serve.columns import read_aside, read_columns
@@ -99,17 +102,19 @@ def _require_families(reader: RowReader, columns: dict[str, ArrowColumn]) -> Non
 def _write(answered: Answered) -> bytes:
     import polars as pl  # noqa: PLC0415  (only where Arrow is asked for)
 
-    scored = answered.scored
-    number = pl.Float64
+    scored, signature = answered.scored, answered.served.package.signature
+    columns: dict[str, tuple[Sequence[Any], Any]] = {
+        "prediction": ([one.prediction for one in scored], pl.Float64),
+        "low": ([one.low for one in scored], pl.Float64),
+        "high": ([one.high for one in scored], pl.Float64),
+        "id": (answered.ids, pl.String),
+        "model": ([answered.served.model] * len(scored), pl.String),
+        "by": ([answered.role] * len(scored), pl.String),
+    }
+    for name, dtype in dtypes_of(replace(signature, features=signature.details)).items():
+        columns.setdefault(name, ([(one.details or {}).get(name) for one in scored], dtype))
     frame = pl.DataFrame(
-        {
-            "prediction": pl.Series([one.prediction for one in scored], dtype=number),
-            "low": pl.Series([one.low for one in scored], dtype=number),
-            "high": pl.Series([one.high for one in scored], dtype=number),
-            "id": pl.Series(answered.ids, dtype=pl.String),
-            "model": pl.Series([answered.served.model] * len(scored), dtype=pl.String),
-            "by": pl.Series([answered.role] * len(scored), dtype=pl.String),
-        }
+        {name: pl.Series(values, dtype=dtype) for name, (values, dtype) in columns.items()}
     )
     # The oldest form of texts is the one that every reader of Arrow knows.
     content = io.BytesIO()

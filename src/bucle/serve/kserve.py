@@ -10,6 +10,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Struct
 
+from bucle.models.package import Package
 from bucle.serve.app import Handler, Reply, Request
 from bucle.serve.columns import read_aside, read_columns
 from bucle.serve.document import read_document, require_type
@@ -17,7 +18,7 @@ from bucle.serve.predictions import Answered, Predictor
 from bucle.serve.problems import ProblemError
 from bucle.serve.rows import RowReader
 from bucle.serve.slots import Slots
-from bucle.serve.tensors import Tensor, datatype_of, pack, read_tensors, to_columns
+from bucle.serve.tensors import Tensor, as_tensor, datatype_of, pack, read_tensors, to_columns
 
 __all__ = ["KServe"]
 
@@ -25,7 +26,6 @@ _LENGTH = b"inference-header-content-length"
 _KINDS = frozenset({b"", b"application/json", b"application/octet-stream"})
 _LONGEST_ID = 200
 _EXAMPLE = '{"inputs": [{"name": FIELD, "shape": [1], "datatype": "FP64", "data": [1.5]}, …]}'
-_OUTPUTS = {"prediction": "FP64", "low": "FP64", "high": "FP64", "id": "BYTES"}
 
 
 class _Wanted(Struct, frozen=True):
@@ -120,7 +120,7 @@ class KServe:
                 ],
                 "outputs": [
                     {"name": name, "datatype": datatype, "shape": [-1]}
-                    for name, datatype in _OUTPUTS.items()
+                    for name, datatype in _described(champion.package).items()
                 ],
             }
         )
@@ -135,14 +135,14 @@ class KServe:
         return self._answer(asked, answered)
 
     def _answer(self, asked: _Inference, answered: Answered) -> Reply:
-        found = _columns(answered)
+        found = _outputs(answered)
         by_default = (asked.parameters or {}).get("binary_data_output") is True
         wanted = asked.outputs or [_Wanted(name) for name in found]
         outputs, binary = [], []
         for one in wanted:
             if one.name not in found:
                 raise _unknown_output(one.name, found)
-            datatype, values = _OUTPUTS[one.name], found[one.name]
+            datatype, values = found[one.name]
             output: dict[str, Any] = {
                 "name": one.name,
                 "datatype": datatype,
@@ -232,14 +232,30 @@ def _only(slots: Slots, model: str) -> Slots:
     return msgspec.structs.replace(slots, share=0.0)
 
 
-def _columns(answered: Answered) -> dict[str, list[Any]]:
+def _described(package: Package) -> dict[str, str]:
+    """Return name → datatype of what a model gives."""
+    ends = {"low": "FP64", "high": "FP64"} if package.intervals else {}
+    found = {"prediction": "FP64", **ends, "id": "BYTES"}
+    for detail in package.signature.details:
+        found.setdefault(detail.name, datatype_of(detail.dtype))
+    return found
+
+
+def _outputs(answered: Answered) -> dict[str, tuple[str, list[Any]]]:
+    """Return name → datatype and values, for each row."""
     scored = answered.scored
-    found: dict[str, list[Any]] = {"prediction": [one.prediction for one in scored]}
+    found: dict[str, tuple[str, list[Any]]] = {
+        "prediction": ("FP64", [one.prediction for one in scored])
+    }
     low = [one.low for one in scored]
     high = [one.high for one in scored]
     if None not in low and None not in high:
-        found |= {"low": low, "high": high}
-    return {**found, "id": list(answered.ids)}
+        found |= {"low": ("FP64", low), "high": ("FP64", high)}
+    found["id"] = ("BYTES", list(answered.ids))
+    for detail in answered.served.package.signature.details:
+        values = [(one.details or {}).get(detail.name) for one in scored]
+        found.setdefault(detail.name, as_tensor(detail.dtype, values))
+    return found
 
 
 def _unknown_output(name: str, found: Mapping[str, Any]) -> ProblemError:

@@ -75,15 +75,14 @@ class Mlflow:
         read = _read_csv if kind == b"text/csv" else _read_json
         rows = await read_aside(lambda: read(reader, request.body), size=len(request.body))
         answered = await self._predictor.answer(slots, rows)
-        return Reply(
-            msgspec.json.encode(
-                {
-                    "predictions": [one.prediction for one in answered.scored],
-                    "ids": answered.ids,
-                    "model": answered.served.model,
-                }
-            )
-        )
+        told: dict[str, Any] = {
+            "predictions": [one.prediction for one in answered.scored],
+            "ids": answered.ids,
+            "model": answered.served.model,
+        }
+        if answered.served.package.signature.details:
+            told["details"] = [one.details for one in answered.scored]
+        return Reply(msgspec.json.encode(told))
 
 
 def _kind(request: Request) -> bytes:

@@ -9,11 +9,12 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
+import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from bucle.serve.problems import BadRow, ProblemError, RowsRefusedError
 
-__all__ = ["Tensor", "datatype_of", "pack", "read_tensors", "to_columns"]
+__all__ = ["Tensor", "as_tensor", "datatype_of", "pack", "read_tensors", "to_columns"]
 
 _FORMATS = {
     "BOOL": "B",
@@ -133,17 +134,42 @@ def to_columns(
     return columns
 
 
+def as_tensor(dtype: str, values: Sequence[Any]) -> tuple[str, list[Any]]:
+    """Return the datatype of a column, and its values as JSON and `pack` take them.
+
+    A tensor knows no null: where a whole number or a yes/no is missing all are numbers.
+
+    Example:
+        >>> from datetime import date
+        >>> as_tensor("Int8", [1, None]), as_tensor("Date", [date(2024, 1, 31)])
+        (('FP64', [1, None]), ('BYTES', ['2024-01-31']))
+    """
+    datatype = datatype_of(dtype)
+    if datatype == "BYTES":
+        return datatype, [value if value is None else _word(value) for value in values]
+    if None in values and not datatype.startswith("FP"):
+        datatype = "FP64"
+    return datatype, list(values)
+
+
 def pack(datatype: str, values: Sequence[Any]) -> bytes:
     r"""Return values as the binary extension writes them; texts for BYTES.
+
+    What is missing is NaN, or an empty text.
 
     Example:
         >>> pack("BYTES", ["ab"]), pack("FP64", [1.0])
         (b'\x02\x00\x00\x00ab', b'\x00\x00\x00\x00\x00\x00\xf0?')
     """
     if datatype == "BYTES":
-        texts = [value.encode() for value in values]
+        texts = [(value or "").encode() for value in values]
         return b"".join([_LENGTH.pack(len(text)) + text for text in texts])
-    return struct.pack(f"<{len(values)}{_FORMATS[datatype]}", *values)
+    known = [math.nan if value is None else value for value in values]
+    return struct.pack(f"<{len(known)}{_FORMATS[datatype]}", *known)
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else str(msgspec.to_builtins(value))
 
 
 def _is_whole_row(tensor: Tensor, dtypes: Mapping[str, str]) -> bool:

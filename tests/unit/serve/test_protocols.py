@@ -50,12 +50,23 @@ class Adding:
 
     name = "adding"
 
-    def __init__(self, *, with_interval: bool = True) -> None:
+    def __init__(self, *, with_interval: bool, details: dict[str, Any]) -> None:
         self._with_interval = with_interval
+        self._details = details
 
     def score_now(self, rows: Any) -> list[Scored]:
         found = [sum((100 if v is True else v) or 0 for v in row if _counts(v)) for row in rows]
-        return [Scored(v, v - 1, v + 1) if self._with_interval else Scored(v) for v in found]
+        more = self._details or None
+        ends = [(v - 1, v + 1) if self._with_interval else (None, None) for v in found]
+        return [Scored(v, *both, more) for v, both in zip(found, ends, strict=True)]
+
+
+class Described:
+    """What a package says of itself."""
+
+    def __init__(self, signature: Signature, *, with_interval: bool) -> None:
+        self.signature = signature
+        self.intervals = "known" if with_interval else None
 
 
 def _counts(value: Any) -> bool:
@@ -75,15 +86,23 @@ class Got(NamedTuple):
 class Shop:
     """An app with a champion of some features."""
 
-    def __init__(self, dtypes: dict[str, str], *, with_interval: bool = True) -> None:
+    def __init__(
+        self,
+        dtypes: dict[str, str],
+        *,
+        with_interval: bool = True,
+        details: dict[str, tuple[str, Any]] | None = None,
+    ) -> None:
         features = tuple(Feature(name=name, dtype=dtype) for name, dtype in dtypes.items())
-        signature = Signature(kind="regression", target="price", features=features)
+        more = tuple(Feature(name=name, dtype=one[0]) for name, one in (details or {}).items())
+        signature = Signature(kind="regression", target="price", features=features, details=more)
         rules = [Rule(name="size", nullable=False, least=0)] if "size" in dtypes else []
         reader = RowReader(signature, rules=rules, keys=("id",))
-        engine: Any = Adding(with_interval=with_interval)
-        nothing: Any = None
+        given = {name: one[1] for name, one in (details or {}).items()}
+        engine: Any = Adding(with_interval=with_interval, details=given)
+        package: Any = Described(signature, with_interval=with_interval)
         self.slots = Slots(
-            champion=Served(model="m-1", package=nothing, reader=reader, engine=engine)
+            champion=Served(model="m-1", package=package, reader=reader, engine=engine)
         )
         self.journal = Kept()
         journal: Any = self.journal
@@ -165,7 +184,40 @@ def test_tensors_are_answered_as_rows_are(shop: Shop) -> None:
 def test_a_model_without_an_interval_gives_none() -> None:
     answer = Shop(DTYPES, with_interval=False).ask(INFER, {"inputs": TENSORS}).json
     assert [one["name"] for one in answer["outputs"]] == ["prediction", "id"]
+    known = Shop(DTYPES, with_interval=False).ask("/v2/models/shop").json["outputs"]
+    assert [one["name"] for one in known] == ["prediction", "id"]
     assert "id" not in answer
+
+
+DETAILS = {
+    "list_price": ("Float64", 12.5),
+    "weeks": ("Int32", 3),
+    "none": ("Int32", None),
+    "until": ("Date", date(2024, 2, 1)),
+    "why": ("String", None),
+    "id": ("String", "is the prediction's"),
+}
+
+
+def test_what_a_model_says_beside_the_number_is_said_in_every_protocol() -> None:
+    telling = Shop(DTYPES, details=DETAILS)
+    answer = telling.ask(INFER, {"inputs": TENSORS}).json
+    found = {one["name"]: (one["datatype"], one["data"]) for one in answer["outputs"]}
+    assert found["list_price"] == ("FP64", [12.5, 12.5])
+    assert found["weeks"] == ("INT32", [3, 3])
+    assert found["none"] == ("FP64", [None, None])
+    assert found["until"] == ("BYTES", ["2024-02-01", "2024-02-01"])
+    assert found["id"][1] == [record.id for record in telling.records]
+    named = {one["name"]: one["datatype"] for one in telling.ask("/v2/models/shop").json["outputs"]}
+    assert set(named) == set(found)
+    binary = {"inputs": TENSORS, "parameters": {"binary_data_output": True}}
+    assert telling.ask(INFER, binary).status == 200
+    told = telling.ask("/invocations", {"inputs": ROWS}).json["details"]
+    assert [one["weeks"] for one in told] == [3, 3]
+    body = telling.ask("/predict", stream(frame()), content_type=STREAM).body
+    columns = pl.read_ipc_stream(io.BytesIO(body))
+    assert columns["until"].to_list() == [date(2024, 2, 1)] * 2
+    assert columns["none"].dtype == pl.Int32
 
 
 def test_one_tensor_holds_all_columns_where_each_is_a_number() -> None:
