@@ -133,7 +133,7 @@ def reference_from_bytes(files: Mapping[str, bytes]) -> Reference:
             "Cannot read the reference of a package",
             cause=str(error)[:200],
             attempt="bucle run",
-            code="bucle-160",
+            code="bucle-380",
         ) from error
     return Reference(
         yardsticks=record.yardsticks, days=days, form=record.form, standard=record.standard
