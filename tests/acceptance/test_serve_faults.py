@@ -74,7 +74,10 @@ def _disturb(
     chance = random.Random(seed)
     acts = ["swap"] * swaps + ["kill"] * kills
     chance.shuffle(acts)
+    trials = shop / ".bucle" / "serve" / "trials"
     with serve(shop, "--workers", "2") as server:
+        # The champion before this one is made ready while nobody asks for it.
+        await_that(lambda: len(list(trials.glob("*.json"))) == 2, what="both models are tried")
         with Traffic(server, pause_s=0.005 if kills else 0.0, seed=seed) as traffic:
             for number, act in enumerate(acts):
                 # A worker looks every 0.2 seconds; some swaps come too fast to be seen.

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from bucle.loop.state import Fold, State
 from bucle.loop.workspace import Workspace
-from bucle.models.registry import champion
+from bucle.models.registry import champion, last_good
 
 __all__ = ["Follower", "Wanted", "Wish"]
 
@@ -20,11 +20,15 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
 
 class Wish(Struct, frozen=True, kw_only=True):
-    """Who has to serve: the champion, and a challenger beside it with its share of the keys."""
+    """Who has to serve: the champion, and a challenger beside it with its share of the keys.
+
+    `earlier` is the champion that a rollback would put back; it is kept ready.
+    """
 
     champion: Wanted
     challenger: Wanted | None = None
     share: float = 0.0
+    earlier: Wanted | None = None
 
 
 class Follower:
@@ -59,13 +63,12 @@ def _find(state: State) -> Wish | None:
     reigning = champion(state.tenures)
     if reigning is None:
         return None
-    deployed = state.deployment
-    if deployed is None:
-        return Wish(champion=_wanted(state, reigning.model))
+    deployed, earlier = state.deployment, last_good(state.tenures)
     return Wish(
         champion=_wanted(state, reigning.model),
-        challenger=_wanted(state, deployed.model),
-        share=deployed.share,
+        challenger=_wanted(state, deployed.model) if deployed else None,
+        share=deployed.share if deployed else 0.0,
+        earlier=_wanted(state, earlier.model) if earlier else None,
     )
 
 

@@ -147,6 +147,9 @@ class Worker:
         if found != self._serving:
             self._serving = found
             self._swap(champion, challenger, wish)
+        elif wish.earlier:
+            # Loaded before anybody asks, so that a rollback has nothing to wait for.
+            self._warming.take(wish.earlier)
 
     def _challenger(self, wish: Wish) -> Served | None:
         if wish.challenger is None:
