@@ -10,7 +10,9 @@ from typing import Any
 
 from bucle.charter.settings import CharterSettings
 from bucle.grammar import say_count
+from bucle.models.compiled.form import record_from_bytes
 from bucle.models.package import PackageContents
+from bucle.models.treatments import read_treatments
 
 __all__ = ["render_card"]
 
@@ -39,6 +41,7 @@ def render_card(contents: PackageContents, *, charter: CharterSettings | None = 
         _section("What to be careful about", _cautions(contents, asked)),
         _section("How it answers", _engine(contents)),
         _section("What it takes", _features(contents)),
+        _section("What it does with what is missing or new", _treatments(contents)),
         _section("Where it comes from", _lineage(contents.lineage)),
         _section("How to use it", _usage()),
     ]
@@ -147,6 +150,28 @@ def _features(contents: PackageContents) -> list[str]:
     if len(features) > _SHOWN_FEATURES:
         lines += ["", f"and {len(features) - _SHOWN_FEATURES} more, in `signature.json`."]
     return lines
+
+
+def _treatments(contents: PackageContents) -> list[str]:
+    record = record_from_bytes(contents.compiled.record) if contents.compiled else None
+    found = read_treatments(contents.signature, record, contents.rules)
+    lines = []
+    for what, ways in (
+        ("Null", [(one.column, one.null) for one in found]),
+        ("A word or code never seen", [(one.column, one.unknown) for one in found]),
+    ):
+        for way, words in _WAYS.items():
+            names = [_plain(column) for column, own in ways if own == way]
+            if names:
+                lines.append(f"- {what} {words}: {', '.join(names)}.")
+    return lines
+
+
+_WAYS = {
+    "taken": "is taken as such",
+    "refused": "is refused",
+    "unsaid": "goes to the estimator, which takes or refuses it",
+}
 
 
 def _lineage(lineage: Mapping[str, Any]) -> list[str]:

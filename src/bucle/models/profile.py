@@ -18,6 +18,7 @@ __all__ = ["profile_of", "sample_rows"]
 _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 _TRIM = (0.05, 0.95)
 _TOP = 20
+_MOST_BYTES = 100_000
 _SAMPLE = 2
 _LARGEST = 1e300
 
@@ -28,7 +29,8 @@ def profile_of(frame: pl.DataFrame) -> dict[str, Any]:
     Numbers: nulls, values that are not finite, least and greatest, quantiles, mean and standard
     deviation of the values cut at the 5 % and 95 % quantiles (winsorised, so that a few wild
     values do not move them). Words: the 20 most frequent with their counts, the rest, how many
-    different. Yes/no: how many yes. Dates and moments: first and last.
+    different, and the other words where 100 kB hold them. Yes/no: how many yes. Dates and moments:
+    first and last.
 
     Example:
         >>> profile_of(pl.DataFrame({"size": [1, 2, None]}))["columns"]["size"]["nulls"]
@@ -131,10 +133,13 @@ def _describe_words(column: pl.Series) -> dict[str, Any]:
         .sort("count", "word", descending=[True, False])
     )
     top = counts.head(_TOP)
+    others = counts.get_column("word")[_TOP:].sort()
+    listed = others.str.len_bytes().sum() <= _MOST_BYTES
     return {
         "top": [list(row) for row in top.iter_rows()],
         "rest": sum(counts.get_column("count").to_list()[_TOP:]),
         "different": counts.height,
+        "others": others.to_list() if listed else [],
     }
 
 

@@ -22,6 +22,8 @@ LATENCY_EDGES = (
 )  # fmt: skip
 """Upper edges of the latency histogram in seconds; one bucket more takes the rest."""
 
+_MOST_REASONS = 1000
+
 
 class Counts(Struct, kw_only=True):
     """The numbers of one worker since it began; labels are joined by tabs."""
@@ -29,6 +31,8 @@ class Counts(Struct, kw_only=True):
     requests: dict[str, int] = field(default_factory=dict)
     predictions: dict[str, int] = field(default_factory=dict)
     events: dict[str, int] = field(default_factory=dict)
+    treatments: dict[str, int] = field(default_factory=dict)
+    refusals: dict[str, int] = field(default_factory=dict)
     gauges: dict[str, float] = field(default_factory=dict)
     buckets: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_EDGES) + 1))
     seconds: float = 0.0
@@ -44,6 +48,18 @@ class Counts(Struct, kw_only=True):
         """Count predictions of a model in a role."""
         name = f"{model}\t{role}"
         self.predictions[name] = self.predictions.get(name, 0) + rows
+
+    def treated(self, column: str, treatment: str) -> None:
+        """Count a value that the model treats: `null`, or `unknown` where it has levels."""
+        name = f"{column}\t{treatment}"
+        self.treatments[name] = self.treatments.get(name, 0) + 1
+
+    def refused(self, reason: str, column: str) -> None:
+        """Count a refused row by its reason and column; of many columns the rest is one."""
+        name = f"{reason}\t{column.replace(chr(9), ' ')}"
+        if name not in self.refusals and len(self.refusals) >= _MOST_REASONS:
+            name = f"{reason}\t"
+        self.refusals[name] = self.refusals.get(name, 0) + 1
 
     def noted(self, event: str, count: int = 1) -> None:
         """Count something that is no answer: a swap, a shadow that was left out."""
@@ -72,6 +88,8 @@ def total(own: Counts, folder: Path, *, worker: int) -> Counts:
         requests=_sum(one.requests for one in found),
         predictions=_sum(one.predictions for one in found),
         events=_sum(one.events for one in found),
+        treatments=_sum(one.treatments for one in found),
+        refusals=_sum(one.refusals for one in found),
         gauges=own.gauges,
         buckets=[sum(edges) for edges in zip(*(one.buckets for one in found), strict=True)],
         seconds=sum(one.seconds for one in found),
@@ -114,6 +132,18 @@ class _Collector:
                 counts.predictions,
             ),
             ("bucle_events", "What happened beside answers.", ["event"], counts.events),
+            (
+                "bucle_treated_values",
+                "Nulls, and values never seen, in answered rows.",
+                ["column", "treatment"],
+                counts.treatments,
+            ),
+            (
+                "bucle_refused_rows",
+                "Refused rows by reason and column.",
+                ["reason", "column"],
+                counts.refusals,
+            ),
         ):
             family = CounterMetricFamily(name, words, labels=labels)
             for key, value in sorted(found.items()):

@@ -17,6 +17,7 @@ from msgspec import Meta, Struct
 from bucle.errors import RequestError
 from bucle.models.compiled.contributions import Contributions
 from bucle.serve.app import Reply, Request
+from bucle.serve.columns import require_room
 from bucle.serve.counts import Counts
 from bucle.serve.engines import Scored
 from bucle.serve.feedback import to_feedback
@@ -130,6 +131,7 @@ class Predictor:
             ProblemError: A row is refused, or there is too much to do.
             BacklogFullError: The disk refuses, and memory holds as much as was agreed.
         """
+        require_room(len(rows))
         began = time.perf_counter()
         reader = slots.champion.reader
         ids = self._ids.take(len(rows))
@@ -185,6 +187,8 @@ class Predictor:
         ]
         self._journal.append_many(records)
         self._counts.predicted(model, role, len(rows))
+        if served.treated is not None:
+            served.treated.count(slots.fit(served, values), self._counts)
         other = slots.beside(served)
         if other is None:
             return Answered(served, role, ids, scored)

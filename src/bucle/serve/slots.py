@@ -14,6 +14,7 @@ from bucle.models.package import Package
 from bucle.models.signature import Signature
 from bucle.serve.engines import Engine
 from bucle.serve.rows import Row, RowReader
+from bucle.serve.treated import Treated
 
 __all__ = ["Served", "Slots", "line_up", "stable_share"]
 
@@ -21,12 +22,13 @@ _PARTS = 10_000
 
 
 class Served(Struct, frozen=True, kw_only=True):
-    """A model that is ready to answer."""
+    """A model that is ready to answer; `treated` counts what it treats rather than knows."""
 
     model: str
     package: Package
     reader: RowReader
     engine: Engine
+    treated: Treated | None = None
 
 
 class Slots(Struct, frozen=True, kw_only=True):

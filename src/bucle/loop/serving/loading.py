@@ -14,6 +14,7 @@ from bucle.models.trial import require_package
 from bucle.serve.engines import open_engine
 from bucle.serve.rows import RowReader
 from bucle.serve.slots import Served
+from bucle.serve.treated import Treated
 from bucle.store.files import write_whole
 from bucle.store.locks import exclusive
 
@@ -47,6 +48,7 @@ def load_model(workspace: Workspace, wanted: Wanted) -> Served:
             package.signature, rules=package.rules, keys=(key,) if isinstance(key, str) else key
         ),
         engine=engine,
+        treated=Treated(package),
     )
 
 

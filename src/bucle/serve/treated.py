@@ -1,0 +1,41 @@
+"""Count the nulls and the words never seen in rows that were answered, by column.
+
+Costs a look at each row, and more only where there is something to count. Imports nothing heavy.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from bucle.models.package import Package
+from bucle.models.treatments import known_values
+from bucle.serve.counts import Counts
+
+__all__ = ["Treated"]
+
+
+class Treated:
+    """Counts what one model's rows hold that it treats rather than knows.
+
+    Args:
+        package: The model.
+    """
+
+    def __init__(self, package: Package) -> None:
+        signature = package.signature
+        self._names = tuple(feature.name for feature in signature.features)
+        known = known_values(signature, package.record, package.profile)
+        self._known = tuple(
+            (at, known[name] | {None}) for at, name in enumerate(self._names) if name in known
+        )
+
+    def count(self, rows: Sequence[Sequence[Any]], counts: Counts) -> None:
+        """Count a request's rows, given in the order of the signature."""
+        known = self._known
+        for row in rows:
+            if None in row:
+                for at, value in enumerate(row):
+                    if value is None:
+                        counts.treated(self._names[at], "null")
+            for at, values in known:
+                if row[at] not in values:
+                    counts.treated(self._names[at], "unknown")
