@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from deltalake import DeltaTable
+from disks import require_mounts, run_on_small_disk
 from polars.testing import assert_frame_equal
 
 from bucle.errors import DigestMismatchError, UnknownNameError
@@ -281,3 +282,47 @@ def test_a_merge_that_was_cut_off_is_made_up_for(tmp_path: Path, step: str) -> N
     assert len(list(log.iterdir())) == 2
     copy = shutil.copytree(tmp_path, tmp_path / "copied")
     assert_frame_equal(DeltaTables(copy).read("log"), expected)
+
+
+FULL = """
+import json, os, sys
+from pathlib import Path
+import polars as pl
+from bucle.errors import OutsideError
+from bucle.store.delta_tables import DeltaTables
+place = Path(sys.argv[1])
+tables = DeltaTables(place / "tables")
+frame = pl.DataFrame({"id": [os.urandom(16).hex() for _ in range(500)]})
+for number in range(12):
+    tables.append_once("log", frame, marks={"w": number + 1})
+def taken():
+    return sorted(str(path) for path in (place / "tables").rglob("*") if path.is_file())
+before, failures = taken(), 0
+free = os.statvfs(place).f_bavail * os.statvfs(place).f_frsize
+# Less and less room: the merge breaks off at one place after the other, and then succeeds.
+for room in range(0, free, 12288):
+    with open(place / "ballast", "wb") as stream:
+        state = os.statvfs(place)
+        stream.write(bytes(max(0, state.f_bavail * state.f_frsize - room)))
+    try:
+        made = tables.merge_files("log", after=0, keep_s=0)
+    except OutsideError:
+        failures += 1
+        assert tables.read("log").height == 6000
+    else:
+        break
+    finally:
+        (place / "ballast").unlink()
+print(json.dumps({"failures": failures, "rows": tables.read("log").height,
+    "marks": tables.marks("log"), "again": tables.append_once("log", frame, marks={"w": 12}),
+    "files": len(list((place / "tables" / "log").glob("*.parquet")))}))
+"""
+
+
+def test_a_merge_that_has_no_room_changes_nothing(tmp_path: Path) -> None:
+    require_mounts(tmp_path)
+    done = run_on_small_disk(tmp_path / "small", FULL, megabytes=2)
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout)
+    assert seen.pop("failures") >= 3
+    assert seen == {"rows": 6000, "marks": {"w": 12}, "again": None, "files": 1}
