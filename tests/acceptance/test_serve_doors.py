@@ -382,3 +382,20 @@ def test_two_installs_have_two_tokens_and_an_old_one_opens_nothing(
                 assert found.status_code == status
     finally:
         os.umask(before)
+
+
+def test_one_large_request_keeps_nobody_waiting(server: Server) -> None:
+    with server.client() as client:
+        rows = [{"size": 1.0}] * 10_000
+        answers = client.post("/predict", json=rows)
+        assert answers.status_code == 200
+        assert len({one["id"] for one in answers.json()}) == len(rows)
+        refused = client.post("/predict", json=[*rows, rows[0]])
+        assert (refused.status_code, refused.json()["code"]) == (413, "bucle-352")
+        label = b'{"id":"p-%032d","label":1}' % 0
+        kind = {"content-type": "application/json"}
+        for count, status in ((20_000, 202), (1_000_000, 413)):
+            body = b"[" + b",".join([label] * count) + b"]"
+            told = client.post("/feedback", content=body, headers=kind)
+            assert (told.status_code, len(told.content) < 1000) == (status, True)
+        assert client.get("/readyz").status_code == 200

@@ -261,7 +261,7 @@ class _Label(Struct, forbid_unknown_fields=True):
 
 _LABELS = msgspec.json.Decoder(list[_Label])
 _LABEL = msgspec.json.Decoder(_Label)
-_NAMES = tuple(b'"%s"' % name.encode() for name in _Label.__struct_fields__)
+_NAMES = tuple(b'"%s"' % _name.encode() for _name in _Label.__struct_fields__)
 
 
 def _read_labels(body: bytes) -> list[_Label]:

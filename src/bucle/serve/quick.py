@@ -163,4 +163,4 @@ class QuickConnection(BoundedConnection):
             self.transport.close()
 
 
-_STATUS = {one.value: f"{one.value} {one.phrase}".encode() for one in http.HTTPStatus}
+_STATUS = {_one.value: f"{_one.value} {_one.phrase}".encode() for _one in http.HTTPStatus}
