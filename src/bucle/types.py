@@ -166,8 +166,22 @@ class Tables(Protocol):
         """Return how far each source had been delivered at a version; nothing without a table."""
         ...
 
-    def read(self, name: str, *, version: int | None = None) -> "pl.DataFrame":
-        """Return all rows of a version, the latest one by default; raise UnknownNameError."""
+    def read(
+        self,
+        name: str,
+        *,
+        version: int | None = None,
+        columns: Sequence[str] | None = None,
+        since: tuple[str, datetime] | None = None,
+    ) -> "pl.DataFrame":
+        """Return rows of a version, the latest one by default; raise UnknownNameError.
+
+        Args:
+            name: The table.
+            version: Which version.
+            columns: Only these; all by default.
+            since: A column of moments and the first one that counts; all rows by default.
+        """
         ...
 
     def version(self, name: str) -> int | None:

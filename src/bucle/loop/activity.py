@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Activity", "Paired", "activity_since", "pairs_since"]
 
 _LEAST_PAIRS = 2
+_COLUMNS = ("id", "model", "role", "of", "prediction", "low", "high", "latency_us")
 
 
 class Activity(Struct, frozen=True, kw_only=True):
@@ -210,8 +211,7 @@ def _labelled_since(
     folder, tables = workspace.home / "serve" / "log", workspace.tables
     if not folder.is_dir() and tables.version(PREDICTIONS) is None:
         return None
-    predictions = read_log(folder, tables, name=PREDICTIONS)
-    predictions = predictions.drop("features").filter(pl.col("at") >= moment)
+    predictions = read_log(folder, tables, name=PREDICTIONS, columns=_COLUMNS, since=moment)
     feedback = read_log(folder, tables, name=FEEDBACK)
     truth = pl.col("value")
     if signature.classes:

@@ -7,6 +7,7 @@ Must not import the loop. Imports polars.
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -154,8 +155,15 @@ def pause_s(spent_s: float) -> float:
     return max(_SHORTEST_PAUSE_S, _PAUSES_OF_A_PASS * spent_s)
 
 
-def read_log(folder: Path, tables: Tables, *, name: str) -> pl.DataFrame:
-    """Return all predictions or all feedback: what a table holds and what is still in files.
+def read_log(
+    folder: Path,
+    tables: Tables,
+    *,
+    name: str,
+    columns: Sequence[str] | None = None,
+    since: datetime | None = None,
+) -> pl.DataFrame:
+    """Return predictions or feedback: what a table holds and what is still in files.
 
     Safe beside workers and compactor: a row is there once, whatever moves meanwhile.
 
@@ -163,15 +171,20 @@ def read_log(folder: Path, tables: Tables, *, name: str) -> pl.DataFrame:
         folder: The prediction log's folder.
         tables: Where the tables are.
         name: `predictions` or `feedback`.
+        columns: Only these; all by default.
+        since: Only what came at this moment or later.
     """
-    columns = _PREDICTION_COLUMNS if name == PREDICTIONS else _FEEDBACK_COLUMNS
+    schema = _PREDICTION_COLUMNS if name == PREDICTIONS else _FEEDBACK_COLUMNS
+    names = list(columns or schema)
+    first = datetime(1, 1, 1, tzinfo=UTC) if since is None else since
     # Files first: one that is delivered and removed now is seen in the table afterwards.
     contents = [_read(folder, segment) for segment in segments_in(folder)]
     version = tables.version(name)
-    frame = pl.DataFrame(schema=columns)
+    frame = pl.DataFrame(schema={column: schema[column] for column in names})
     marks: dict[str, int] = {}
     if version is not None:
-        frame = tables.read(name, version=version)
+        later = None if since is None else ("at", first)
+        frame = tables.read(name, version=version, columns=names, since=later)
         marks = tables.marks(name, version=version)
     waiting = [
         content
@@ -180,7 +193,8 @@ def read_log(folder: Path, tables: Tables, *, name: str) -> pl.DataFrame:
         and content.segment.state != "damaged"
         and content.segment.number > marks.get(content.segment.journal, 0)
     ]
-    return pl.concat([frame, _frame_of(name, waiting)])
+    rest = _frame_of(name, waiting).filter(pl.col("at") >= first)
+    return pl.concat([frame, rest.select(names)])
 
 
 def prediction_frame(predictions: Sequence[Prediction]) -> pl.DataFrame:

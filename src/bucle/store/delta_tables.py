@@ -5,7 +5,8 @@ Any program that reads Delta Lake can read them. Imports polars and deltalake.
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote
@@ -42,11 +43,14 @@ from bucle.store.files import translated_errors
 from bucle.store.locks import exclusive
 from bucle.store.table_digests import read_digests, refuse_changed
 from bucle.store.table_form import (
+    Column,
     check_table_name,
+    chosen_columns,
     columns_of,
     from_stored,
     has_marks,
     in_order_of,
+    is_since,
     to_stored,
     unknown_table,
     unknown_version,
@@ -143,24 +147,35 @@ class DeltaTables:
         with _translated("read", folder):
             return marks_of(folder, chosen)
 
-    def read(self, name: str, *, version: int | None = None) -> pl.DataFrame:
-        """Return all rows of a version, in the order they were written.
+    def read(
+        self,
+        name: str,
+        *,
+        version: int | None = None,
+        columns: Sequence[str] | None = None,
+        since: tuple[str, datetime] | None = None,
+    ) -> pl.DataFrame:
+        """Return rows of a version, in the order they were written.
+
+        Only what is asked for is taken into memory; the digests of all files are checked.
 
         Raises:
-            UnknownNameError: There is no such table or version.
+            UnknownNameError: There is no such table, version or column.
             DigestMismatchError: A file of the table has other bytes than were written.
             OutsideError: A file of the table is missing.
         """
         table = self._open(name, version)
         folder = self.folder / name
         with _translated("read", folder):
-            columns = columns_of_table(table)
+            known = columns_of_table(table)
             names = _row_files(table)
             refuse_changed(folder, names, digests=known_digests(folder, table.version()))
-            frames = [pl.read_parquet(folder / name, glob=False) for name in names]
+            wanted = chosen_columns(name, known, columns)
+            later = None if since is None else is_since(name, known, since)
+            frames = [_read_file(folder / file, wanted, later) for file in names]
             if not frames:
-                return pl.DataFrame(schema={column.name: column.dtype for column in columns})
-            return from_stored(pl.concat(frames), columns)
+                return pl.DataFrame(schema={column.name: column.dtype for column in wanted})
+            return from_stored(pl.concat(frames), wanted)
 
     def version(self, name: str) -> int | None:
         """Return the latest version's number; None when the table has none."""
@@ -330,6 +345,14 @@ def _row_files(table: DeltaTable) -> list[str]:
     """Return the names of a version's row files, in the order they were written."""
     added = pl.DataFrame(table.get_add_actions()).select("modification_time", "path")
     return [unquote(path) for _, path in sorted(added.iter_rows())]
+
+
+def _read_file(path: Path, columns: Sequence[Column], later: pl.Expr | None) -> pl.DataFrame:
+    """Return some columns and rows of one file."""
+    rows = pl.scan_parquet(path, glob=False)
+    if later is not None:
+        rows = rows.filter(later)
+    return rows.select([column.stored_name for column in columns]).collect()
 
 
 @contextlib.contextmanager

@@ -5,16 +5,20 @@ Refuses what tables on a disk refuse. Imports polars.
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Literal
 
 import polars as pl
 
 from bucle.store.table_form import (
     check_table_name,
+    chosen_columns,
     columns_of,
+    from_stored,
     has_marks,
     in_order_of,
+    is_since,
     to_stored,
     unknown_table,
     unknown_version,
@@ -74,14 +78,26 @@ class MemoryTables:
                     marks.update(delivered)
             return marks
 
-    def read(self, name: str, *, version: int | None = None) -> pl.DataFrame:
-        """Return all rows of a version, in the order they were written.
+    def read(
+        self,
+        name: str,
+        *,
+        version: int | None = None,
+        columns: Sequence[str] | None = None,
+        since: tuple[str, datetime] | None = None,
+    ) -> pl.DataFrame:
+        """Return rows of a version, in the order they were written.
 
         Raises:
-            UnknownNameError: There is no such table or version.
+            UnknownNameError: There is no such table, version or column.
         """
         versions = self._known(name)
-        return versions[self._place(name, version)].clone()
+        whole = versions[self._place(name, version)]
+        known = columns_of(whole)
+        wanted = chosen_columns(name, known, columns)
+        stored = pl.DataFrame({column.stored_name: whole[column.name] for column in known})
+        rows = stored if since is None else stored.filter(is_since(name, known, since))
+        return from_stored(rows, wanted)
 
     def version(self, name: str) -> int | None:
         """Return the latest version's number; None when the table has none."""

@@ -7,6 +7,7 @@ Imports polars.
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import polars as pl
 from msgspec import Struct
@@ -17,10 +18,12 @@ from bucle.store.dtypes import stored_dtype
 __all__ = [
     "Column",
     "check_table_name",
+    "chosen_columns",
     "columns_of",
     "from_stored",
     "has_marks",
     "in_order_of",
+    "is_since",
     "to_stored",
     "unknown_table",
     "unknown_version",
@@ -109,6 +112,37 @@ def from_stored(frame: pl.DataFrame, columns: Sequence[Column]) -> pl.DataFrame:
     return pl.DataFrame(
         {column.name: frame.get_column(column.stored_name).cast(column.dtype) for column in columns}
     )
+
+
+def chosen_columns(
+    name: str, columns: Sequence[Column], names: Sequence[str] | None
+) -> list[Column]:
+    """Return the columns of a table that are asked for, in the order they are asked for.
+
+    Raises:
+        UnknownNameError: The table has no such column.
+    """
+    if names is None:
+        return list(columns)
+    known = {column.name: column for column in columns}
+    for wanted in names:
+        if wanted not in known:
+            raise UnknownNameError(
+                f"Table {name!r} has no column {wanted!r}",
+                did_you_mean=nearest(wanted, list(known)),
+                code="bucle-309",
+            )
+    return [known[wanted] for wanted in names]
+
+
+def is_since(name: str, columns: Sequence[Column], since: tuple[str, datetime]) -> pl.Expr:
+    """Return whether a stored row lies at or after a moment.
+
+    Raises:
+        UnknownNameError: The table has no such column.
+    """
+    (column,) = chosen_columns(name, columns, [since[0]])
+    return pl.col(column.stored_name) >= pl.lit(since[1]).cast(column.dtype)
 
 
 def in_order_of(columns: Sequence[Column], frame: pl.DataFrame, *, name: str) -> pl.DataFrame:

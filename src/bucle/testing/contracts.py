@@ -8,7 +8,7 @@ Needs pytest. Must not be imported by anything but tests.
 # ruff: noqa: D102, DTZ001, PLR2004, S101
 
 import threading
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
@@ -286,6 +286,20 @@ class TablesContract:
         assert_frame_equal(tables.read("sales"), frame)
         tables.write("sales", sample_frame(), mode="append")
         assert_frame_equal(tables.read("sales"), sample_frame())
+
+    def test_some_columns_and_rows_are_what_filtering_all_gives(self, tables: Tables) -> None:
+        moments = [datetime(2026, 1, day, tzinfo=UTC) for day in range(1, 29)]
+        for first in (0, 14):
+            frame = pl.DataFrame({"At": moments[first : first + 14], "a": range(first, first + 14)})
+            tables.write("sales", frame.with_columns(at=pl.lit("x")), mode="append")
+        whole, since = tables.read("sales"), moments[10]
+        found = tables.read("sales", columns=["a", "At"], since=("At", since))
+        assert_frame_equal(found, whole.filter(pl.col("At") >= since).select("a", "At"))
+        assert_frame_equal(tables.read("sales", columns=["at"]), whole.select("at"))
+        late = tables.read("sales", version=0, since=("At", moments[20]))
+        assert_frame_equal(late, whole.head(0))
+        with pytest.raises(UnknownNameError):
+            tables.read("sales", columns=["b"])
 
     def test_replacing_may_change_the_columns(self, tables: Tables) -> None:
         tables.write("sales", pl.DataFrame({"a": [1]}), mode="replace")
