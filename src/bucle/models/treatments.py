@@ -15,7 +15,7 @@ from bucle.models.signature import Signature
 
 __all__ = ["Treatment", "known_values", "read_treatments"]
 
-Way = Literal["taken", "refused", "unsaid"]
+_Way = Literal["taken", "refused", "unsaid"]
 
 
 class Treatment(Struct, frozen=True, kw_only=True):
@@ -25,8 +25,8 @@ class Treatment(Struct, frozen=True, kw_only=True):
     """
 
     column: str
-    null: Way
-    unknown: Way | None
+    null: _Way
+    unknown: _Way | None
 
 
 def read_treatments(
@@ -45,8 +45,8 @@ def read_treatments(
     for at, feature in enumerate(signature.features):
         rule = ruled.get(feature.name) or Rule(name=feature.name)
         cells = () if form is None else [cell for cell in form.cells if cell.source == at]
-        null: Way = "unsaid" if form is None else _join(map(_null_way, cells))
-        unknown: Way | None = "unsaid" if feature.dtype == "String" else None
+        null: _Way = "unsaid" if form is None else _join(map(_null_way, cells))
+        unknown: _Way | None = "unsaid" if feature.dtype == "String" else None
         if form is not None:
             levels = [cell for cell in cells if _is_levels(cell)]
             unknown = _join(map(_unknown_way, levels)) if levels else None
@@ -106,7 +106,7 @@ def _is_levels(cell: Cell) -> bool:
     return isinstance(cell, TableCells) and bool(cell.keys or cell.numbers)
 
 
-def _null_way(cell: Cell) -> Way:
+def _null_way(cell: Cell) -> _Way:
     if isinstance(cell, TableCells):
         return "taken" if cell.null >= 0 else "refused"
     if isinstance(cell, NumberCell):
@@ -115,9 +115,9 @@ def _null_way(cell: Cell) -> Way:
     return "taken"
 
 
-def _unknown_way(cell: Cell) -> Way:
+def _unknown_way(cell: Cell) -> _Way:
     return "taken" if isinstance(cell, TableCells) and cell.unknown >= 0 else "refused"
 
 
-def _join(ways: Iterable[Way]) -> Way:
+def _join(ways: Iterable[_Way]) -> _Way:
     return "refused" if "refused" in list(ways) else "taken"
