@@ -6,8 +6,10 @@ Each runs in the environment of its own that `make clients` sets up.
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +29,14 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 CLIENTS = REPOSITORY / ".env-clients" / "bin" / "python"
 STREAM = "application/vnd.apache.arrow.stream"
 ROWS = 50
+
+_GIVEN = "import os\ntoken = os.environ['TOKEN']\n"
+PANDAS = _GIVEN + "import pandas\nframe = pandas.read_json(os.environ['ROWS'])\n"
+POLARS = (
+    _GIVEN
+    + "import polars\nframe = polars.read_json(os.environ['ROWS'])\n"
+    + "frame = frame.with_columns(polars.col('arrived').str.to_date())\n"
+)
 
 needs_clients = pytest.mark.skipif(
     not CLIENTS.exists(), reason="the clients are not installed (make clients)"
@@ -170,3 +180,38 @@ def test_json_is_answered_in_arrow_where_that_is_asked_for(asked: Asked) -> None
         answer = client.post("/predict", json=asked.rows, headers={"accept": STREAM})
     found = pa.ipc.open_stream(answer.content).read_all()
     require_same({"arrow": found["prediction"].to_pylist()}, asked)
+
+
+def examples(kind: str) -> list[str]:
+    """Return the examples that the guide gives for the clients of others."""
+    guide = (REPOSITORY / "docs" / "howto" / "serve.md").read_text()
+    section = guide.partition("## Ask with a client you have")[2].partition("\n## ")[0]
+    return re.findall(rf"^```{kind}\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+
+
+@needs_clients
+@pytest.mark.slow
+def test_the_examples_of_the_guide_work(asked: Asked, tmp_path: Path) -> None:
+    home = {**os.environ, "HOME": str(tmp_path), "MLFLOW_DISABLE_TELEMETRY": "true"}
+    commands, programs = examples("console"), examples("python")
+    assert (len(commands), len(programs)) == (2, 3)
+    (tmp_path / "rows.json").write_text(json.dumps(asked.rows))
+    told: list[str] = []
+    for number, text in enumerate([*commands, *programs]):
+        example = text.replace("8000", str(asked.server.port)).replace('"demo"', f'"{asked.name}"')
+        if number < len(commands):
+            words: list[str | Path] = ["sh", "-ec", example.replace("$ ", "")]
+        elif "polars" in example:
+            words = [sys.executable, "-c", POLARS + example]
+        else:
+            words = [CLIENTS, "-c", PANDAS + example]
+        home |= {"TOKEN": asked.server.token, "ROWS": str(tmp_path / "rows.json")}
+        done = subprocess.run(
+            words, cwd=asked.server.folder, env=home, check=False, capture_output=True, timeout=120
+        )
+        assert done.returncode == 0, done.stderr.decode()[-2000:]
+        told.append(done.stdout.decode())
+    first = f"{asked.expected[0]:.6f}"[:5]
+    assert '"predictions":[' in told[0]
+    assert told[1] == ""
+    assert [first in words for words in told[2:]] == [True] * 3

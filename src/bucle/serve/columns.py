@@ -28,7 +28,7 @@ _MOST_REPORTED = 20
 # Scored and put on record in one go: more would keep everybody else waiting.
 _MOST_ROWS = 10_000
 _LONG_BYTES = 100_000
-_MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d)[T ]00:00(?::00(?:\.0{1,9})?)?")
+_MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d)[T ]00:00(?::00(?:\.0{1,9})?)?Z?")
 
 
 def read_columns(

@@ -482,9 +482,12 @@ def test_every_form_of_mlflow_is_answered_as_rows_are(shop: Shop, body: Any) -> 
     assert answer["model"] == "m-1"
 
 
-def test_pandas_writes_nan_midnight_and_whole_numbers_with_decimals(shop: Shop) -> None:
+@pytest.mark.parametrize("midnight", ["T00:00:00", "T00:00", " 00:00:00.000", "T00:00:00.000Z"])
+def test_pandas_writes_nan_midnight_and_whole_numbers_with_decimals(
+    shop: Shop, midnight: str
+) -> None:
     table = [
-        [1.5, 2.0, "a", True, "2024-01-31T00:00:00"],
+        [1.5, 2.0, "a", True, f"2024-01-31{midnight}"],
         [2.5, float("nan"), None, False, None],
     ]
     answer = shop.ask("/invocations", {"dataframe_split": {"columns": COLUMNS, "data": table}})
