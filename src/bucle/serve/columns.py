@@ -86,12 +86,15 @@ def read_records(reader: RowReader, rows: Sequence[Any], *, exact: bool = False)
         raise nothing_to_predict()
     require_room(len(rows))
     settle = _exactly if exact else _settler(reader)
+    known = {*reader.features, *reader.keys}
     bad: list[BadRow] = []
     for number, row in enumerate(rows):
         if type(row) is not dict:
             bad.append(BadRow.of(number, "", rule="is no object"))
         else:
-            bad += [_not_finite(number, name, row[name]) for name in settle(row)]
+            # A name that is no field is refused by the reader, which says so.
+            names = [name for name in settle(row) if name in known]
+            bad += [_not_finite(number, name, row[name]) for name in names]
         if len(bad) >= _MOST_REPORTED:
             break
     if bad:
@@ -149,4 +152,4 @@ def _settler(reader: RowReader) -> Callable[[dict[str, Any]], list[str]]:
 
 def _not_finite(number: int, name: str, value: float) -> BadRow:
     shown = "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
-    return BadRow.of(number, name[:80], value=shown, rule="is not a finite number")
+    return BadRow.of(number, name, value=shown, rule="Expected a finite number")

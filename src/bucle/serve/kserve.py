@@ -172,7 +172,7 @@ class KServe:
 
 def _rows(request: Request, reader: RowReader) -> tuple[_Inference, list[Struct]]:
     asked, binary = _read(request)
-    values = read_tensors(asked.inputs, binary)
+    values = read_tensors(asked.inputs, binary, known=reader.dtypes)
     return asked, read_columns(reader, to_columns(asked.inputs, values, reader.dtypes))
 
 

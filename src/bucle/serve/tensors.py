@@ -6,7 +6,7 @@ that a tensor says of itself: shape, datatype and bytes have to agree. Imports n
 
 import math
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -61,12 +61,15 @@ def datatype_of(dtype: str) -> str:
     return _DTYPES.get(dtype, "BYTES")
 
 
-def read_tensors(tensors: Sequence[Tensor], binary: bytes) -> list[list[Any]]:
+def read_tensors(
+    tensors: Sequence[Tensor], binary: bytes, *, known: Container[str]
+) -> list[list[Any]]:
     """Return the values of each tensor, flat.
 
     Args:
         tensors: As the JSON of the request describes them.
         binary: What follows that JSON.
+        known: The names of the model's fields; no other one is named as a field.
 
     Raises:
         ProblemError: Shape, datatype, size and values of a tensor do not agree.
@@ -77,19 +80,20 @@ def read_tensors(tensors: Sequence[Tensor], binary: bytes) -> list[list[Any]]:
             known = ", ".join((*_FORMATS, "BYTES"))
             raise _wrong(tensor, f"its datatype is {tensor.datatype[:20]!r}, not one of {known}")
         given = tensor.parameters or {}
+        field = tensor.name if tensor.name in known else ""
         if "shared_memory_region" in given:
             raise _wrong(tensor, "its values are in shared memory, which this server does not read")
         if given.get("content_type") == "base64":
             raise _wrong(tensor, "its values are base64; texts come as they are")
         if tensor.data is not UNSET:
-            found.append(_listed(tensor, tensor.data))
+            found.append(_listed(tensor, tensor.data, field))
             continue
         size = given.get("binary_data_size")
         if type(size) is not int or size < 0:
             raise _wrong(tensor, "it has neither data nor binary_data_size")
         if place + size > len(binary):
             raise _wrong(tensor, f"{size} bytes are announced and {len(binary) - place} are there")
-        found.append(_unpacked(tensor, binary[place : place + size]))
+        found.append(_unpacked(tensor, binary[place : place + size], field))
         place += size
     if place != len(binary):
         raise ProblemError(
@@ -176,7 +180,7 @@ def _is_whole_row(tensor: Tensor, dtypes: Mapping[str, str]) -> bool:
     return tensor.shape[1] == len(dtypes) and tensor.name not in dtypes
 
 
-def _listed(tensor: Tensor, data: list[Any]) -> list[Any]:
+def _listed(tensor: Tensor, data: list[Any], field: str) -> list[Any]:
     """Return values that came as JSON, nested as the shape says or flat."""
     flat = data
     for length in tensor.shape[1:]:
@@ -187,11 +191,11 @@ def _listed(tensor: Tensor, data: list[Any]) -> list[Any]:
         flat = [value for part in flat for value in part]
     if len(flat) != math.prod(tensor.shape):
         raise _wrong(tensor, f"its shape is {tensor.shape} and it holds {len(flat)} values")
-    _require_datatype(tensor, flat)
+    _require_datatype(tensor, flat, field)
     return flat
 
 
-def _require_datatype(tensor: Tensor, flat: list[Any]) -> None:
+def _require_datatype(tensor: Tensor, flat: list[Any], field: str) -> None:
     datatype = tensor.datatype
     low, high = _limits(datatype)
     for place, value in enumerate(flat):
@@ -209,7 +213,7 @@ def _require_datatype(tensor: Tensor, flat: list[Any]) -> None:
         if not fits:
             row = place // math.prod(tensor.shape[1:])
             raise RowsRefusedError(
-                [BadRow.of(row, tensor.name[:80], value=_shown(value), rule=f"is no {datatype}")]
+                [BadRow.of(row, field, value=_shown(value), rule=f"is no {datatype}")]
             )
 
 
@@ -224,11 +228,11 @@ def _limits(datatype: str) -> tuple[int, int]:
     return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
 
 
-def _unpacked(tensor: Tensor, content: bytes) -> list[Any]:
+def _unpacked(tensor: Tensor, content: bytes, field: str) -> list[Any]:
     """Return values that came as bytes."""
     count = math.prod(tensor.shape)
     if tensor.datatype == "BYTES":
-        return _texts(tensor, content, count)
+        return _texts(tensor, content, count, field)
     letter = _FORMATS[tensor.datatype]
     if len(content) != count * struct.calcsize(f"<{letter}"):
         raise _wrong(tensor, f"{len(content)} bytes are not what its shape {tensor.shape} needs")
@@ -240,7 +244,7 @@ def _unpacked(tensor: Tensor, content: bytes) -> list[Any]:
     return values
 
 
-def _texts(tensor: Tensor, content: bytes, count: int) -> list[str]:
+def _texts(tensor: Tensor, content: bytes, count: int, field: str) -> list[str]:
     found: list[str] = []
     place = 0
     while place + _LENGTH.size <= len(content) and len(found) < count:
@@ -252,7 +256,7 @@ def _texts(tensor: Tensor, content: bytes, count: int) -> list[str]:
             found.append(content[place : place + length].decode())
         except UnicodeDecodeError:
             raise RowsRefusedError(
-                [BadRow.of(len(found), tensor.name[:80], rule="is no text in UTF-8")]
+                [BadRow.of(len(found), field, rule="is no text in UTF-8")]
             ) from None
         place += length
     if place != len(content) or len(found) != count:

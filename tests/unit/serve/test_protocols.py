@@ -15,7 +15,7 @@ from bucle.loop.serving.routes import make_routes
 from bucle.models.rules import Rule
 from bucle.models.signature import Feature, Signature
 from bucle.serve.app import App
-from bucle.serve.counts import Counts
+from bucle.serve.counts import Counts, render
 from bucle.serve.engines import Scored
 from bucle.serve.guard import Guard
 from bucle.serve.pairing import Pairing
@@ -106,7 +106,7 @@ class Shop:
         )
         self.journal = Kept()
         journal: Any = self.journal
-        counts = Counts()
+        self.counts = counts = Counts()
         predictor = Predictor(lambda: self.slots, journal, counts, Pairing(journal, counts))
         routes = make_routes(
             *(predictor, lambda: self.slots, counts, journal), folder=Path(), worker=0, name="shop"
@@ -452,6 +452,22 @@ def test_the_champion_may_be_asked_by_its_id_and_nobody_else(shop: Shop) -> None
         assert shop.ask(path, method="POST").status == 404, path
 
 
+def test_a_name_that_a_client_makes_up_is_no_label_of_a_metric(shop: Shop) -> None:
+    made_up = "made-up-name"
+    wrong = {"inputs": [*TENSORS, tensor(made_up, "FP64", ["x", "y"])]}
+    assert shop.ask(INFER, wrong).json["errors"] == [
+        {"row": 0, "value": "'x'", "rule": "is no FP64"}
+    ]
+    infinite = {"inputs": [{**ROWS[0], made_up: float("inf")}]}
+    (error,) = shop.ask("/invocations", infinite).json["errors"]
+    assert error["rule"] == "is not a field of the model"
+    unknown = {"inputs": {**BY_NAME, made_up: [1, 2]}}
+    assert shop.ask("/invocations", unknown).status == 422
+    told = render(shop.counts).decode()
+    assert "refused" in told
+    assert made_up not in told
+
+
 # ---- MLflow -----------------------------------------------------------------
 
 COLUMNS = list(DTYPES)
@@ -645,8 +661,8 @@ def test_accept_says_in_what_the_answer_comes(shop: Shop) -> None:
         (pl.col("count").cast(pl.Float64), "is a column of type number, not of Int32"),
         (pl.col("came").cast(pl.String), "is a column of type text, not of Date"),
         (pl.col("new").cast(pl.Int8), "is a column of type whole, not of Boolean"),
-        (pl.lit(float("nan")).alias("size"), "is not a finite number"),
-        (pl.lit(float("inf")).alias("size"), "is not a finite number"),
+        (pl.lit(float("nan")).alias("size"), "Expected a finite number"),
+        (pl.lit(float("inf")).alias("size"), "Expected a finite number"),
         (pl.lit(-1.0).alias("size"), ">= 0"),
         (pl.lit(None).alias("size"), "size"),
         (pl.lit(2**31).alias("count"), "count"),
