@@ -3,7 +3,7 @@
 import argparse
 import importlib
 
-NAMES = ("start", "steps", "pipeline", "replay", "year")
+NAMES = ("start", "steps", "pipeline", "replay", "year", "serve", "swaps")
 
 
 def main() -> None:

@@ -80,11 +80,12 @@ def make_contenders(folder: Path) -> tuple[list[Contender], Rows, dict[str, str]
     compiled = make_project(folder / "compiled", kind="Pipeline")
     estimator = make_project(folder / "estimator", kind="Uncompiled")
     rows = json.loads(run([sys.executable, str(HERE / "rows.py"), str(compiled)], folder))
+    rows_file = compiled / "rows.csv"
     found = [
         Contender(
             name="ok",
             command=lambda port: [*_uvicorn(sys.executable, port), "ok:app"],
-            folder=PEERS,
+            folder=_copied(PEERS / "ok.py", folder / "ok"),
             path="/predict",
             body=_first,
         ),
@@ -100,7 +101,7 @@ def make_contenders(folder: Path) -> tuple[list[Contender], Rows, dict[str, str]
         own = folder / name.lower()
         shutil.copytree(PEERS, own)
         shutil.copy(HERE / "project" / "learner.py", own)
-        run([str(python), "train.py", str(compiled / "rows.csv"), str(own), name.lower()], own)
+        run([*_alone(), str(python), "train.py", str(rows_file), str(own), name.lower()], own)
         found.append(make(name, python, own))
     return found, rows, missing
 
@@ -111,7 +112,8 @@ def start(contender: Contender) -> Running:
     environment = {**os.environ, **ONE_THREAD, **contender.environment}
     environment["PATH"] = f"{Path(contender.command(port)[0]).parent}:{environment['PATH']}"
     began = time.perf_counter()
-    with (contender.folder / "server.log").open("wb") as told:
+    log = contender.folder / "server.log"
+    with log.open("wb") as told:
         process = subprocess.Popen(
             contender.command(port),
             cwd=contender.folder,
@@ -129,9 +131,7 @@ def start(contender: Contender) -> Running:
             taken = time.perf_counter() - began
             return Running(contender=contender, process=process, port=port, started_s=taken)
     end(process)
-    sys.exit(
-        f"{contender.name} does not answer:\n{(contender.folder / 'server.log').read_text()[-2000:]}"
-    )
+    sys.exit(f"{contender.name} does not answer:\n{log.read_text()[-2000:]}")
 
 
 def make_project(folder: Path, *, kind: str) -> Path:
@@ -149,8 +149,19 @@ def make_project(folder: Path, *, kind: str) -> Path:
     for name in ("item", "dosage"):
         charter = charter.replace(f'    "{name}",\n', "")
     (folder / "bucle.toml").write_text(charter)
-    told = json.loads(run([bucle, "run", "--json"], folder))
+    told = json.loads(run([*_alone(), bucle, "run", "--json"], folder))
     run([bucle, "promote", told["model"], "--because", "measured"], folder)
+    return folder
+
+
+def _alone() -> list[str]:
+    """Return what goes before a command so that it takes one thread."""
+    return ["env", *(f"{name}={value}" for name, value in ONE_THREAD.items())]
+
+
+def _copied(path: Path, folder: Path) -> Path:
+    folder.mkdir()
+    shutil.copy(path, folder)
     return folder
 
 

@@ -4,7 +4,7 @@ import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,11 +47,26 @@ class Figures:
 
 
 def take_turns(
-    servers: Sequence[Running], rows: list[dict[str, Any]], *, repeats: int, seconds: float
+    servers: Sequence[Running],
+    rows: list[dict[str, Any]],
+    *,
+    repeats: int,
+    seconds: float,
+    also: Callable[[], None] = lambda: None,
 ) -> dict[str, Figures]:
-    """Return the figures of all servers; the turn that warms them up is left out."""
+    """Return the figures of all servers; the turn that warms them up is left out.
+
+    Args:
+        servers: They all run; whoever has no turn waits.
+        rows: What is asked: the first of them, and all of them.
+        repeats: Turns.
+        seconds: How long a turn lasts.
+        also: What else has its turn.
+    """
     found = {server.contender.name: Figures() for server in servers}
     for turn in range(-1, repeats):
+        if turn >= 0:
+            also()
         for server in servers:
             figures = found[server.contender.name] if turn >= 0 else Figures()
             take_turn(server, rows, figures, seconds=seconds if turn >= 0 else min(seconds, 1.0))

@@ -19,6 +19,7 @@ async def app(
     send: Callable[[dict[str, Any]], Awaitable[None]],
 ) -> None:
     """Read a request and answer it."""
+    del scope
     while (await receive()).get("more_body", False):
         pass
     await send(_START)

@@ -10,12 +10,16 @@ from learner import FEATURES, make_learner
 
 def main() -> None:
     """Write model.joblib, and what MLflow and BentoML make of it."""
-    rows, folder, peer = pd.read_csv(sys.argv[1], keep_default_na=False), Path(sys.argv[2]), sys.argv[3]
+    rows, folder, peer = (
+        pd.read_csv(sys.argv[1], keep_default_na=False),
+        Path(sys.argv[2]),
+        sys.argv[3],
+    )
     features = rows[FEATURES]
     model = make_learner().fit(features, rows["pack_price"].to_numpy())
     joblib.dump(model, folder / "model.joblib")
     if peer == "mlflow":
-        import mlflow
+        import mlflow  # noqa: PLC0415  (not in every environment)
 
         mlflow.sklearn.save_model(
             model,
