@@ -14,9 +14,9 @@ import pytest
 
 from bucle.errors import PackageError
 from bucle.models import trial_child
-from bucle.models.package import PackageContents, write_package
+from bucle.models.package import PackageContents, open_package, write_package
 from bucle.models.profile import profile_of
-from bucle.models.signature import signature_of
+from bucle.models.signature import Feature, signature_of
 from bucle.models.trial import require_package, try_package
 from bucle.pipeline.estimators import estimator_from_bytes, estimator_to_bytes
 
@@ -67,6 +67,23 @@ class Leaning:
         return frame["x"].to_numpy() - frame["x"].to_numpy().mean()
 
 
+class Tells(Good):
+    def details(self, frame):
+        return frame.select(twice=frame["x"] * 2)
+
+
+class Hushed(Good):
+    def details(self, frame):
+        return frame.select(once=frame["x"])
+
+
+class Chokes(Good):
+    def details(self, frame):
+        if frame.height == 1:
+            raise ValueError("one is too few")
+        return frame.select(twice=frame["x"])
+
+
 class Crash:
     def predict(self, frame):
         os.abort()
@@ -113,14 +130,16 @@ def project(tmp_path_factory):
     return root
 
 
-def _packed(folder, project, name):
+def _packed(folder, project, name, *, details=()):
     from bucle.charter.project_code import load_name
 
     estimator = load_name(project, f"odd.py:{name}")()
     estimator.kept = 1
     contents = PackageContents(
         estimator=estimator_to_bytes(estimator, project=project),
-        signature=signature_of(FRAME, kind="regression", target="y"),
+        signature=msgspec.structs.replace(
+            signature_of(FRAME, kind="regression", target="y"), details=details
+        ),
         metrics={},
         profile=profile_of(FRAME),
         lineage={},
@@ -168,6 +187,28 @@ def test_a_package_with_intervals_passes_on_rows_of_its_own(tmp_path, contents, 
 def test_predictions_must_be_the_same_again_and_alone(tmp_path, project, name, reason):
     model = _packed(tmp_path, project, name)
     assert trial_child._try(_asked(tmp_path, model, project), b"").reason == reason
+
+
+TWICE = (Feature(name="twice", dtype="Float64"),)
+
+
+def test_details_are_tried_as_well(tmp_path, project):
+    model = _packed(tmp_path, project, "Tells", details=TWICE)
+    assert trial_child._try(_asked(tmp_path, model, project), b"").ok
+    found = open_package(tmp_path, model, project=project).details(FRAME)
+    assert found["twice"].to_list() == (FRAME["x"] * 2).to_list()
+    plain = open_package(tmp_path, _packed(tmp_path, project, "Tells"), project=project)
+    assert plain.details(FRAME).columns == []
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("Hushed", "columns once instead"), ("Chokes", "one is too few"), ("Good", "AttributeError")],
+)
+def test_details_must_be_those_it_was_packaged_with(tmp_path, project, name, reason):
+    model = _packed(tmp_path, project, name, details=TWICE)
+    with pytest.raises(PackageError, match=reason):
+        trial_child._try(_asked(tmp_path, model, project), b"")
 
 
 @pytest.mark.parametrize(
