@@ -66,7 +66,7 @@ class Supervisor:
         token: str,
         overrides: Sequence[str] = (),
         workers: int = 1,
-        say: Callable[[str], None] = lambda _: None,
+        say: Callable[[str], object] = lambda _: None,
     ) -> None:
         self._workspace = workspace
         self._listener = listener

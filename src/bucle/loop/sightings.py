@@ -1,0 +1,127 @@
+"""What the world showed: answered rows as the model takes them, and what became of them.
+
+Read from the prediction log, whose rows are JSON. Imports polars.
+"""
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+import polars as pl
+
+from bucle.ids import canonical_json
+from bucle.loop.workspace import Workspace
+from bucle.models.columns import column_kind
+from bucle.models.signature import Signature, dtypes_of
+from bucle.serve.compactor import FEEDBACK, PREDICTIONS, read_log
+from bucle.serve.feedback import join_labels
+from bucle.watch.days import Days, profile_days
+from bucle.watch.reference import OUTPUT, Reference
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["answers_since", "days_of", "labelled_since"]
+
+_DAY = "_day"
+
+
+def answers_since(workspace: Workspace, moment: date) -> pl.DataFrame:
+    """Return the answers from a day on: `at`, `model`, `prediction`, `features` as JSON.
+
+    What a shadow has said is left out: its row is that of an answer.
+    """
+    rows = read_log(
+        workspace.home / "serve" / "log",
+        workspace.tables,
+        name=PREDICTIONS,
+        columns=("at", "model", "role", "prediction", "features"),
+        since=_midnight(moment),
+    )
+    return rows.filter(pl.col("role") != "shadow").drop("role")
+
+
+def days_of(
+    answers: pl.DataFrame, reference: Reference, signature: Signature, *, model: str
+) -> Days:
+    """Return the sums of each day of answers, measured as a model's reference is.
+
+    Rows that others than the model have answered count for the inputs, not for the output.
+    """
+    frame = _features(answers["features"], signature).with_columns(
+        answers["at"].dt.date().alias(_DAY),
+        pl.Series(OUTPUT, answers["prediction"]),
+        (answers["model"] == model).alias("_own"),
+    )
+    inputs = [stick for stick in reference.yardsticks if stick.column != OUTPUT]
+    output = [stick for stick in reference.yardsticks if stick.column == OUTPUT]
+    own = frame.filter(pl.col("_own"))
+    return profile_days(frame, inputs, time=_DAY).beside(profile_days(own, output, time=_DAY))
+
+
+def labelled_since(
+    workspace: Workspace, moment: date, *, model: str, signature: Signature
+) -> pl.DataFrame:
+    """Return what a model has said of rows from a day on, with the truth where it is known.
+
+    Columns: `day`, `prediction`, `truth` as a number, `received`, when the label that counts
+    arrived, and `corrections`. What it has said as a shadow counts too: of each row once.
+    """
+    folder, tables = workspace.home / "serve" / "log", workspace.tables
+    said = read_log(
+        folder,
+        tables,
+        name=PREDICTIONS,
+        columns=("id", "at", "model", "role", "of", "prediction"),
+        since=_midnight(moment),
+    ).filter(pl.col("model") == model)
+    told = read_log(folder, tables, name=FEEDBACK)
+    joined = join_labels(said, told)
+    return joined.select(
+        pl.col("at").dt.date().alias("day"),
+        "at",
+        "prediction",
+        _truth(signature).alias("truth"),
+        "received",
+        "corrections",
+    )
+
+
+def _truth(signature: Signature) -> pl.Expr:
+    """Return the label as a number; null where it is none, or not one of the classes."""
+    value = pl.col("value")
+    if signature.classes:
+        no, yes = (canonical_json(name).decode() for name in signature.classes)
+        word = pl.when(pl.col("label") == yes).then(1.0).when(pl.col("label") == no).then(0.0)
+        value = word.otherwise(value)
+    return pl.when(value.is_finite()).then(value)
+
+
+def _features(texts: pl.Series, signature: Signature) -> pl.DataFrame:
+    """Return rows from their JSON; moments stay text, of which only nulls are counted."""
+    types = dtypes_of(signature)
+    kinds = {name: column_kind(dtype) for name, dtype in types.items()}
+    fields = {
+        name: pl.Float64()
+        if kinds[name] == "number"
+        else pl.Boolean()
+        if kinds[name] == "flag"
+        else pl.String()
+        for name in types
+    }
+    rows = texts.str.json_decode(pl.Struct(fields)).struct.unnest()
+    spans = [name for name, kind in kinds.items() if kind == "span"]
+    return rows.with_columns(_spans(rows[name], types[name]) for name in spans)
+
+
+def _spans(texts: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """Return spans and times of day from ISO 8601."""
+    kind = time if dtype == pl.Time else timedelta
+    values: Sequence[object] = [
+        None if text is None else msgspec.convert(text, kind) for text in texts
+    ]
+    return pl.Series(texts.name, values, dtype=dtype)
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -1,0 +1,152 @@
+"""What `bucle watch` says of a project whose predictions and labels are on record."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from calls import bucle
+from shop import write_shop
+
+from bucle.errors import RequestError
+from bucle.loop.watching import Watched, watch_project
+from bucle.loop.workspace import Workspace, open_workspace
+from bucle.models.registry import champion
+from bucle.serve.journal import Journal
+from bucle.serve.records import Feedback, Prediction, PredictionIds
+
+PER_DAY = 80
+"""Answers a day."""
+
+
+def start(workspace: Workspace) -> datetime:
+    reigning = champion(workspace.state().tenures)
+    assert reigning is not None
+    day = datetime.fromisoformat(reigning.since).date() + timedelta(days=1)
+    return datetime(day.year, day.month, day.day, 6, tzinfo=UTC)
+
+
+def live(
+    workspace: Workspace,
+    *,
+    days: int,
+    size: Callable[[int], float] = lambda _: 1.0,
+    wrong: Callable[[int], float] = lambda _: 1.0,
+    delay: timedelta = timedelta(days=2),
+) -> datetime:
+    """Let a champion answer for some days, its labels coming later; return the end."""
+    rng = np.random.default_rng(5)
+    model = workspace.state().tenures[-1].model
+    ids = PredictionIds()
+    records: list[Prediction | Feedback] = []
+    begin = start(workspace)
+    for day in range(days):
+        for number in range(PER_DAY):
+            at = begin + timedelta(days=day, minutes=number)
+            drawn = float(rng.uniform(1, 20) * size(day))
+            (name,) = ids.take(now_ms=int(at.timestamp() * 1000))
+            said = 10 + 3 * drawn
+            records.append(
+                Prediction(
+                    id=name,
+                    at=_microseconds(at),
+                    model=model,
+                    role="champion",
+                    prediction=said,
+                    features=json.dumps({"size": drawn}).encode(),
+                )
+            )
+            truth = said + float(rng.normal(0, 2)) * wrong(day)
+            records.append(Feedback(id=name, at=_microseconds(at + delay), label=json.dumps(truth)))
+    with Journal(workspace.home / "serve" / "log", name="w0") as journal:
+        journal.append_many(records)
+    return begin + timedelta(days=days)
+
+
+def _microseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1_000_000)
+
+
+@pytest.fixture
+def workspace(shop: Path) -> Workspace:
+    return open_workspace(shop)
+
+
+def look(workspace: Workspace, now: datetime) -> Watched:
+    watched = watch_project(workspace, now)
+    assert watched.why == ()
+    return watched
+
+
+def test_a_world_that_stays_as_it_was_is_quiet(workspace: Workspace) -> None:
+    watched = look(workspace, live(workspace, days=20))
+    assert watched.inputs is not None
+    assert watched.harm is not None
+    assert watched.inputs.findings == ()
+    assert watched.inputs.days == 20
+    assert watched.harm.alarm is None
+    assert watched.harm.evidence < 1
+    # The last days' labels may still come.
+    assert watched.harm.delay_days == pytest.approx(2)
+    assert watched.harm.labelled == watched.harm.rows == 18 * PER_DAY
+    assert watched.harm.error == pytest.approx(2 * np.sqrt(2 / np.pi), rel=0.1)
+
+
+def test_inputs_that_move_are_found_and_dated_and_are_no_harm(workspace: Workspace) -> None:
+    end = live(workspace, days=20, size=lambda day: 1.0 if day < 12 else 1.6)
+    watched = look(workspace, end)
+    assert watched.inputs is not None
+    assert watched.harm is not None
+    assert {finding.measure.column for finding in watched.inputs.findings} == {
+        "size",
+        "(prediction)",
+    }
+    assert watched.inputs.since is not None
+    began = (start(workspace) + timedelta(days=12)).date()
+    assert began <= date.fromisoformat(watched.inputs.since) <= began + timedelta(days=4)
+    assert watched.harm.alarm is None
+
+
+def test_errors_that_grow_are_an_alarm_although_inputs_stay(workspace: Workspace) -> None:
+    end = live(workspace, days=30, wrong=lambda day: 1.0 if day < 15 else 1.6)
+    watched = look(workspace, end)
+    assert watched.inputs is not None
+    assert watched.harm is not None
+    assert watched.inputs.findings == ()
+    assert watched.harm.alarm is not None
+    assert watched.harm.since is not None
+    began = start(workspace) + timedelta(days=15)
+    assert abs(datetime.fromisoformat(watched.harm.since).date() - began.date()) <= timedelta(2)
+    assert watched.harm.error is not None
+    assert watched.harm.reference is not None
+    assert watched.harm.error > 1.4 * watched.harm.reference
+
+
+def test_nothing_seen_yet_is_said(workspace: Workspace) -> None:
+    watched = look(workspace, start(workspace))
+    assert watched.inputs is not None
+    assert watched.harm is not None
+    assert (watched.inputs.date, watched.harm.rows) == (None, 0)
+
+
+def test_without_a_champion_there_is_nothing_to_watch(tmp_path: Path) -> None:
+    folder = write_shop(tmp_path / "shop")
+    with pytest.raises(RequestError, match="no champion"):
+        watch_project(open_workspace(folder), datetime(2026, 1, 1, tzinfo=UTC))
+    assert "no champion" in bucle("watch", at=folder, code=2).err
+
+
+def test_looking_again_gives_the_same(workspace: Workspace) -> None:
+    end = live(workspace, days=9)
+    assert look(workspace, end) == look(workspace, end)
+
+
+def test_the_command_says_it_in_words(workspace: Workspace) -> None:
+    live(workspace, days=3)
+    said = bucle("watch", at=workspace.root).out
+    assert "one false alarm in 180 days" in said
+    assert "no whole day of predictions yet" in said
+    found = bucle("watch", "--json", at=workspace.root).json
+    assert found["champion"] == workspace.state().tenures[-1].model
