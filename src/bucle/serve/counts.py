@@ -49,10 +49,10 @@ class Counts(Struct, kw_only=True):
         name = f"{model}\t{role}"
         self.predictions[name] = self.predictions.get(name, 0) + rows
 
-    def treated(self, column: str, treatment: str) -> None:
-        """Count a value that the model treats: `null`, or `unknown` where it has levels."""
+    def treated(self, column: str, treatment: str, count: int = 1) -> None:
+        """Count values that the model treats: `null`, or `unknown` where it has levels."""
         name = f"{column}\t{treatment}"
-        self.treatments[name] = self.treatments.get(name, 0) + 1
+        self.treatments[name] = self.treatments.get(name, 0) + count
 
     def refused(self, reason: str, column: str) -> None:
         """Count a refused row by its reason and column; of many columns the rest is one."""

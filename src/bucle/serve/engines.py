@@ -37,7 +37,7 @@ _MOST_AT_ONCE = 256
 _MOST_WAITING = 10_000
 
 
-class Scored(Struct, frozen=True):
+class Scored(Struct, frozen=True, gc=False):
     """What a model says of one row: the number, its interval and details where it has them."""
 
     prediction: float

@@ -57,7 +57,12 @@ def frame(payload: bytes, *, seed: int) -> bytes:
 
 def frames(payloads: Iterable[bytes], *, seed: int) -> bytes:
     """Return records one after the other, as they stand in the file."""
-    framed = [frame(payload, seed=seed) for payload in payloads]
+    # What `frame` does, without a call for each: this is on the way of every answer.
+    framed = [
+        _pack(seed, (size := len(payload)), ~(size ^ seed) & _ALL_BITS, _crc32(payload, seed))
+        + payload
+        for payload in payloads
+    ]
     return framed[0] if len(framed) == 1 else b"".join(framed)
 
 

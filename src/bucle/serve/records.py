@@ -18,7 +18,7 @@ _POOL_BYTES = 8192
 _LENGTH = 34
 
 
-class Prediction(Struct, frozen=True, kw_only=True, array_like=True, tag="p"):
+class Prediction(Struct, frozen=True, kw_only=True, array_like=True, tag="p", gc=False):
     """An answer, or what a shadow would have answered.
 
     `at` is when it was answered, in microseconds since 1970 in UTC; `features` the row as JSON;

@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
+from operator import attrgetter
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -36,6 +37,7 @@ _INTEGERS: dict[str, tuple[int, int]] = {
     "UInt64": (0, 2**64 - 1),
 }
 _astuple = msgspec.structs.astuple
+_only_key = attrgetter("k0")
 _encode = msgspec.json.Encoder().encode
 _META: Any = Meta  # its limits are given by name
 _LARGEST_HELD = 2**63 - 1
@@ -105,7 +107,8 @@ class RowReader:
         if not rows:
             raise nothing_to_predict()
         # With no more colons than fields each is there once; texts may hold some of their own.
-        if body.count(b":") > self._fields(rows):
+        colons = body.count(b":")
+        if colons > self._width * len(rows) and colons > self._fields(rows):
             self._refuse_twins(body)
         if self._bounds is not None:
             self._refuse_beyond(self._bounds, rows, several=rows is found)
@@ -131,6 +134,9 @@ class RowReader:
         """Return what names a row, None where nothing does."""
         if not self.keys:
             return None
+        if len(self.keys) == 1:
+            only = _only_key(row)
+            return None if only is None else str(only)
         parts = _astuple(row)[self._width :]
         return None if None in parts else "|".join(map(str, parts))
 

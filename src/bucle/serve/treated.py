@@ -12,6 +12,9 @@ from bucle.serve.counts import Counts
 
 __all__ = ["Treated"]
 
+_BY_COLUMN = 8
+"""From so many rows on it is faster to look at columns."""
+
 
 class Treated:
     """Counts what one model's rows hold that it treats rather than knows.
@@ -30,6 +33,9 @@ class Treated:
 
     def count(self, rows: Sequence[Sequence[Any]], counts: Counts) -> None:
         """Count a request's rows, given in the order of the signature."""
+        if len(rows) > _BY_COLUMN:
+            self._count_columns(rows, counts)
+            return
         known = self._known
         for row in rows:
             if None in row:
@@ -39,3 +45,15 @@ class Treated:
             for at, values in known:
                 if row[at] not in values:
                     counts.treated(self._names[at], "unknown")
+
+    def _count_columns(self, rows: Sequence[Sequence[Any]], counts: Counts) -> None:
+        """Count many rows: one look at each column, and at its values only where there is need."""
+        columns = list(zip(*rows, strict=True))
+        for name, column in zip(self._names, columns, strict=True):
+            nulls = column.count(None)
+            if nulls:
+                counts.treated(name, "null", nulls)
+        for at, values in self._known:
+            if not values.issuperset(columns[at]):
+                unknown = sum(value not in values for value in columns[at])
+                counts.treated(self._names[at], "unknown", unknown)
