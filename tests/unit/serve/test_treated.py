@@ -57,6 +57,12 @@ def test_nulls_and_new_values_are_counted_by_column() -> None:
     }
 
 
+@pytest.mark.parametrize("times", [1, 2, 3, 40])
+def test_many_rows_are_counted_as_few_are(times: int) -> None:
+    rows = [(None, "b", 7), (1.0, None, 8), (None, "a ", None), (2.0, "a", 7)]
+    assert counted(*rows * times) == {name: count * times for name, count in counted(*rows).items()}
+
+
 def test_words_of_an_estimator_are_counted_where_its_profile_lists_them() -> None:
     class Estimator(Model):
         record = Record(engine=Engine(name="estimator", reason=""))
