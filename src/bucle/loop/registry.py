@@ -169,7 +169,9 @@ def roll_back(workspace: Workspace, *, to: str | None = None, because: str = "")
             )
         else:
             target = _rollback_target(state, current, to)
-            check_loads(workspace, target, digest=find_model(state, target).digest)
+            digest = find_model(state, target).digest
+            # It was champion: where it was tried as it is now, nobody waits for another trial.
+            check_loads(workspace, target, digest=digest, anew=False)
             fact = RolledBack(model=target, previous=current.model, because=reason)
             change = ChampionChange(model=target, previous=current.model, changed=True)
         try:
@@ -180,22 +182,23 @@ def roll_back(workspace: Workspace, *, to: str | None = None, because: str = "")
     raise _crowded("roll back to", to or "the last good champion")
 
 
-def check_loads(workspace: Workspace, model: str, *, digest: str | None) -> None:
+def check_loads(workspace: Workspace, model: str, *, digest: str | None, anew: bool = True) -> None:
     """Load a package in a limited child process; nothing of it runs in this one.
 
     Args:
         workspace: The project.
         model: Which package.
         digest: What the log says its digest is; the id alone is its beginning.
+        anew: Load it also where that was done before, with the same code and libraries.
 
     Raises:
         UnknownNameError: It is missing.
         PackageError: It is another one, damaged, or does not load within the limits.
     """
-    from bucle.models.trial import require_package  # noqa: PLC0415  (heavy, used late)
+    from bucle.loop.trials import require_trial  # noqa: PLC0415  (used late)
 
-    open_package(workspace.packages, model, project=workspace.root, digest=digest)
-    require_package(workspace.packages, model, project=workspace.root)
+    package = open_package(workspace.packages, model, project=workspace.root, digest=digest)
+    require_trial(workspace, package, anew=anew)
 
 
 def _rollback_target(state: State, current: Tenure, to: str | None) -> str:

@@ -4,23 +4,16 @@ A trial is done once for each package on a machine: whichever worker comes first
 others wait for what it found.
 """
 
-from pathlib import Path
-
-from bucle.ids import digest_json
 from bucle.loop.serving.following import Wanted
+from bucle.loop.trials import require_trial
 from bucle.loop.workspace import Workspace
-from bucle.models.package import Package, open_package
-from bucle.models.trial import require_package
+from bucle.models.package import open_package
 from bucle.serve.engines import open_engine
 from bucle.serve.rows import RowReader
 from bucle.serve.slots import Served
 from bucle.serve.treated import Treated
-from bucle.store.files import write_whole
-from bucle.store.locks import exclusive
 
 __all__ = ["load_model"]
-
-_TRIAL_S = 90.0
 
 
 def load_model(workspace: Workspace, wanted: Wanted) -> Served:
@@ -37,7 +30,7 @@ def load_model(workspace: Workspace, wanted: Wanted) -> Served:
     package = open_package(
         workspace.packages, wanted.model, project=workspace.root, digest=wanted.digest
     )
-    _require_trial(workspace, package)
+    require_trial(workspace, package)
     engine = open_engine(package)
     charter = workspace.charter
     key = charter.pipeline.key or _key_of_examples(workspace)
@@ -56,22 +49,3 @@ def _key_of_examples(workspace: Workspace) -> tuple[str, ...] | str:
     """Return the key of the dataset, where there is only one to choose from."""
     datasets = list(workspace.charter.data.values())
     return datasets[0].key if len(datasets) == 1 else ()
-
-
-def _require_trial(workspace: Workspace, package: Package) -> None:
-    folder = workspace.home / "serve" / "trials"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # What was found for these very bytes; another package of that name is another trial.
-    found = folder / f"{package.model}-{digest_json([package.digest])[:16]}.json"
-    with exclusive(folder / f"{package.model}.lock", wait_s=_TRIAL_S):
-        if _was_passed(found):
-            return
-        require_package(workspace.packages, package.model, project=workspace.root)
-        write_whole(found, b'{"ok":true}')
-
-
-def _was_passed(found: Path) -> bool:
-    try:
-        return found.read_bytes() == b'{"ok":true}'
-    except OSError:
-        return False
