@@ -52,7 +52,7 @@ format: $(READY)
 
 # What the server describes of itself is tried by another program, in an environment of its own.
 fuzz: $(READY) .env-fuzz/.ready
-	@BUCLE_FUZZ_EXAMPLES=$${EXAMPLES:-300} $(ENV)/bin/python -m pytest -q -n 0 -s tests/acceptance/test_serve_fuzz.py
+	@FUZZ_EXAMPLES=$${EXAMPLES:-300} $(ENV)/bin/python -m pytest -q -n 0 -s tests/acceptance/test_serve_fuzz.py
 
 # Clients that others made ask a server, in an environment of their own.
 clients: $(READY) .env-clients/.ready

@@ -45,8 +45,7 @@ class Line(Line):
             case "leaves":
                 os._exit(0)
             case "eats":
-                held = [bytearray(2**30) for _ in range(20)]
-                return found + len(held)
+                return found + len(bytearray(20 * 2**30))
             case "raises":
                 raise RuntimeError("not today")
             case "says nothing":
@@ -69,7 +68,7 @@ MOODS = {
     "says too little": "",
     "changes its mind": "",
 }
-FEW = ("crashes", "says nothing")
+FEW = ("crashes",)
 
 
 @pytest.fixture
@@ -128,7 +127,7 @@ def former(folder: Path, model: str) -> str:
     return found
 
 
-def test_a_few_bad_candidates_change_nothing_for_the_champion(moody: Path) -> None:
+def test_a_candidate_that_crashes_changes_nothing_for_the_champion(moody: Path) -> None:
     require_refusals(moody, FEW)
 
 

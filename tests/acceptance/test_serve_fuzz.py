@@ -1,7 +1,7 @@
 """What the server describes of itself, tried by schemathesis with what no client would send.
 
 It lives in an environment of its own (`make .env-fuzz/.ready`); `make fuzz` sends ten times as
-much. The seed is new in every run, and printed: BUCLE_FUZZ_SEED takes one again.
+much. The seed is new in every run, and printed: FUZZ_SEED takes one again.
 """
 
 import os
@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from serving import Server, serve
 
-EXAMPLES = int(os.environ.get("BUCLE_FUZZ_EXAMPLES", "30"))
-SEED = int(os.environ.get("BUCLE_FUZZ_SEED", secrets.randbits(32)))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "30"))
+SEED = int(os.environ.get("FUZZ_SEED", secrets.randbits(32)))
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_the_server_is_as_it_describes_itself(server: Server, fuzzer: Path, tmp_
     )
     said = done.stdout.decode(errors="replace")
     sys.stdout.write("\n".join(line for line in said.splitlines() if line.strip()) + "\n")
-    assert done.returncode == 0, f"BUCLE_FUZZ_SEED={SEED}\n{said[-6000:]}{done.stderr.decode()}"
+    assert done.returncode == 0, f"FUZZ_SEED={SEED}\n{said[-6000:]}{done.stderr.decode()}"
     with server.client() as client:
         assert client.get("/readyz").status_code == 200
         assert 'event="failure"' not in client.get("/metrics").text

@@ -31,6 +31,7 @@ _ALWAYS = {
     "503": "Too much to do, or no champion yet; ask again after Retry-After seconds.",
 }
 _NULL = {"type": "null"}
+_NAMED = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}
 _NUMBERS = {"type": "array", "items": {"type": "number"}}
 
 
@@ -110,7 +111,7 @@ def _invoke(row: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
             "required": True,
             "content": {
                 _JSON: {"schema": schema, "example": {"dataframe_records": [example]}},
-                "text/csv": {"schema": {"type": "string"}},
+                "text/csv": {"schema": {"type": "string", "minLength": 1}},
             },
         },
         "responses": {
@@ -144,7 +145,7 @@ def _infer(served: Served, what: str, example: dict[str, Any]) -> dict[str, Any]
             "id": {"type": "string", "maxLength": 200},
             "parameters": {"anyOf": [{"type": "object"}, _NULL]},
             "inputs": {"type": "array", "minItems": 1, "items": tensor},
-            "outputs": {"anyOf": [{"type": "array", "items": {"type": "object"}}, _NULL]},
+            "outputs": {"anyOf": [{"type": "array", "items": _NAMED}, _NULL]},
         },
     }
     inputs = [

@@ -9,13 +9,13 @@ import pytest
 from browser import Browser, find_browser, open_browser
 from running import Running
 
-from bucle.loop.serving.routes import make_routes
+from bucle.loop.serving.routes import Routes, make_routes
 from bucle.models.rules import Rule
 from bucle.models.signature import Feature, Signature
 from bucle.serve.app import App
 from bucle.serve.counts import Counts
 from bucle.serve.guard import Guard
-from bucle.serve.openapi import PAGE_HEADERS
+from bucle.serve.openapi import PAGE_HEADERS, describe
 from bucle.serve.predictions import Predictor
 from bucle.serve.rows import RowReader
 from bucle.serve.slots import Served, Slots
@@ -66,16 +66,20 @@ def served() -> Served:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def routes(tmp_path_factory: pytest.TempPathFactory) -> Routes:
     slots = Slots(champion=served())
     nothing: Any = None
     counts = Counts()
     predictor = Predictor(lambda: slots, nothing, counts, nothing)
     folder = tmp_path_factory.mktemp("serve")
-    routes = make_routes(
+    return make_routes(
         predictor, lambda: slots, counts, nothing, folder=folder, worker=0, name=EVIL[0]
     )
-    with Running(App(routes, Guard(TOKEN), counts)) as found:
+
+
+@pytest.fixture(scope="module")
+def running(routes: Routes) -> Iterator[Running]:
+    with Running(App(routes, Guard(TOKEN), Counts())) as found:
         yield found
 
 
@@ -143,3 +147,13 @@ def test_a_browser_is_told_to_load_nothing(running: Running) -> None:
     assert policy.startswith(b"default-src 'none';")
     assert b"script-src" not in policy
     assert b"frame-ancestors 'none'" in policy
+
+
+def test_every_route_is_described_and_everything_described_is_a_route(routes: Routes) -> None:
+    paths = describe(served(), version="1", name=EVIL[0])["paths"]
+    assert {path.decode() for path in routes} <= set(paths)
+    # A model's own paths come and go with it; its id is no such word as here.
+    lasting = {path: methods for path, methods in paths.items() if "/versions/" not in path}
+    for path, methods in lasting.items():
+        described = {method.upper() for method in methods}
+        assert set(routes[path.encode()]) - {"HEAD"} == described, path
