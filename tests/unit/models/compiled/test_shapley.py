@@ -13,7 +13,7 @@ from sklearn.ensemble import (
 )
 
 from bucle.errors import PackageError
-from bucle.models.compiled.forest import read_forest
+from bucle.models.compiled.forest import Forest, read_forest
 from bucle.models.compiled.learners import read_learner
 from bucle.models.compiled.shapley import ForestGame
 from bucle.models.compiled.trees import Tree, forest_bytes, forest_covers
@@ -144,3 +144,48 @@ def test_a_column_that_is_not_there_is_refused():
     forest = read_forest(forest_bytes([alone(2.0)], np.arange(WIDTH), width=WIDTH))
     with pytest.raises(PackageError, match="Cannot explain"):
         ForestGame(forest, np.array([7.0, 7.0]), width=0)
+
+
+def forest(child, ends, *, leaves):
+    """Return splits on column 0 that lead where `child` says."""
+    splits = len(child[0])
+    nothing = np.array([], dtype=np.int64)
+    return Forest(
+        feature=np.zeros(splits, dtype=np.int64),
+        threshold=np.zeros(splits),
+        nan_left=np.zeros(splits, dtype=bool),
+        child=np.array(child),
+        ends=np.array(ends),
+        value=np.ones(leaves),
+        words=nothing,
+        known=np.array([]),
+        holds=np.zeros((0, 0), dtype=bool),
+    )
+
+
+def chain(length):
+    """Return a tree that is as deep as it has splits."""
+    numbers = list(range(length))
+    right = [*numbers[1:], length]
+    ends = [[True] * length, [False] * (length - 1) + [True]]
+    return forest([numbers, right], ends, leaves=length + 1)
+
+
+def test_a_deep_tree_is_explained_and_one_too_deep_is_refused():
+    covers = np.concatenate([np.arange(51, 1, -1), np.ones(51)])
+    assert ForestGame(chain(50), covers, width=1).base == pytest.approx(1.0)
+    with pytest.raises(PackageError, match="too deep"):
+        ForestGame(chain(5000), np.ones(10_001), width=1)
+
+
+@pytest.mark.parametrize(
+    ("child", "ends"),
+    [
+        ([[1, 0], [0, 1]], [[False, False], [True, True]]),  # two splits above each other
+        ([[0, 0], [1, 1]], [[True, True], [True, True]]),  # two splits above one leaf
+    ],
+    ids=["circle", "shared"],
+)
+def test_splits_that_are_no_tree_are_refused(child, ends):
+    with pytest.raises(PackageError, match="Cannot explain"):
+        ForestGame(forest(child, ends, leaves=2), np.ones(4), width=1)
