@@ -27,9 +27,8 @@ from bucle.watch.spread import spread_of
 
 __all__ = ["HarmLayer", "InputLayer", "Watched", "watch_project"]
 
-HARM, INPUTS, CONTRACT = 0.6, 0.3, 0.1
-"""How the alarm budget is split among the layers."""
-
+# The alarm budget is split 60 % harm, 30 % inputs, 10 % contract.
+_HARM, _INPUTS = 0.6, 0.3
 _EPOCH = date(1970, 1, 1)
 _HISTORY = 90
 _MOST_CHANGES = 5
@@ -144,7 +143,7 @@ def _inputs(
         return none
     days = days_of(answers, reference, package.signature, model=package.model)
     spread, measures = spread_of(known), reference.measures
-    level = INPUTS / between
+    level = _INPUTS / between
     looks = [
         look_at_inputs(spread, known, days, measures, date=int(day), level=level)
         for day in days.dates
@@ -210,7 +209,7 @@ def _harm(
     except EvidenceError:
         return None
     dates = known["day"].cast(pl.Int32).cast(pl.Int64).to_numpy()
-    found = detect_harm(loss_days(losses, dates, standard), standard, days_between=between / HARM)
+    found = detect_harm(loss_days(losses, dates, standard), standard, days_between=between / _HARM)
     judged = dates >= (found.since if found.since is not None else -1)
     value = None
     if judged.sum() >= _LEAST_LABELS:
