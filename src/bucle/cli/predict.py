@@ -88,6 +88,7 @@ def _answer(scored: Any) -> dict[str, Any]:
     return {
         "prediction": scored.prediction,
         **({"interval": [scored.low, scored.high]} if has_ends else {}),
+        **({"details": scored.details} if scored.details else {}),
     }
 
 
@@ -103,6 +104,10 @@ def _joined(found: "Predicted") -> "pl.DataFrame":
         },
         schema={"prediction": pl.Float64, "low": pl.Float64, "high": pl.Float64},
     )
+    details = [one.details for one in found.scored]
+    if any(details):
+        beside = pl.DataFrame(details, infer_schema_length=None)
+        predicted = pl.concat([predicted, beside], how="horizontal")
     taken = set(found.rows.columns)
     return pl.concat(
         [
@@ -146,11 +151,17 @@ def _tell(terminal: Terminal, found: "Predicted", output: Path | None) -> None:
         ],
         header=[*(name[:20] for name in shown), "prediction", "low", "high"],
     )
+    for name, value in (found.scored[0].details or {}).items() if len(found.scored) == 1 else ():
+        terminal.say(f"  {name.replace('_', ' ')}  {_shown(value)}")
     more = len(found.scored) - _SHOWN
     if more > 0:
         terminal.say(f"and {say_count(more, 'more row')}")
     where = f", in {output}" if output else ""
     terminal.say(f"\n{say_count(len(found.scored), 'row')} by {found.model}{where}")
+
+
+def _shown(value: Any) -> str:
+    return f"{value:,.6g}" if isinstance(value, float) else str(value)
 
 
 PREDICT = Handler(_arguments, _call, "bucle predict new-items.csv --output priced.csv")
