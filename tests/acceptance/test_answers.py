@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import polars as pl
 import pytest
+from calls import bucle
 from prometheus_client.parser import text_string_to_metric_families
 from serving import Server, serve
 
@@ -107,3 +108,11 @@ def test_what_was_missing_or_new_or_refused_is_counted_by_column(client: httpx.C
     }
     card = client.get("/model").json()["card"]
     assert "A word or code never seen goes to the estimator" in card
+
+
+def test_the_command_says_what_the_server_says(server: Server, client: httpx.Client) -> None:
+    asked = client.post("/predict", json=ROW).json()
+    (told,) = bucle("predict", "--row", json.dumps(ROW), "--json", at=server.folder).json
+    assert {name: asked[name] for name in ("prediction", "interval", "model", "details")} == told
+    said = bucle("predict", "--row", json.dumps(ROW), at=server.folder).out
+    assert f"days to sale  {asked['details']['days_to_sale']:,.6g}" in said
