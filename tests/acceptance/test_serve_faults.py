@@ -16,6 +16,7 @@ import pytest
 from calls import bucle
 from disks import fill, small_disk
 from serving import Server, await_that, serve, table
+from shop import write_shop
 from traffic import Traffic, answered_ids, assert_on_record
 
 from bucle.loop.events import Promoted, RolledBack
@@ -115,16 +116,54 @@ def test_swaps_and_sudden_ends_lose_double_and_mix_nothing(shop: Path) -> None:
     _disturb(shop, swaps=5, kills=5)
 
 
+_RIDGE = '''\
+"""A model that has a compiled form."""
+
+import polars as pl
+from sklearn.compose import ColumnTransformer
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import Pipeline
+
+
+def examples(sales: pl.DataFrame) -> pl.DataFrame:
+    return sales.sort("sold_at", "id")
+
+
+def model(examples: pl.DataFrame, alpha: float = 5000.0):
+    known = examples.drop_nulls("price")
+    columns = ColumnTransformer([("numbers", "passthrough", ["size"])])
+    pipeline = Pipeline([("columns", columns), ("line", Ridge(alpha=alpha))])
+    return pipeline.fit(known.select("size"), known["price"].to_numpy())
+'''
+
+
+@pytest.fixture
+def compiled(tmp_path: Path) -> Path:
+    """Return a shop of this test's own, with two champions that have a compiled form."""
+    shop = write_shop(tmp_path / "compiled")
+    (shop / "pipeline.py").write_text(_RIDGE)
+    bucle("run", at=shop)
+    bucle("run", "--set", "model.alpha=1.0", at=shop)
+    for model in models(shop):
+        package = open_package(shop / ".bucle" / "packages", model, project=shop)
+        assert package.engine.name == "compiled"
+    return shop
+
+
 @pytest.mark.slow
-def test_a_hundred_swaps_under_load_break_mix_and_lose_nothing(shop: Path) -> None:
-    traffic = _disturb(shop, swaps=100, requests=10_000)
+@pytest.mark.parametrize("kind", ["shop", "compiled"])
+def test_a_hundred_swaps_under_load_break_mix_and_lose_nothing(
+    request: pytest.FixtureRequest, kind: str
+) -> None:
+    folder: Path = request.getfixturevalue(kind)
+    traffic = _disturb(folder, swaps=100, requests=10_000)
     assert traffic.broken == []
-    assert {row["model"] for one in traffic.exchanges for row in one.rows} == set(models(shop))
+    assert {row["model"] for one in traffic.exchanges for row in one.rows} == set(models(folder))
 
 
 @pytest.mark.slow
-def test_a_hundred_sudden_ends_lose_and_double_nothing(shop: Path) -> None:
-    _disturb(shop, kills=100)
+def test_a_hundred_sudden_ends_lose_and_double_nothing(compiled: Path) -> None:
+    _disturb(compiled, kills=100)
 
 
 # ---- crowds -----------------------------------------------------------------
