@@ -25,7 +25,9 @@ _PASSED = b'{"ok":true}'
 _READERS = ("bucle", "numpy", "polars", "scikit-learn", "scipy", "skops")
 
 
-def require_trial(workspace: Workspace, package: Package, *, anew: bool = False) -> None:
+def require_trial(
+    workspace: Workspace, package: Package, *, anew: bool = False, serves: bool = False
+) -> None:
     """Insist that a package has loaded and predicted in a limited child process.
 
     Several processes that ask at once share one trial.
@@ -34,6 +36,8 @@ def require_trial(workspace: Workspace, package: Package, *, anew: bool = False)
         workspace: The project.
         package: The package, verified.
         anew: Try it also where an earlier trial is on record.
+        serves: A server asks, which believes its own trials only: those of a command had the
+            variables and limits of a terminal, and a model that crashes here ends a worker.
 
     Raises:
         PackageError: It failed its trial.
@@ -42,14 +46,17 @@ def require_trial(workspace: Workspace, package: Package, *, anew: bool = False)
     folder = workspace.home / "serve" / "trials"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = digest_json([package.digest, _versions(), sorted(_code(workspace.root))])
-    note = folder / f"{package.model}-{key[:16]}.json"
+    notes = [
+        folder / f"{package.model}-{key[:16]}-{asker}.json"
+        for asker in (("serve",) if serves else ("command", "serve"))
+    ]
     with exclusive(folder / f"{package.model}.lock", wait_s=_WAIT_S):
-        if not anew and _reads(note) == _PASSED:
+        if not anew and any(_reads(note) == _PASSED for note in notes):
             return
         require_package(workspace.packages, package.model, project=workspace.root)
         # A disk that takes no note makes the package no worse.
         with contextlib.suppress(OSError):
-            write_whole(note, _PASSED)
+            write_whole(notes[0], _PASSED)
 
 
 def _reads(note: Path) -> bytes:

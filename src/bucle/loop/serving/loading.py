@@ -30,7 +30,7 @@ def load_model(workspace: Workspace, wanted: Wanted) -> Served:
     package = open_package(
         workspace.packages, wanted.model, project=workspace.root, digest=wanted.digest
     )
-    require_trial(workspace, package)
+    require_trial(workspace, package, serves=True)
     engine = open_engine(package)
     charter = workspace.charter
     key = charter.pipeline.key or _key_of_examples(workspace)
