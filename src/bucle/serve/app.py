@@ -6,7 +6,7 @@ one set of slots that was taken once, so that it never mixes models. Imports not
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -18,7 +18,9 @@ from bucle.serve.problems import MEDIA_TYPE, ProblemError, problem_body
 __all__ = [
     "App",
     "Handler",
+    "Leaver",
     "Limits",
+    "Quick",
     "QuickHandler",
     "Receive",
     "Reply",
@@ -31,6 +33,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+_OK = 200
 _JSON = b"application/json"
 # Clients of the Open Inference Protocol read `error`, and only in plain JSON.
 _PLAIN = b"/v2"
@@ -56,7 +59,29 @@ class Reply(Struct, frozen=True):
 
 Handler = Callable[[Request], Awaitable[Reply]]
 QuickHandler = Callable[[Request], Reply | None]
-"""Answers at once, or returns None without having done anything, and is asked the long way."""
+"""Answers at once, or returns None without having done anything, and is asked the long way.
+
+Its answers leave the connection open.
+"""
+
+
+class Leaver(Protocol):
+    """A connection with an answer that waits to leave."""
+
+    def leave(self, reply: Reply, *, keeps_open: bool) -> None:
+        """Send an answer."""
+        ...
+
+
+class Quick(Struct, frozen=True, kw_only=True):
+    """What may answer a POST without waiting for anything, by path.
+
+    `keep` puts on record what was answered since it was called last, all of it or nothing; no
+    answer leaves before.
+    """
+
+    handlers: Mapping[bytes, QuickHandler] = {}
+    keep: Callable[[], None] = lambda: None
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -74,7 +99,7 @@ class App:
         guard: Says who may ask.
         counts: Where answers are counted.
         limits: How much it takes.
-        quick: Path → what may answer a POST without waiting for anything.
+        quick: What may answer at once.
     """
 
     def __init__(
@@ -84,10 +109,12 @@ class App:
         counts: Counts,
         limits: Limits | None = None,
         *,
-        quick: Mapping[bytes, QuickHandler] | None = None,
+        quick: Quick | None = None,
     ) -> None:
         self.routes = routes
-        self.quick = quick or {}
+        quick = quick or Quick()
+        self.quick, self._keep = quick.handlers, quick.keep
+        self._leaving: list[tuple[Leaver, bytes, Reply, float, bool]] = []
         self._guard = guard
         self._counts = counts
         self._limits = limits or Limits()
@@ -117,8 +144,14 @@ class App:
         """Tell whether a request may be put to `answer_now`; all others go the long way."""
         return self._guard.admits(headers, address=address)
 
-    def answer_now(self, path: bytes, request: Request) -> Reply | None:
-        """Return what a POST that was admitted is answered; None where it has to wait."""
+    def answer_now(
+        self, path: bytes, request: Request, *, to: Leaver, keeps_open: bool
+    ) -> bool | None:
+        """Answer a POST that was admitted; None where that has to wait for something.
+
+        The answer leaves with `settle`, which has to be called in this turn of the event loop
+        where True is returned, and was announced before where False is.
+        """
         limits = self._limits
         if self._under_way >= limits.under_way or len(request.body) > limits.body_bytes:
             return None
@@ -129,9 +162,28 @@ class App:
             reply = self._refuse(problem, path)
         except Exception as error:  # noqa: BLE001  (as for a call)
             reply = _refused(self._failed(error), path)
-        if reply is not None:
-            self._counts.answered(path.decode(), reply.status, time.perf_counter() - began)
-        return reply
+        if reply is None:
+            return None
+        self._leaving.append((to, path, reply, began, keeps_open))
+        return len(self._leaving) == 1
+
+    def settle(self) -> None:
+        """Put on record what was answered at once, then let the answers leave."""
+        leaving, self._leaving = self._leaving, []
+        if not leaving:
+            return
+        failure = None
+        try:
+            self._keep()
+        except Exception as error:  # noqa: BLE001  (as for a call)
+            failure = error
+        now = time.perf_counter()
+        for to, path, reply, began, keeps_open in leaving:
+            said = reply
+            if failure is not None and reply.status == _OK:
+                said = _refused(self._failed(failure), path)
+            self._counts.answered(path.decode(), said.status, now - began)
+            to.leave(said, keeps_open=keeps_open)
 
     async def _answer(self, scope: Scope, path: bytes, receive: Receive) -> Reply:
         server = scope["server"]

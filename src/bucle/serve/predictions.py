@@ -25,7 +25,7 @@ from bucle.serve.journal import Journal
 from bucle.serve.pairing import Pairing
 from bucle.serve.problems import ProblemError, why_unreadable
 from bucle.serve.records import Prediction, PredictionIds
-from bucle.serve.rows import Row
+from bucle.serve.rows import Row, RowReader
 from bucle.serve.slots import Served, Slots
 
 __all__ = ["Answer", "Answered", "Predictor", "Role", "answers_of", "require_json"]
@@ -68,6 +68,15 @@ class Answered(Struct, frozen=True):
     shadow: str | None = None
 
 
+class _Held(Struct):
+    """What was answered and is not on record yet."""
+
+    slots: Slots
+    records: list[Prediction]
+    values: list[Row]
+    ids: list[str]
+
+
 class Predictor:
     """Scores rows by whoever the slots say, and records each before it is answered.
 
@@ -86,6 +95,7 @@ class Predictor:
         self._counts = counts
         self._pairing = pairing
         self._ids = PredictionIds()
+        self._held: _Held | None = None
         self._misses = 0
         self._distrusted: Slots | None = None
 
@@ -97,7 +107,10 @@ class Predictor:
         return _reply(await self.answer(slots, rows), is_one=is_one)
 
     def predict_now(self, request: Request) -> Reply | None:
-        """Answer `POST /predict` like `predict`; None where that would have to wait."""
+        """Answer `POST /predict` like `predict`; None where that would have to wait.
+
+        What is answered is on record once `keep` has returned, and must not leave before.
+        """
         headers = request.headers
         if headers.get(b"content-type") != b"application/json":
             return None
@@ -105,7 +118,8 @@ class Predictor:
             return None
         slots = self._slots()
         champion = slots.champion
-        if not champion.engine.is_quick or slots.share:
+        held = self._held
+        if not champion.engine.is_quick or slots.share or (held and held.slots is not slots):
             return None
         began = time.perf_counter()
         rows, is_one = champion.reader.read(request.body)
@@ -113,8 +127,31 @@ class Predictor:
         scored = champion.engine.score_now(values)
         if scored is None:
             return None
-        answered = self._record(slots, champion, "champion", rows, values, scored, began=began)
-        return _reply(answered, is_one=is_one)
+        ids = self._ids.take(len(rows))
+        records = _records(
+            champion.reader, rows, scored, ids=ids, model=champion.model, began=began
+        )
+        if held is None:
+            self._held = _Held(slots, records, values, list(ids))
+        else:
+            held.records += records
+            held.values += values
+            held.ids += ids
+        other = slots.beside(champion)
+        shadow = None if other is None else other.model
+        return _reply(Answered(champion, "champion", ids, scored, shadow), is_one=is_one)
+
+    def keep(self) -> None:
+        """Put on record what `predict_now` has answered since, all of it or nothing.
+
+        Raises:
+            BacklogFullError: As for `answer`; none of it may be answered.
+        """
+        held, self._held = self._held, None
+        if held is None:
+            return
+        self._journal.append_many(held.records)
+        self._follow(held.slots, held.slots.champion, "champion", held.values, held.ids)
 
     async def answer(self, slots: Slots, rows: Sequence[Struct], *, request: str = "") -> Answered:
         """Score rows, record them, and return what may be answered.
@@ -146,54 +183,33 @@ class Predictor:
             scored = served.engine.score_now(values)
         if scored is None:
             scored = await served.engine.score(values)
-        return self._record(
-            slots, served, role, rows, values, scored, ids=ids, request=request, began=began
-        )
-
-    def _record(
-        self,
-        slots: Slots,
-        served: Served,
-        role: Role,
-        rows: Sequence[Struct],
-        values: Sequence[Row],
-        scored: list[Scored],
-        *,
-        began: float,
-        ids: tuple[str, ...] | None = None,
-        request: str = "",
-    ) -> Answered:
-        """Put answers on record, and let the other model score the same rows."""
-        reader, model = slots.champion.reader, served.model
-        ids = ids or self._ids.take(len(rows))
-        at = time.time_ns() // 1000
-        spent = int((time.perf_counter() - began) * 1e6)
-        encode, key = reader.encode, reader.key
-        records = [
-            Prediction(
-                id=name,
-                at=at,
-                model=model,
+        self._journal.append_many(
+            _records(
+                reader,
+                rows,
+                scored,
+                ids=ids,
+                model=served.model,
                 role=role,
-                features=encode(row),
-                prediction=one.prediction,
-                low=one.low,
-                high=one.high,
-                key=key(row),
                 request=request,
-                latency_us=spent,
+                began=began,
             )
-            for name, row, one in zip(ids, rows, scored, strict=True)
-        ]
-        self._journal.append_many(records)
-        self._counts.predicted(model, role, len(rows))
+        )
+        shadow = self._follow(slots, served, role, values, ids)
+        return Answered(served, role, ids, scored, shadow)
+
+    def _follow(
+        self, slots: Slots, served: Served, role: Role, values: Sequence[Row], ids: Sequence[str]
+    ) -> str | None:
+        """Count what is on record, and let the other model score the same rows; return its id."""
+        self._counts.predicted(served.model, role, len(ids))
         if served.treated is not None:
             served.treated.count(slots.fit(served, values), self._counts)
         other = slots.beside(served)
         if other is None:
-            return Answered(served, role, ids, scored)
+            return None
         self._pairing.add(other, slots.fit(other, values), ids)
-        return Answered(served, role, ids, scored, other.model)
+        return other.model
 
     async def _dare(self, slots: Slots, canary: Served, rows: Sequence[Row]) -> list[Scored] | None:
         """Return what a canary says; None, and the failure counted, where it says nothing.
@@ -327,6 +343,38 @@ def answers_of(answered: Answered) -> list[Answer]:
             details=one.details,
         )
         for name, one in zip(answered.ids, answered.scored, strict=True)
+    ]
+
+
+def _records(
+    reader: RowReader,
+    rows: Sequence[Struct],
+    scored: Sequence[Scored],
+    *,
+    ids: Sequence[str],
+    model: str,
+    began: float,
+    role: Role = "champion",
+    request: str = "",
+) -> list[Prediction]:
+    at = time.time_ns() // 1000
+    spent = int((time.perf_counter() - began) * 1e6)
+    encode, key = reader.encode, reader.key
+    return [
+        Prediction(
+            id=name,
+            at=at,
+            model=model,
+            role=role,
+            features=encode(row),
+            prediction=one.prediction,
+            low=one.low,
+            high=one.high,
+            key=key(row),
+            request=request,
+            latency_us=spent,
+        )
+        for name, row, one in zip(ids, rows, scored, strict=True)
     ]
 
 

@@ -1,6 +1,7 @@
 """Small requests answered where they are read: no task, no queue, no second look at a header.
 
-What a compiled model answers takes less time than a task takes to start. Whatever is not a plain
+What a compiled model answers takes less time than a task takes to start. What was answered in one
+turn of the event loop is put on record in one write, and leaves then. Whatever is not a plain
 request, or cannot be answered at once, goes the long way through the ASGI app, which answers it
 with the same bytes.
 """
@@ -31,6 +32,8 @@ class QuickConnection(BoundedConnection):
     _asked: dict[bytes, bytes] | None = None
     _keeps_open = True
     _has_answered = False
+    _waiting = 0
+    _is_last = False
 
     def data_received(self, data: bytes) -> None:
         """Take what came."""
@@ -47,7 +50,7 @@ class QuickConnection(BoundedConnection):
 
     def on_headers_complete(self) -> None:
         """Choose the way."""
-        if self.transport.is_closing():
+        if self._is_last or self.transport.is_closing():
             # What came together with a last request is not read, as on the long way.
             raise ValueError("closed")
         self._asked = self._plain()
@@ -74,23 +77,44 @@ class QuickConnection(BoundedConnection):
             super().on_message_complete()
             return
         app: App = self.app
-        reply = app.answer_now(self.url, Request(asked, held, b""))
-        if reply is None:
+        keeps_open = self._keeps_open
+        first = app.answer_now(self.url, Request(asked, held, b""), to=self, keeps_open=keeps_open)
+        if first is None:
             self._hand_over()
             super().on_message_complete()
             return
+        if first:
+            self.loop.call_soon(app.settle)
         self._held = self._asked = None
         self.began, self._in_headers, self._header_bytes = 0.0, True, 0
-        self._has_answered = True
-        self.quiet_since = self.loop.time()
+        self._has_answered, self._is_last = True, not keeps_open
+        self._waiting += 1
+
+    def leave(self, reply: Reply, *, keeps_open: bool) -> None:
+        """Send an answer, which is on record."""
+        self._waiting -= 1
+        if self.transport.is_closing():
+            return
         self.server_state.total_requests += 1
-        self._write(reply)
+        self.quiet_since = self.loop.time()
+        self._write(reply, keeps_open=keeps_open and not self._is_last)
 
     def shutdown(self) -> None:
-        """Let a request that is being read be answered, then close."""
+        """Let a request that is being read, or an answer that waits, be the last."""
+        if self._waiting:
+            self._is_last = True
+            return
         if self._held is not None:
             self._hand_over()
         super().shutdown()
+
+    def _refuse(self, answer: bytes) -> None:
+        """Close; what was asked for before is still answered, and nothing else is."""
+        if self._waiting and not self._is_over:
+            self._is_over = self._is_last = True
+            BoundedConnection.refused += 1
+            return
+        super()._refuse(answer)
 
     def _plain(self) -> dict[bytes, bytes] | None:
         """Return the headers of a request that may be answered at once, else None."""
@@ -135,7 +159,7 @@ class QuickConnection(BoundedConnection):
         if held:
             super().on_body(held)
 
-    def _write(self, reply: Reply) -> None:
+    def _write(self, reply: Reply, *, keeps_open: bool) -> None:
         """Write an answer as the long way does, in one piece."""
         default, first = QuickConnection.dated
         if default is not self.server_state.default_headers:
@@ -144,9 +168,8 @@ class QuickConnection(BoundedConnection):
             first = b"".join([name + b": " + value + b"\r\n" for name, value in default])
             QuickConnection.dated = default, first
         more = b"".join([name + b": " + value + b"\r\n" for name, value in reply.headers])
-        closes = any(name == b"connection" for name, _ in reply.headers)
-        if not closes and not self._keeps_open:
-            closes, more = True, more + b"connection: close\r\n"
+        if not keeps_open:
+            more += b"connection: close\r\n"
         self.transport.write(
             b"HTTP/1.1 %b\r\n%bcontent-type: %b\r\ncontent-length: %d\r\n"
             b"x-content-type-options: nosniff\r\n%b\r\n%b"
@@ -159,7 +182,7 @@ class QuickConnection(BoundedConnection):
                 reply.body,
             )
         )
-        if closes:
+        if not keeps_open:
             self.transport.close()
 
 

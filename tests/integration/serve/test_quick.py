@@ -7,7 +7,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from bucle.serve.app import App, Limits, Reply, Request
+from bucle.serve.app import App, Limits, Quick, Reply, Request
 from bucle.serve.connection import BoundedConnection, close_slow
 from bucle.serve.counts import Counts
 from bucle.serve.guard import Guard
@@ -23,6 +23,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.ways: list[str] = []
+        self.kept = 0
         self.counts = Counts()
 
     def app(self) -> App:
@@ -31,7 +32,7 @@ class Desk:
             Guard(TOKEN),
             self.counts,
             Limits(body_bytes=200_000),
-            quick={b"/say": self.say_now},
+            quick=Quick(handlers={b"/say": self.say_now}, keep=self.keep),
         )
 
     async def say(self, request: Request) -> Reply:
@@ -39,8 +40,11 @@ class Desk:
         await asyncio.sleep(0)
         return self._reply(request)
 
+    def keep(self) -> None:
+        self.kept = len(self.ways)
+
     def say_now(self, request: Request) -> Reply | None:
-        if request.body.startswith(b"wait"):
+        if request.body.startswith((b"wait", b"bye!")):
             return None
         self.ways.append("quick")
         return self._reply(request)
@@ -69,6 +73,8 @@ def post(body: bytes, *lines: str, path: str = "/say", length: bool = True) -> b
 
 LAST = post(b"the end", "connection: close")
 SAID = {
+    "good then garbage": post(b"good") + b"garbage\r\n\r\n",
+    "last then more": post(b"good", "connection: close") + post(b"more"),
     "one": post(b"hello"),
     "empty": post(b""),
     "several": post(b"one") + post(b"two") + post(b"three"),

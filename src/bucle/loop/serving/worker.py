@@ -25,7 +25,7 @@ from bucle.loop.serving.voice import tell
 from bucle.loop.serving.warming import Warming
 from bucle.loop.serving.worker_settings import WorkerSettings
 from bucle.loop.workspace import Workspace, open_workspace
-from bucle.serve.app import App, Limits
+from bucle.serve.app import App, Limits, Quick
 from bucle.serve.connection import allow_connections, close_slow, take_refused
 from bucle.serve.counts import Counts, share
 from bucle.serve.guard import Guard
@@ -86,7 +86,7 @@ class Worker:
             Guard(settings.token, settings.hosts),
             self.counts,
             Limits(body_bytes=settings.body_bytes),
-            quick={b"/predict": predictor.predict_now},
+            quick=Quick(handlers={b"/predict": predictor.predict_now}, keep=predictor.keep),
         )
         server = _server(app)
         self._look()

@@ -1,0 +1,209 @@
+"""Predictions that are answered at once are on record together, and before any of them leaves."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from bucle.models.signature import Feature, Signature
+from bucle.serve.app import App, Quick, Reply, Request
+from bucle.serve.compactor import read_log
+from bucle.serve.counts import Counts
+from bucle.serve.engines import Scored
+from bucle.serve.guard import Guard
+from bucle.serve.journal import BacklogFullError, Journal
+from bucle.serve.pairing import Pairing
+from bucle.serve.predictions import Predictor
+from bucle.serve.problems import ProblemError
+from bucle.serve.rows import RowReader
+from bucle.serve.slots import Served, Slots
+from bucle.store.memory_tables import MemoryTables
+
+JSON = {b"content-type": b"application/json"}
+PATH = b"/predict"
+
+
+class Engine:
+    """Answers with the value times a factor."""
+
+    name = "test"
+
+    def __init__(self, factor: float, *, is_quick: bool = True) -> None:
+        self.factor, self.is_quick = factor, is_quick
+
+    def score_now(self, rows: Any) -> list[Scored] | None:
+        if len(rows) > 3:
+            return None
+        return [Scored(self.factor * row[0], 0.0, 9.0) for row in rows]
+
+    async def score(self, rows: Any) -> list[Scored]:
+        return [Scored(self.factor * row[0], 0.0, 9.0) for row in rows]
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def served(model: str, engine: Any) -> Served:
+    signature = Signature(
+        kind="regression", target="y", features=(Feature(name="x", dtype="Float64"),)
+    )
+    nothing: Any = None
+    return Served(
+        model=model, package=nothing, reader=RowReader(signature, keys=["id"]), engine=engine
+    )
+
+
+class Shop:
+    """A predictor with its log; `slots` may be changed between two requests."""
+
+    def __init__(self, folder: Path, slots: Slots, journal: Any = None) -> None:
+        self.folder, self.slots, self.counts = folder, slots, Counts()
+        self.journal = journal or Journal(folder, name="w0")
+        self.pairing = Pairing(self.journal, self.counts)
+        self.predictor = Predictor(lambda: self.slots, self.journal, self.counts, self.pairing)
+
+    def ask(self, body: Any, **headers: bytes) -> Any:
+        given = JSON | {name.encode(): value for name, value in headers.items()}
+        reply = self.predictor.predict_now(Request(given, json.dumps(body).encode(), b""))
+        return None if reply is None else json.loads(reply.body)
+
+    def log(self) -> pl.DataFrame:
+        self.journal.close()
+        return read_log(self.folder, MemoryTables(), name="predictions")
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path, Slots(champion=served("m-1", Engine(2.0))))
+
+
+def test_what_was_answered_is_on_record_once_it_is_kept(shop: Shop) -> None:
+    one, several = shop.ask({"x": 1, "id": "a"}), shop.ask([{"x": 2}, {"x": 3}])
+    assert shop.journal.state.records == 0
+    assert shop.counts.predictions == {}
+    shop.predictor.keep()
+    shop.predictor.keep()
+    log = shop.log()
+    assert log["id"].to_list() == [one["id"], *(each["id"] for each in several)]
+    assert log["prediction"].to_list() == [2.0, 4.0, 6.0]
+    assert log["key"].to_list() == ["a", None, None]
+    assert log["role"].to_list() == ["champion"] * 3
+    assert shop.counts.predictions == {"m-1\tchampion": 3}
+
+
+def test_the_answer_is_the_one_of_the_long_way(shop: Shop) -> None:
+    for body in ({"x": 1.5, "id": "a"}, [{"x": 2}], [{"x": 2}, {"x": 3}]):
+        found = shop.ask(body)
+        reply = asyncio.run(shop.predictor.predict(Request(JSON, json.dumps(body).encode(), b"")))
+        wanted = json.loads(reply.body)
+        for one in [found, wanted]:
+            for row in one if isinstance(one, list) else [one]:
+                assert row.pop("id").startswith("p-")
+        assert found == wanted
+
+
+def test_a_refused_row_is_refused_and_leaves_nothing(shop: Shop) -> None:
+    with pytest.raises(ProblemError):
+        shop.ask({"x": "word"})
+    shop.predictor.keep()
+    assert shop.log().is_empty()
+
+
+def test_what_has_to_wait_goes_the_long_way(shop: Shop) -> None:
+    assert shop.ask([{"x": 1}] * 4) is None
+    assert shop.ask({"x": 1}, accept=b"application/vnd.apache.arrow.stream") is None
+    slow = served("m-2", Engine(3.0, is_quick=False))
+    champion = shop.slots.champion
+    shop.slots = Slots(champion=slow)
+    assert shop.ask({"x": 1}) is None
+    shop.slots = Slots(champion=champion, challenger=slow, share=0.5)
+    assert shop.ask({"x": 1}) is None
+
+
+def test_after_a_swap_others_wait_until_the_first_are_on_record(shop: Shop) -> None:
+    first = shop.ask({"x": 1})
+    shop.slots = Slots(champion=served("m-2", Engine(5.0)))
+    assert shop.ask({"x": 1}) is None
+    shop.predictor.keep()
+    second = shop.ask({"x": 1})
+    shop.predictor.keep()
+    assert [first["model"], second["model"]] == ["m-1", "m-2"]
+    log = shop.log()
+    assert dict(zip(log["id"], log["model"], strict=True)) == {
+        first["id"]: "m-1",
+        second["id"]: "m-2",
+    }
+
+
+def test_a_shadow_scores_the_same_rows_once_they_are_on_record(tmp_path: Path) -> None:
+    shadow = served("m-2", Engine(7.0))
+    shop = Shop(tmp_path, Slots(champion=served("m-1", Engine(2.0)), challenger=shadow))
+
+    async def story() -> Any:
+        answers = [shop.ask({"x": 1}), shop.ask({"x": 2})]
+        shop.predictor.keep()
+        await shop.pairing.finish(seconds=20)
+        return answers
+
+    answers = asyncio.run(story())
+    assert [one["shadow"] for one in answers] == ["m-2", "m-2"]
+    beside = shop.log().filter(pl.col("role") == "shadow").sort("prediction")
+    assert beside["prediction"].to_list() == [7.0, 14.0]
+    assert beside["of"].to_list() == [one["id"] for one in answers]
+
+
+class Line:
+    """A connection that remembers what left, and how much was on record then."""
+
+    def __init__(self, journal: Any) -> None:
+        self.journal = journal
+        self.left: list[tuple[int, int]] = []
+
+    def leave(self, reply: Reply, *, keeps_open: bool) -> None:
+        assert keeps_open
+        self.left.append((reply.status, self.journal.state.records))
+
+
+def app_of(shop: Shop) -> App:
+    quick = Quick(handlers={PATH: shop.predictor.predict_now}, keep=shop.predictor.keep)
+    return App({}, Guard("t" * 32), shop.counts, quick=quick)
+
+
+def put(app: App, line: Line, body: bytes) -> bool | None:
+    return app.answer_now(PATH, Request(JSON, body, b""), to=line, keeps_open=True)
+
+
+def test_no_answer_leaves_before_all_of_its_turn_are_on_record(shop: Shop) -> None:
+    app, line = app_of(shop), Line(shop.journal)
+    asked = [put(app, line, body) for body in (b'{"x": 1}', b'{"x": "no"}', b'{"x": 2}')]
+    assert asked == [True, False, False]
+    assert line.left == []
+    app.settle()
+    assert line.left == [(200, 2), (422, 2), (200, 2)]
+    app.settle()
+    assert len(line.left) == 3
+    assert shop.counts.requests == {"/predict\t200": 2, "/predict\t422": 1}
+    shop.journal.close()
+
+
+class Full:
+    """A journal whose disk and memory are full."""
+
+    def append_many(self, records: Any) -> None:
+        raise BacklogFullError(f"Cannot keep {len(records)} predictions")
+
+
+def test_what_cannot_be_recorded_is_not_answered(tmp_path: Path) -> None:
+    full: Any = Full()
+    shop = Shop(tmp_path, Slots(champion=served("m-1", Engine(2.0))), full)
+    with Journal(tmp_path, name="w1") as other:
+        app, line = app_of(shop), Line(other)
+        for body in (b'{"x": 1}', b'{"x": "no"}', b'{"x": 2}'):
+            put(app, line, body)
+        app.settle()
+    assert [status for status, _ in line.left] == [503, 422, 503]
+    assert shop.counts.predictions == {}
+    assert shop.counts.events["refused for the disk"] == 2
