@@ -16,7 +16,7 @@ import pytest
 from running import PATIENCE_S, Running, await_so, statuses, until_closed
 
 from bucle.serve import connection
-from bucle.serve.app import App, Limits, Reply, Request
+from bucle.serve.app import App, Limits, Quick, Reply, Request
 from bucle.serve.connection import (
     MOST_HEADER_BYTES,
     BoundedConnection,
@@ -49,7 +49,7 @@ class Story(Running):
             Guard(TOKEN),
             Counts(),
             Limits(body_bytes=1_000_000),
-            quick={b"/keep": self._keep_now},
+            quick=Quick(handlers={b"/keep": self._keep_now}),
         )
         super().__init__(app, slow_s=SLOW_S, http=http)
 
