@@ -87,7 +87,7 @@ class QuickConnection(BoundedConnection):
             self.loop.call_soon(app.settle)
         self._held = self._asked = None
         self.began, self._in_headers, self._header_bytes = 0.0, True, 0
-        self._has_answered, self._is_last = True, not keeps_open
+        self._has_answered, self._is_last = True, self._is_last or not keeps_open
         self._waiting += 1
 
     def leave(self, reply: Reply, *, keeps_open: bool) -> None:
