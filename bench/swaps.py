@@ -268,15 +268,17 @@ def _slow_disk(project: Path, folder: Path, *, turns: int) -> None:
     for _ in range(turns):
         for name, environment in (("fast", {}), ("slow", {"LD_PRELOAD": str(library)})):
             with _served(project, environment=environment) as running:
-                taken[name] += _watched(running, lambda: time.sleep(12.0))["taken"]
-    ratio = _p99(taken["slow"]) / _p99(taken["fast"])
+                # Of each turn its own: what else the machine does then spoils that turn only.
+                taken[name].append(_p99(_watched(running, lambda: time.sleep(12.0))["taken"]))
+    slow, fast = statistics.median(taken["slow"]), statistics.median(taken["fast"])
+    ratio = slow / fast
     _tell(
         "p99 while an fsync takes 0.5 to 5 s, by that of the disk as it is",
         ratio=ratio,
         target=SLOW,
         met=ratio <= SLOW,
-        p99_ms=[round(_p99(one) * 1000, 2) for one in taken.values()],
-        requests=len(taken["slow"]),
+        p99_ms=[round(one * 1000, 2) for one in (slow, fast)],
+        turns=turns,
     )
 
 
