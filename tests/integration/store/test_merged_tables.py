@@ -21,7 +21,8 @@ from bucle.store.memory_tables import MemoryTables
 from bucle.testing.faults import flip_byte
 from bucle.types import Tables
 
-SOURCE = Path(__file__).resolve().parents[3] / "src"
+REPOSITORY = Path(__file__).resolve().parents[3]
+PLACES = [REPOSITORY / "src", REPOSITORY / "tests" / "acceptance", Path(__file__).parent]
 
 
 @pytest.fixture(params=[MemoryTables, DeltaTables])
@@ -193,11 +194,9 @@ def test_a_checkpoint_that_nobody_vouches_for_is_never_read(tmp_path: Path) -> N
 MERGER = """
 import sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[3])
 from test_merged_tables import rows
 from bucle.store.delta_tables import DeltaTables
 tables = DeltaTables(Path(sys.argv[1]))
-number = int(sys.argv[2])
 print("ready", flush=True)
 while True:
     number = max(tables.marks("log").values(), default=0)
@@ -212,12 +211,11 @@ def _kill_at_random(folder: Path, *, kills: int, seed: int) -> None:
     chance = random.Random(seed)
     tables = DeltaTables(folder)
     told = -1
-    words = [str(folder), "0", str(Path(__file__).parent)]
     for _ in range(kills):
         process = subprocess.Popen(
-            [sys.executable, "-c", MERGER, *words],
+            [sys.executable, "-c", MERGER, str(folder)],
             stdout=subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": str(SOURCE)},
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, PLACES))},
             text=True,
         )
         with process:
