@@ -91,3 +91,11 @@ def test_what_cannot_be_predicted_says_why(folder: Path, words: tuple[str, ...],
     assert what in done.err
     assert not done.out
     assert "Traceback" not in done.err
+
+
+def test_a_written_csv_runs_nothing_in_a_spreadsheet(folder: Path) -> None:
+    (folder / "trap.csv").write_text("=note,size\n=1+1,-0\n@x,1.5\n-2.5,2\n")
+    bucle("predict", "trap.csv", "--output", "guarded.csv", at=folder)
+    first, *rows = (folder / "guarded.csv").read_text().splitlines()
+    assert first.startswith("'=note,size,prediction")
+    assert [row.partition(",")[0] for row in rows] == ["'=1+1", "'@x", "-2.5"]

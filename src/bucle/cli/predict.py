@@ -125,7 +125,9 @@ def _write(path: Path, frame: "pl.DataFrame") -> None:
 
     content = BytesIO()
     if path.suffix == ".csv":
-        frame.write_csv(content)
+        from bucle.data.quarantine import guard_cells  # noqa: PLC0415  (heavy)
+
+        guard_cells(frame).write_csv(content)
     elif path.suffix == ".jsonl":
         frame.write_ndjson(content)
     else:

@@ -24,6 +24,7 @@ __all__ = [
     "QUARANTINE_SCHEMA",
     "add_rows",
     "export_rows",
+    "guard_cells",
     "open_rows",
     "quarantine_table",
     "row_id",
@@ -160,6 +161,16 @@ def export_rows(rows: pl.DataFrame, *, only: Sequence[str] = ()) -> str:
         more = [beyond, reasons, row] if any(rest) else [reasons, row]
         writer.writerow([_guard(value) for value in (*values, *more)])
     return stream.getvalue()
+
+
+def guard_cells(frame: pl.DataFrame) -> pl.DataFrame:
+    """Put an apostrophe before names and text that a spreadsheet would run as a formula."""
+    guarded = frame.with_columns(
+        pl.Series(name, [None if cell is None else _guard(cell) for cell in frame[name]])
+        for name, dtype in frame.schema.items()
+        if dtype == pl.String
+    )
+    return guarded.rename({name: _guard(name) for name in frame.columns})
 
 
 def undo_guard(frame: pl.DataFrame) -> pl.DataFrame:
