@@ -23,6 +23,7 @@ from bucle.loop.events import Promoted, RolledBack
 from bucle.loop.workspace import open_workspace
 from bucle.models.package import open_package
 from bucle.models.registry import champion
+from bucle.serve.feedback import join_labels
 
 
 def models(folder: Path) -> list[str]:
@@ -93,7 +94,12 @@ def _disturb(
             seen = max(requests, len(traffic.exchanges) + 50)
             await_that(lambda: len(traffic.exchanges) >= seen, what="all requests")
         await_that(lambda: ready(server), what="it is ready")
+        labels = _tell_labels(server, answered_ids(traffic.exchanges))
         assert server.stop() == 0
+    joined = join_labels(table(shop, "predictions"), table(shop, "feedback"))
+    known = joined.filter(pl.col("labels") > 0)
+    columns = ("value", "labels", "corrections")
+    assert {row[0]: row[1:] for row in known.select("id", *columns).iter_rows()} == labels
     assert {one.status for one in traffic.exchanges} == {200}
     kept = table(shop, "predictions")
     assert_on_record(traffic.exchanges, kept, expected=partial(expected, shop))
@@ -103,6 +109,19 @@ def _disturb(
     assert list((shop / ".bucle" / "serve" / "log").glob("w*")) == []
     assert "Traceback" not in (shop / "serve.err").read_text()
     return traffic
+
+
+def _tell_labels(server: Server, ids: list[str]) -> dict[str, tuple[float, int, int]]:
+    """Label answers old and new, once, twice the same and twice otherwise; return what counts."""
+    once, again, otherwise = ids[0], ids[len(ids) // 2], ids[-1]
+    told = [(once, 1), (again, 2), (otherwise, 3), ("p-" + "0" * 32, 4), (again, 2)]
+    with server.client() as client:
+        for name, label in told:
+            answer = client.post("/feedback", json={"id": name, "label": label})
+            assert answer.status_code == 202
+        both = [{"id": otherwise, "label": 5}, {"id": otherwise, "label": 6.5}]
+        assert client.post("/feedback", json=both).status_code == 202
+    return {once: (1.0, 1, 0), again: (2.0, 2, 0), otherwise: (6.5, 3, 2)}
 
 
 def _kill(server: Server, chance: random.Random) -> None:
