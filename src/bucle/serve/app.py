@@ -5,6 +5,7 @@ one set of slots that was taken once, so that it never mixes models. Imports not
 """
 
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Protocol
 
@@ -57,6 +58,8 @@ class Reply(Struct, frozen=True):
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
+_BETWEEN_COMPLAINTS_S = 1.0
+
 Handler = Callable[[Request], Awaitable[Reply]]
 QuickHandler = Callable[[Request], Reply | None]
 """Answers at once, or returns None without having done anything, and is asked the long way.
@@ -100,6 +103,7 @@ class App:
         counts: Where answers are counted.
         limits: How much it takes.
         quick: What may answer at once.
+        complain: Told of failures inside, which clients learn nothing of; at most one a second.
     """
 
     def __init__(
@@ -110,6 +114,7 @@ class App:
         limits: Limits | None = None,
         *,
         quick: Quick | None = None,
+        complain: Callable[[str], object] = lambda _: None,
     ) -> None:
         self.routes = routes
         quick = quick or Quick()
@@ -119,6 +124,8 @@ class App:
         self._counts = counts
         self._limits = limits or Limits()
         self._under_way = 0
+        self._complain = complain
+        self._complained_at = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -252,6 +259,10 @@ class App:
             self._counts.noted("refused for the disk")
             return ProblemError(503, error.what, headers={b"retry-after": b"5"}, code=error.code)
         self._counts.noted("failure")
+        now = time.monotonic()
+        if now - self._complained_at >= _BETWEEN_COMPLAINTS_S:
+            self._complained_at = now
+            self._complain("".join(traceback.format_exception(error)).rstrip())
         if isinstance(error, BucleError):
             return ProblemError(500, error.what, code=error.code)
         return ProblemError(500, "The server failed", code="bucle-338")

@@ -326,3 +326,19 @@ def test_a_compressed_body_is_refused_before_it_is_read(coding: bytes) -> None:
 @pytest.mark.parametrize("coding", [b"identity", b" Identity ", b""])
 def test_a_body_that_is_as_it_is_is_read(coding: bytes) -> None:
     assert got(make(), headers=[*OURS, (b"content-encoding", coding)]).status == 200
+
+
+def test_what_a_client_does_not_learn_is_told_to_who_runs_the_server() -> None:
+    told: list[str] = []
+    routes = {b"/bad": {"POST": raising(ZeroDivisionError("by nothing"))}}
+    app = App(routes, Guard(TOKEN), Counts(), complain=told.append)
+
+    async def story() -> None:
+        for _ in range(20):
+            assert (await ask(app, "/bad", piece(b""))).status == 500
+
+    asyncio.run(story())
+    # Many at once are told of once.
+    assert len(told) == 1
+    assert told[0].startswith("Traceback")
+    assert told[0].endswith("ZeroDivisionError: by nothing")

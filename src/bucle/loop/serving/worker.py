@@ -87,6 +87,7 @@ class Worker:
             self.counts,
             Limits(body_bytes=settings.body_bytes),
             quick=Quick(handlers={b"/predict": predictor.predict_now}, keep=predictor.keep),
+            complain=self._say,
         )
         server = _server(app)
         self._look()
