@@ -4,26 +4,21 @@ Knows no protocol but its own; the KServe and MLflow routes translate to it. Imp
 """
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from operator import gt
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
-from bucle.errors import RequestError
 from bucle.models.compiled.contributions import Contributions
 from bucle.serve.app import Reply, Request
 from bucle.serve.columns import require_room
 from bucle.serve.counts import Counts
 from bucle.serve.engines import Scored
-from bucle.serve.feedback import to_feedback
 from bucle.serve.journal import Journal
 from bucle.serve.pairing import Pairing
-from bucle.serve.problems import ProblemError, why_unreadable
+from bucle.serve.problems import ProblemError
 from bucle.serve.records import Prediction, PredictionIds
 from bucle.serve.rows import Row, RowReader
 from bucle.serve.slots import Served, Slots
@@ -32,7 +27,6 @@ __all__ = ["Answer", "Answered", "Predictor", "Role", "answers_of", "require_jso
 
 Role = Literal["champion", "canary"]
 
-_LABELS_AT_ONCE = 256
 _CANARY_S = 2.0
 """How long a canary may take before the champion answers in its place."""
 
@@ -233,100 +227,6 @@ class Predictor:
             return None
         self._misses = 0
         return scored
-
-    async def feed_back(self, request: Request) -> Reply:
-        """Answer `POST /feedback`: the label of a prediction, or a list of them."""
-        require_json(request)
-        told = _read_labels(request.body)
-        now = datetime.now(UTC)
-        records = []
-        for number, one in enumerate(told):
-            if number % _LABELS_AT_ONCE == _LABELS_AT_ONCE - 1:
-                # A long list does not keep others waiting.
-                await asyncio.sleep(0)
-            try:
-                records.append(
-                    to_feedback(
-                        one.id,
-                        label=bytes(one.label),
-                        at=now,
-                        label_time=one.label_time,
-                        source=one.source,
-                    )
-                )
-            except RequestError as error:
-                where = f"label {number}: " if len(told) > 1 else ""
-                raise ProblemError(
-                    422,
-                    where + error.what,
-                    cause=error.cause,
-                    attempt=error.attempt,
-                    code=error.code,
-                ) from error
-        self._journal.append_many(records)
-        self._counts.noted("label", len(records))
-        return Reply(msgspec.json.encode({"kept": len(records)}), status=202)
-
-
-class _Label(Struct, forbid_unknown_fields=True):
-    id: str
-    label: msgspec.Raw
-    label_time: str | None = None
-    source: Annotated[str, Meta(max_length=200)] = ""
-
-
-_LABELS = msgspec.json.Decoder(list[_Label])
-_LABEL = msgspec.json.Decoder(_Label)
-_NAMES = tuple(b'"%s"' % _name.encode() for _name in _Label.__struct_fields__)
-
-
-def _read_labels(body: bytes) -> list[_Label]:
-    try:
-        several = body.lstrip()[:1] == b"["
-        found = _LABELS.decode(body) if several else [_LABEL.decode(body)]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ProblemError(
-            422 if isinstance(error, msgspec.ValidationError) else 400,
-            "Cannot read the feedback",
-            cause=why_unreadable(error, body),
-            attempt='{"id": "p-…", "label": 12.5, "label_time": "2024-01-31T12:00:00Z"}',
-            code="bucle-332",
-        ) from error
-    if not found:
-        raise ProblemError(422, "Cannot keep feedback: the request holds none", code="bucle-332")
-    # Whoever has no backslash writes each name in one way.
-    given = (
-        len(found),
-        len(found),
-        sum(one.label_time is not None for one in found),
-        sum(one.source != "" for one in found),
-    )
-    if b"\\" in body or any(map(gt, map(body.count, _NAMES), given)):
-        _refuse_twins(body)
-    return found
-
-
-def _refuse_twins(body: bytes) -> None:
-    """Raise when a label names a field twice: no reader agrees on which one counts."""
-    twice = False
-
-    def pairs(found: list[tuple[str, object]]) -> None:
-        nonlocal twice
-        twice = twice or len(dict(found)) < len(found)
-
-    try:
-        json.loads(body, object_pairs_hook=pairs)
-    except (ValueError, RecursionError) as error:
-        raise ProblemError(
-            422, "Cannot read the feedback", cause=why_unreadable(error, body), code="bucle-332"
-        ) from error
-    if twice:
-        raise ProblemError(
-            422,
-            "Cannot keep feedback: a label has a field twice",
-            attempt="each field once",
-            code="bucle-332",
-        )
 
 
 def answers_of(answered: Answered) -> list[Answer]:

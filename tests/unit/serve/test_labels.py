@@ -8,7 +8,7 @@ import pytest
 
 from bucle.serve.app import Reply, Request
 from bucle.serve.counts import Counts
-from bucle.serve.predictions import Predictor
+from bucle.serve.labels import Labels
 from bucle.serve.problems import ProblemError
 from bucle.serve.records import Feedback
 
@@ -28,10 +28,8 @@ class Kept:
 
 
 def tell(body: bytes, kept: Kept) -> Reply:
-    nothing: Any = None
     journal: Any = kept
-    predictor = Predictor(nothing, journal, Counts(), nothing)
-    return asyncio.run(predictor.feed_back(Request(JSON, body, b"")))
+    return asyncio.run(Labels(journal, Counts()).take(Request(JSON, body, b"")))
 
 
 def told(body: bytes) -> list[Feedback]:
@@ -187,11 +185,9 @@ def test_the_same_and_the_contrary_are_kept_in_their_order() -> None:
 
 def test_a_long_list_lets_others_have_their_turn() -> None:
     async def story() -> None:
-        nothing: Any = None
         kept: Any = Kept()
-        predictor = Predictor(nothing, kept, Counts(), nothing)
         body = json.dumps([{"id": ID, "label": 1}] * 20_000).encode()
-        telling = asyncio.create_task(predictor.feed_back(Request(JSON, body, b"")))
+        telling = asyncio.create_task(Labels(kept, Counts()).take(Request(JSON, body, b"")))
         turns = 0
         while not telling.done():
             await asyncio.sleep(0)

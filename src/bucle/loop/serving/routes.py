@@ -13,6 +13,7 @@ from bucle.serve.counts import Counts, render, total
 from bucle.serve.explain import ExplainingPredictor
 from bucle.serve.journal import Journal
 from bucle.serve.kserve import KServe
+from bucle.serve.labels import Labels
 from bucle.serve.mlflow import Mlflow
 from bucle.serve.openapi import PAGE_HEADERS, describe, render_page
 from bucle.serve.predictions import Predictor
@@ -120,7 +121,7 @@ def make_routes(
     fixed = {
         **asked,
         b"/predict": {"POST": ExplainingPredictor(predictor, slots, arrow.predict).predict},
-        b"/feedback": {"POST": predictor.feed_back},
+        b"/feedback": {"POST": Labels(journal, counts).take},
         **Mlflow(predictor, slots, version=bucle.__version__).routes(),
         **kserve.routes(),
     }
