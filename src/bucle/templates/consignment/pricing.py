@@ -71,11 +71,11 @@ class Pricer(BaseEstimator):  # type: ignore[misc]
     def predict(self, items: pl.DataFrame) -> Floats:
         """Return the expected commission of each item at its own list price, in USD."""
         price = items["list_price"].cast(pl.Float64).to_numpy()
-        return expected_commission(self._sale_chance(items, price), price)
+        return expected_commission(self.sale_chance(items, price), price)
 
     def predict_sale(self, items: pl.DataFrame) -> Floats:
         """Return the chance that each item is sold at all at its own list price."""
-        chance = self._sale_chance(items, items["list_price"].cast(pl.Float64).to_numpy())
+        chance = self.sale_chance(items, items["list_price"].cast(pl.Float64).to_numpy())
         return np.asarray(1 - np.prod(1 - chance, axis=1))
 
     def propose(self, items: pl.DataFrame) -> pl.DataFrame:
@@ -147,7 +147,7 @@ class Pricer(BaseEstimator):  # type: ignore[misc]
         odds = fixed[:, None] + season + week[0] * shelf_week / TERMS.markdown_after
         return odds, price[0] + kinds @ by_kind
 
-    def _sale_chance(self, items: pl.DataFrame, price: Floats) -> Floats:
+    def sale_chance(self, items: pl.DataFrame, price: Floats) -> Floats:
         """Return the chance of a sale in each shelf week, if still there."""
         odds, slope = self._item_odds(items)
         return _chance(odds, slope, price)

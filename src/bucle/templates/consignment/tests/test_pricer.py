@@ -134,7 +134,7 @@ def test_days_to_sale_are_those_of_the_items_that_sell(records: pl.DataFrame, pr
     assert proposed["days_to_sale"].is_between(3.5, 7 * 11.5).all()
     rng = np.random.default_rng(2)
     one = records.head(1).with_columns(proposed["list_price"].head(1))
-    drawn = rng.random((100_000, 12)) < pricer._sale_chance(one, one["list_price"].to_numpy())
+    drawn = rng.random((100_000, 12)) < pricer.sale_chance(one, one["list_price"].to_numpy())
     sold = drawn.any(axis=1)
     days = 7 * (drawn[sold].argmax(axis=1) + 0.5)
     assert proposed["days_to_sale"][0] == pytest.approx(days.mean(), abs=0.3)
