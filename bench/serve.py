@@ -1,8 +1,8 @@
 """Serving: what an answer costs, beside an app that only answers and beside the peers.
 
 All serve the same learner with one worker and OpenMP at one thread; ours keeps its prediction log.
-`python -m bench serve` prints a line of JSON for each figure and draws docs/pictures/serve.svg;
-`python -m bench.serve FINDINGS.jsonl` draws from lines that were printed before.
+`python -m bench serve` prints a line of JSON for each figure, and keeps them and their chart in
+docs/pictures; `python -m bench.serve FINDINGS.jsonl` draws from lines that were printed before.
 """
 
 import json
@@ -62,6 +62,8 @@ def measure(*, repeats: int) -> None:
         say(figure="serving", contender=name, errors=figures.errors, **figures.medians())
     for line in judge(found, in_process):
         say(**line)
+    kept = "".join(json.dumps(line) + "\n" for line in lines)
+    PICTURE.with_suffix(".jsonl").write_text(kept, encoding="utf-8")
     PICTURE.write_text(draw(lines), encoding="utf-8")
 
 

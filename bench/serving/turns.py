@@ -15,7 +15,7 @@ from bench.serving.processes import cpu_s, family, megabytes
 __all__ = ["Figures", "take_turn", "take_turns"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
-CONNECTIONS = 64
+CONNECTIONS, MANY_CONNECTIONS = 64, 8
 
 
 @dataclass
@@ -78,7 +78,7 @@ def take_turns(
 def take_turn(
     server: Running, rows: list[dict[str, Any]], figures: Figures, *, seconds: float
 ) -> None:
-    """Ask one server for one row at a time over many connections, then for many rows over one."""
+    """Ask one server for one row at a time over many connections, then for many rows over a few."""
     told, own, every = _load(server, rows[:1], connections=CONNECTIONS, seconds=seconds)
     figures.errors += told["errors"]
     figures.requests_s.append(told["requests"] / told["seconds"])
@@ -86,7 +86,7 @@ def take_turn(
     figures.p99_ms.append(told["p99_ms"])
     figures.cpu_ms.append(own / told["requests"] * 1000)
     figures.all_cpu_ms.append(every / told["requests"] * 1000)
-    told, own, every = _load(server, rows, connections=1, seconds=seconds / 2)
+    told, own, every = _load(server, rows, connections=MANY_CONNECTIONS, seconds=seconds / 2)
     figures.errors += told["errors"]
     figures.many_cpu_ms.append(own / told["requests"] * 1000)
     figures.many_all_cpu_ms.append(every / told["requests"] * 1000)

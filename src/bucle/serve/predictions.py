@@ -33,7 +33,7 @@ _CANARY_S = 2.0
 _MOST_MISSES = 5
 
 
-class Answer(Struct, frozen=True, omit_defaults=True):
+class Answer(Struct, frozen=True, omit_defaults=True, gc=False):
     """What a client learns of one row.
 
     `prediction` is the number, or the probability of yes; `by` is the role of the model that gave

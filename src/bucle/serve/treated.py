@@ -30,6 +30,7 @@ class Treated:
         self._known = tuple(
             (at, known[name] | {None}) for at, name in enumerate(self._names) if name in known
         )
+        self._words = {at: values - {None} for at, values in self._known}
 
     def count(self, rows: Sequence[Sequence[Any]], counts: Counts) -> None:
         """Count a request's rows, given in the order of the signature."""
@@ -48,12 +49,15 @@ class Treated:
 
     def _count_columns(self, rows: Sequence[Sequence[Any]], counts: Counts) -> None:
         """Count many rows: one look at each column, and at its values only where there is need."""
-        columns = list(zip(*rows, strict=True))
-        for name, column in zip(self._names, columns, strict=True):
+        for at, column in enumerate(zip(*rows, strict=True)):
+            words = self._words.get(at)
+            # To look a word up is faster than to compare it with a null.
+            if words is not None and words.issuperset(column):
+                continue
             nulls = column.count(None)
             if nulls:
-                counts.treated(name, "null", nulls)
-        for at, values in self._known:
-            if not values.issuperset(columns[at]):
-                unknown = sum(value not in values for value in columns[at])
-                counts.treated(self._names[at], "unknown", unknown)
+                counts.treated(self._names[at], "null", nulls)
+            if words is not None:
+                unknown = sum(value is not None and value not in words for value in column)
+                if unknown:
+                    counts.treated(self._names[at], "unknown", unknown)

@@ -5,6 +5,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -41,6 +42,8 @@ _LOOK_S = 0.2
 _SWEEP_S = 1.0
 _REQUEST_S = 30.0
 _DRAIN_S = 30
+_COLLECT_AFTER = 50_000
+"""Objects made and kept before cycles among them are looked for: a request leaves none behind."""
 _IDLE_S = 60
 _PAIRING_S = 5.0
 
@@ -206,6 +209,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What a model finds odd about a row could be said as often as somebody sends one.
     warnings.simplefilter("ignore")
+    gc.set_threshold(_COLLECT_AFTER)
     workspace = open_workspace(Path(settings.root), overrides=settings.overrides)
     with asyncio.Runner(loop_factory=_new_loop) as runner:
         runner.run(Worker(workspace, settings).run())
