@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from keyword import iskeyword
 from typing import Any
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -368,12 +367,3 @@ def _watch(watch: WatchSettings) -> Iterator[Problem]:
         days_between(watch.false_alarms)
     except ValueError as error:
         yield Problem(key="watch.false_alarms", value=watch.false_alarms, cause=str(error))
-    if watch.webhook is not None:
-        address = urlsplit(watch.webhook)
-        if address.scheme not in ("http", "https") or not address.hostname:
-            cause = "it must be an address that begins with http:// or https://"
-            yield Problem(key="watch.webhook", value=watch.webhook, cause=cause)
-    if watch.command and not watch.command[0].strip():
-        yield Problem(
-            key="watch.command", value=watch.command[0], cause="its first text names a program"
-        )

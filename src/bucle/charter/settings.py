@@ -178,16 +178,12 @@ class ServeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class WatchSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[watch]`: how often it may be wrong, and who is told.
+    """`[watch]`: how often it may be wrong.
 
-    `false_alarms` is the budget of all alarms together, such as `1 per 180 days`. `webhook` is an
-    address that alarms are posted to, `command` a program with its arguments that is given each
-    alarm as JSON on standard input.
+    `false_alarms` is the budget of all alarms together, such as `1 per 180 days`.
     """
 
     false_alarms: str = "1 per 180 days"
-    webhook: str | None = None
-    command: tuple[str, ...] = ()
 
 
 class Charter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
