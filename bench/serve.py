@@ -2,7 +2,7 @@
 
 All serve the same learner with one worker and OpenMP at one thread; ours keeps its prediction log.
 `python -m bench serve` prints a line of JSON for each figure, and keeps them and their chart in
-docs/pictures; `python -m bench.serve FINDINGS.jsonl` draws from lines that were printed before.
+docs; `python -m bench.serve FINDINGS.jsonl` draws from lines that were printed before.
 """
 
 import json
@@ -24,6 +24,7 @@ __all__ = ["judge", "measure"]
 
 REPOSITORY = HERE.parent.parent
 PICTURE = REPOSITORY / "docs" / "pictures" / "serve.svg"
+FINDINGS = REPOSITORY / "docs" / "why" / "serving-speed.jsonl"
 SECONDS = 3.0
 COMPILED, ESTIMATOR = "bucle, compiled", "bucle, estimator"
 
@@ -68,7 +69,7 @@ def measure(*, repeats: int) -> None:
     for line in judge(found, in_process):
         say(**line)
     kept = "".join(json.dumps(line) + "\n" for line in lines)
-    PICTURE.with_suffix(".jsonl").write_text(kept, encoding="utf-8")
+    FINDINGS.write_text(kept, encoding="utf-8")
     PICTURE.write_text(draw(lines), encoding="utf-8")
 
 

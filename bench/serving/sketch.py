@@ -10,8 +10,8 @@ __all__ = ["draw"]
 
 PANELS = (
     ("cpu_ms", "CPU of a request of one row, ms", False),
-    ("requests_s", "Requests a second, 64 connections", True),
-    ("p99_ms", "99 of 100 answered within, ms, 64 connections", False),
+    ("requests_s", "Requests a second at 64 connections", True),
+    ("p99_ms", "99 of 100 answered within, ms, at 64", False),
     ("many_cpu_ms", "CPU of a request of 100 rows, ms", False),
     ("memory_mb", "Memory with one worker, MB", False),
     ("start_s", "From its start to its first answer, s", False),
@@ -40,11 +40,16 @@ def draw(lines: Sequence[dict[str, Any]]) -> str:
         f"<style>{STYLE}\n{BARS}</style>",
         f'<rect class="paper" width="{WIDTH}" height="{height}" rx="8"/>',
         _text(16, 30, "What serving costs: one worker, one thread, one model", "ink big"),
-        _text(16, 52, "13 columns, one-hot, 200 boosted trees; bars of the logarithm", "quiet"),
+        _text(
+            16,
+            52,
+            "13 columns, one-hot, 200 trees; bars of the logarithm; more is better at ↑ only",
+            "quiet",
+        ),
     ]
     for number, (name, title, more_is_better) in enumerate(PANELS):
         x, y = 16 + SIDE * (number % 2), TOP + panel * (number // 2)
-        parts += _panel(found, name, title + (" (more is better)" if more_is_better else ""), x, y)
+        parts += _panel(found, name, title + (" ↑" if more_is_better else ""), x, y)
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
