@@ -1,7 +1,7 @@
 """What the models at work did: a projection of the prediction log and of the labels that came.
 
-How much each answered, how fast, how well, and how two compare on the very same rows. Imports
-polars and numpy when something was predicted.
+How much each answered, how fast, how well, and how two compare on the very same rows; what
+`bucle load` has asked is left out. Imports polars and numpy when something was predicted.
 """
 
 from datetime import datetime
@@ -205,13 +205,14 @@ def _labelled_since(
     """Return predictions since a moment with their truth as a number; None before the first."""
     import polars as pl  # noqa: PLC0415  (heavy)
 
+    from bucle.loop.genuine import read_predictions  # noqa: PLC0415  (heavy)
     from bucle.serve.compactor import FEEDBACK, PREDICTIONS, read_log  # noqa: PLC0415  (heavy)
     from bucle.serve.feedback import join_labels  # noqa: PLC0415  (imports nothing heavy itself)
 
     folder, tables = workspace.home / "serve" / "log", workspace.tables
     if not folder.is_dir() and tables.version(PREDICTIONS) is None:
         return None
-    predictions = read_log(folder, tables, name=PREDICTIONS, columns=_COLUMNS, since=moment)
+    predictions = read_predictions(workspace, columns=_COLUMNS, since=moment)
     feedback = read_log(folder, tables, name=FEEDBACK)
     truth = pl.col("value")
     if signature.classes:

@@ -1,6 +1,7 @@
 """What the world showed: answered rows as the model takes them, and what became of them.
 
-Read from the prediction log, whose rows are JSON. Imports polars.
+Read from the prediction log, whose rows are JSON; what `bucle load` has asked is left out. Imports
+polars.
 """
 
 from datetime import UTC, date, datetime, time, timedelta
@@ -10,10 +11,11 @@ import msgspec
 import polars as pl
 
 from bucle.ids import canonical_json
+from bucle.loop.genuine import read_predictions
 from bucle.loop.workspace import Workspace
 from bucle.models.columns import column_kind
 from bucle.models.signature import Signature, dtypes_of
-from bucle.serve.compactor import FEEDBACK, PREDICTIONS, read_log
+from bucle.serve.compactor import FEEDBACK, read_log
 from bucle.serve.feedback import join_labels
 from bucle.watch.days import Days, profile_days
 from bucle.watch.reference import OUTPUT, Reference
@@ -31,10 +33,8 @@ def answers_since(workspace: Workspace, moment: date) -> pl.DataFrame:
 
     What a shadow has said is left out: its row is that of an answer.
     """
-    rows = read_log(
-        workspace.home / "serve" / "log",
-        workspace.tables,
-        name=PREDICTIONS,
+    rows = read_predictions(
+        workspace,
         columns=("at", "model", "role", "prediction", "features"),
         since=_midnight(moment),
     )
@@ -68,10 +68,8 @@ def labelled_since(
     arrived, and `corrections`. What it has said as a shadow counts too: of each row once.
     """
     folder, tables = workspace.home / "serve" / "log", workspace.tables
-    said = read_log(
-        folder,
-        tables,
-        name=PREDICTIONS,
+    said = read_predictions(
+        workspace,
         columns=("id", "at", "model", "role", "of", "prediction"),
         since=_midnight(moment),
     ).filter(pl.col("model") == model)

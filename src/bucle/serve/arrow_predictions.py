@@ -18,7 +18,7 @@ from bucle.models.signature import dtypes_of
 from bucle.serve.app import Reply, Request
 from bucle.serve.arrow import ArrowColumn, read_arrow
 from bucle.serve.columns import read_aside, read_columns
-from bucle.serve.predictions import Answered, Predictor, answers_of, require_json
+from bucle.serve.predictions import Answered, Predictor, answers_of, request_id, require_json
 from bucle.serve.problems import BadRow, RowsRefusedError
 from bucle.serve.rows import RowReader
 from bucle.serve.slots import Slots
@@ -69,7 +69,7 @@ class ArrowPredictor:
         slots = self._slots()
         reader = slots.champion.reader
         rows = await read_aside(lambda: _rows(request, kind, reader), size=len(request.body))
-        answered = await self._predictor.answer(slots, rows)
+        answered = await self._predictor.answer(slots, rows, request=request_id(request))
         if not in_arrow:
             return Reply(msgspec.json.encode(answers_of(answered)))
         # Loading it takes a while the first time, and others must not wait.

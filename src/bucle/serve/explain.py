@@ -17,7 +17,7 @@ import msgspec
 from bucle.errors import PackageError
 from bucle.models.compiled.contributions import Contributions
 from bucle.serve.app import Handler, Reply, Request
-from bucle.serve.predictions import Predictor, answers_of, require_json
+from bucle.serve.predictions import Predictor, answers_of, request_id, require_json
 from bucle.serve.problems import ProblemError
 from bucle.serve.rows import Row
 from bucle.serve.slots import Served, Slots
@@ -80,7 +80,7 @@ class ExplainingPredictor:
         try:
             for served in slots.all if slots.share else (slots.champion,):
                 await self._aside(partial(self._require, served, len(rows)))
-            answered = await self._predictor.answer(slots, rows)
+            answered = await self._predictor.answer(slots, rows, request=request_id(request))
             values = [slots.champion.reader.values(row) for row in rows]
             asked = slots.fit(answered.served, values)
             found = await self._aside(partial(self._explain, answered.served, asked))

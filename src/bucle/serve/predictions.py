@@ -23,7 +23,7 @@ from bucle.serve.records import Prediction, PredictionIds
 from bucle.serve.rows import Row, RowReader
 from bucle.serve.slots import Served, Slots
 
-__all__ = ["Answer", "Answered", "Predictor", "Role", "answers_of", "require_json"]
+__all__ = ["Answer", "Answered", "Predictor", "Role", "answers_of", "request_id", "require_json"]
 
 Role = Literal["champion", "canary"]
 
@@ -31,6 +31,7 @@ _CANARY_S = 2.0
 """How long a canary may take before the champion answers in its place."""
 
 _MOST_MISSES = 5
+_LONGEST_ID = 128
 
 
 class Answer(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -98,7 +99,8 @@ class Predictor:
         require_json(request)
         slots = self._slots()
         rows, is_one = slots.champion.reader.read(request.body)
-        return _reply(await self.answer(slots, rows), is_one=is_one)
+        answered = await self.answer(slots, rows, request=request_id(request))
+        return _reply(answered, is_one=is_one)
 
     def predict_now(self, request: Request) -> Reply | None:
         """Answer `POST /predict` like `predict`; None where that would have to wait.
@@ -123,7 +125,13 @@ class Predictor:
             return None
         ids = self._ids.take(len(rows))
         records = _records(
-            champion.reader, rows, scored, ids=ids, model=champion.model, began=began
+            champion.reader,
+            rows,
+            scored,
+            ids=ids,
+            model=champion.model,
+            request=request_id(request),
+            began=began,
         )
         if held is None:
             self._held = _Held(slots, records, values, list(ids))
@@ -281,6 +289,20 @@ def _records(
 def _reply(answered: Answered, *, is_one: bool) -> Reply:
     answers = answers_of(answered)
     return Reply(msgspec.json.encode(answers[0] if is_one else answers))
+
+
+def request_id(request: Request) -> str:
+    """Return what the client calls its request in `X-Request-ID`; nothing where that is no name.
+
+    Example:
+        >>> request_id(Request({b"x-request-id": b"order 7"}, b"", b""))
+        'order 7'
+    """
+    given = request.headers.get(b"x-request-id")
+    if given is None or len(given) > _LONGEST_ID:
+        return ""
+    text = given.decode("latin-1")
+    return text if text.isascii() and text.isprintable() else ""
 
 
 def require_json(request: Request) -> None:

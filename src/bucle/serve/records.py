@@ -11,7 +11,19 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-__all__ = ["Feedback", "Prediction", "PredictionIds", "Record", "decode", "encode", "is_prediction"]
+__all__ = [
+    "LOAD_REQUEST",
+    "Feedback",
+    "Prediction",
+    "PredictionIds",
+    "Record",
+    "decode",
+    "encode",
+    "is_prediction",
+]
+
+LOAD_REQUEST = "bucle-load"
+"""What `bucle load` calls its requests, so that nobody takes them for those of people."""
 
 _COUNTED = 1 << 16
 _POOL_BYTES = 8192

@@ -105,6 +105,31 @@ def test_the_answer_is_the_one_of_the_long_way(shop: Shop) -> None:
         assert found == wanted
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (b"order 7/a", "order 7/a"),
+        (b"x" * 128, "x" * 128),
+        (b"x" * 129, ""),
+        (b"", ""),
+        (b"a\tb", ""),
+        (b"a\x7f", ""),
+        ("ñ".encode(), ""),
+    ],
+)
+def test_the_clients_own_id_is_on_record_where_it_is_plain(
+    shop: Shop, given: bytes, kept: str
+) -> None:
+    named = {"x-request-id": given}
+    shop.ask({"x": 1}, **named)
+    shop.ask([{"x": 2}, {"x": 3}], **named)
+    shop.ask({"x": 4})
+    shop.predictor.keep()
+    headers = JSON | {b"x-request-id": given}
+    asyncio.run(shop.predictor.predict(Request(headers, b'{"x": 5}', b"")))
+    assert shop.log()["request"].to_list() == [kept, kept, kept, "", kept]
+
+
 def test_a_refused_row_is_refused_and_leaves_nothing(shop: Shop) -> None:
     with pytest.raises(ProblemError):
         shop.ask({"x": "word"})
