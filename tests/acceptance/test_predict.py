@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from calls import bucle
+from serving import table
 
 from bucle.models.package import open_package
 
@@ -60,23 +61,77 @@ def test_another_model_than_the_champion_can_be_asked(folder: Path) -> None:
         assert [one["prediction"] for one in found] == expected(folder, name)[0]
 
 
+READERS = {"csv": pl.read_csv, "jsonl": pl.read_ndjson, "parquet": pl.read_parquet}
+
+
+def written(folder: Path, name: str) -> pl.DataFrame:
+    content = io.BytesIO((folder / name).read_bytes())
+    return READERS[name.rpartition(".")[2]](content)
+
+
 @pytest.mark.parametrize("name", ["out.csv", "out.jsonl", "out.parquet"])
 def test_rows_and_predictions_are_written_side_by_side(folder: Path, name: str) -> None:
-    said = bucle("predict", "new.csv", "--output", name, at=folder).out
+    said = bucle("predict", "new.csv", "-o", name, "--no-log", at=folder).out
     assert "4 rows by m-" in said
-    content = io.BytesIO((folder / name).read_bytes())
-    reader = {"csv": pl.read_csv, "jsonl": pl.read_ndjson, "parquet": pl.read_parquet}
-    written = reader[name.partition(".")[2]](content)
-    assert written.columns == ["note", "size", "prediction", "low", "high"]
-    assert written["size"].cast(pl.Float64).to_list() == SIZES
+    found = written(folder, name)
+    assert found.columns == ["note", "size", "prediction", "low", "high", "model"]
+    assert found["size"].cast(pl.Float64).to_list() == SIZES
+    assert found["prediction"].to_list() == expected(folder, found["model"][0])[0]
+    assert not list(folder.glob(".out*"))
+
+
+def test_what_is_written_is_on_record_as_an_answer_is(shop: Path) -> None:
+    (shop / "new.csv").write_text("id,size\n" + "".join(f"k{n},{n}.5\n" for n in range(2500)))
+    said = bucle("predict", "new.csv", "--output", "out.parquet", "--json", at=shop).json
+    assert (said["rows"], said["failed"], said["recorded"]) == (2500, 0, True)
+    found = written(shop, "out.parquet")
+    log = table(shop, "predictions")
+    assert dict(zip(log["id"], log["prediction"], strict=True)) == dict(
+        zip(found["prediction_id"], found["prediction"], strict=True)
+    )
+    assert set(log["role"]) == {"champion"}
+    assert log.sort("id")["key"].to_list() == [f"k{n}" for n in range(2500)]
+    # Another model than the champion answers nobody.
+    champion = found["model"][0]
+    (other,) = {one.name for one in (shop / ".bucle/packages").glob("m-*")} - {champion}
+    bucle("predict", "new.csv", "--model", other, "-o", "other.csv", at=shop)
+    log = table(shop, "predictions")
+    assert set(log.filter(pl.col("model") == other)["role"]) == {"shadow"}
+
+
+def test_rows_that_fail_go_aside_with_their_reasons(folder: Path) -> None:
+    lines = [f"{n},1.5" for n in range(3000)]
+    lines[10], lines[1500], lines[2999] = "10,oops", "1500,-3", "2999,1.5,beyond"
+    (folder / "some.csv").write_text("note,size\n" + "\n".join(lines) + "\n")
+    done = bucle("predict", "some.csv", "-o", "some.out.csv", "--no-log", at=folder)
+    assert "3 rows could not be predicted" in done.err
+    assert "2,997 rows by m-" in done.out
+    failed = written(folder, "some.out.failed.csv")
+    reasons = dict(zip(failed["_line"], failed["_reason"], strict=True))
+    assert reasons.keys() == {12, 1502, 3001}
+    assert "'oops'" in reasons[12]
+    assert "'size'" in reasons[1502]
+    assert written(folder, "some.out.csv").height == 2997
+    # Once all is well, what failed before is gone.
+    (folder / "some.csv").write_text("note,size\n1,2\n")
+    bucle("predict", "some.csv", "-o", "some.out.csv", "--no-log", at=folder)
+    assert not (folder / "some.out.failed.csv").exists()
+
+
+def test_nothing_of_an_output_is_there_before_it_is_whole(folder: Path) -> None:
+    (folder / "torn.csv").write_bytes(b"size\n" + b"1.5\n" * 200_000 + b"\xff\n")
+    done = bucle("predict", "torn.csv", "-o", "torn.out.csv", "--no-log", at=folder, code=2)
+    assert "0xff" in done.err
+    assert not list(folder.glob("*torn.out*"))
 
 
 @pytest.mark.parametrize(
     ("words", "what"),
     [
-        (("bad.csv",), "line 3 of bad.csv: 'size' is 'oops'"),
+        (("bad.csv",), "'size' is 'oops'"),
         (("narrow.csv",), "it has no column 'size'"),
-        (("negative.csv",), "row 2: 'size'"),
+        (("negative.csv",), "Cannot predict line 4 of negative.csv"),
+        (("new.json", "-o", "out.csv"), "Cannot write predictions of JSON"),
         (("nothing.csv",), "there is no such file"),
         (("new.csv", "--model", "m-none"), "There is no model version"),
         (("new.csv", "--output", "out.xlsx"), "must end in one of"),
@@ -95,7 +150,7 @@ def test_what_cannot_be_predicted_says_why(folder: Path, words: tuple[str, ...],
 
 def test_a_written_csv_runs_nothing_in_a_spreadsheet(folder: Path) -> None:
     (folder / "trap.csv").write_text("=note,size\n=1+1,-0\n@x,1.5\n-2.5,2\n")
-    bucle("predict", "trap.csv", "--output", "guarded.csv", at=folder)
+    bucle("predict", "trap.csv", "--no-log", "-o", "guarded.csv", at=folder)
     first, *rows = (folder / "guarded.csv").read_text().splitlines()
     assert first.startswith("'=note,size,prediction")
     assert [row.partition(",")[0] for row in rows] == ["'=1+1", "'@x", "-2.5"]

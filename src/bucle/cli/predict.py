@@ -1,6 +1,7 @@
 """`bucle predict`: the champion's predictions for rows at hand, without a server."""
 
 import sys
+import time
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,19 +10,16 @@ from bucle.cli.handler import Handler, project_arguments, project_folder
 from bucle.cli.terminal import Terminal
 from bucle.errors import UsageError
 from bucle.grammar import say_count
-from bucle.loop.workspace import open_workspace
-from bucle.store.files import write_whole
+from bucle.loop.workspace import Workspace, open_workspace
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from bucle.loop.predicting import Predicted
 
 __all__ = ["PREDICT"]
 
 _SHOWN = 20
 _COLUMNS_SHOWN = 3
-_KINDS = (".csv", ".jsonl", ".parquet")
+_BETWEEN_S = 0.5
 _MOST_BYTES = 100_000_000
 
 
@@ -35,7 +33,13 @@ def _arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--row", metavar="JSON", help="one row, as POST /predict takes it")
     parser.add_argument("--model", help="a model version (default: the champion)")
     parser.add_argument(
-        "--output", metavar="FILE", help=f"write rows and predictions: {', '.join(_KINDS)}"
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="write rows and predictions, of a file of any size: .csv, .jsonl or .parquet",
+    )
+    parser.add_argument(
+        "--no-log", action="store_true", help="with --output: leave the prediction log alone"
     )
 
 
@@ -47,13 +51,9 @@ def _call(options: Namespace, terminal: Terminal) -> int:
             "Cannot predict: name a file, or give one row",
             attempt="bucle predict new-items.csv, or bucle predict --row '{\"field\": 1}'",
         )
-    output = Path(options.output) if options.output else None
-    if output is not None and output.suffix not in _KINDS:
-        raise UsageError(
-            f"Cannot write predictions to {str(output)!r}",
-            cause=f"its name must end in one of {', '.join(_KINDS)}",
-        )
     workspace = open_workspace(project_folder(options), overrides=options.set)
+    if options.output is not None:
+        return _write(workspace, options, terminal)
     if options.row is not None:
         found = predict_json(workspace, options.row.encode(), model=options.model)
     elif options.file == "-":
@@ -65,12 +65,86 @@ def _call(options: Namespace, terminal: Terminal) -> int:
         found = predict_json(workspace, body, model=options.model)
     else:
         found = predict_file(workspace, Path(options.file), model=options.model)
-    if output is not None:
-        _write(output, _joined(found))
     terminal.answer([{"model": found.model, **_answer(one)} for one in found.scored])
     if not terminal.json:
-        _tell(terminal, found, output)
+        _tell(terminal, found)
     return 0
+
+
+def _write(workspace: Workspace, options: Namespace, terminal: Terminal) -> int:
+    """Predict a file into another one."""
+    from bucle.loop.batch_output import KINDS, failed_path, predict_to_file  # noqa: PLC0415  (heavy)
+    from bucle.loop.predicting import load_served  # noqa: PLC0415  (heavy)
+
+    output = Path(options.output)
+    if output.suffix not in KINDS:
+        raise UsageError(
+            f"Cannot write predictions to {str(output)!r}",
+            cause=f"its name must end in one of {', '.join(KINDS)}",
+        )
+    if options.file in (None, "-") or Path(options.file).suffix.lower() == ".json":
+        raise UsageError(
+            "Cannot write predictions of JSON to a file",
+            cause="a file of rows is read piece by piece, JSON as a whole",
+            attempt="bucle predict rows.jsonl --output priced.jsonl",
+        )
+    served = load_served(workspace, options.model)
+    progress = _Progress()
+    try:
+        written = predict_to_file(
+            workspace,
+            served,
+            Path(options.file),
+            output,
+            record=not options.no_log,
+            progress=progress.tell,
+        )
+    finally:
+        progress.clear()
+        served.engine.close()
+    aside = failed_path(output)
+    terminal.answer(
+        {
+            "model": written.model,
+            "rows": written.rows,
+            "failed": written.failed,
+            "output": str(output),
+            "failures": str(aside) if written.failed else None,
+            "recorded": written.recorded,
+        }
+    )
+    for note in written.notes:
+        terminal.warn(note)
+    if not terminal.json:
+        terminal.say(f"{say_count(written.rows, 'row')} by {written.model}, in {output}")
+    if written.failed:
+        terminal.warn(
+            f"{say_count(written.failed, 'row')} could not be predicted, in {aside} with the "
+            f"reasons; {written.first_reason}"
+        )
+    return 1 if written.failed and not written.rows else 0
+
+
+class _Progress:
+    """One line on a terminal that says how far it is, twice a second at most."""
+
+    def __init__(self) -> None:
+        self._shows = sys.stderr.isatty()
+        self._at = 0.0
+
+    def tell(self, rows: int, done: float) -> None:
+        """Say how far it is."""
+        now = time.monotonic()
+        if self._shows and now - self._at > _BETWEEN_S:
+            self._at = now
+            sys.stderr.write(f"\r{rows:,} rows, {done:.0%} of the file ")
+            sys.stderr.flush()
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._at:
+            sys.stderr.write("\r" + " " * 50 + "\r")
+            sys.stderr.flush()
 
 
 def _standard_input() -> bytes:
@@ -92,50 +166,7 @@ def _answer(scored: Any) -> dict[str, Any]:
     }
 
 
-def _joined(found: "Predicted") -> "pl.DataFrame":
-    """Return the rows with what was predicted of each."""
-    import polars as pl  # noqa: PLC0415  (heavy)
-
-    predicted = pl.DataFrame(
-        {
-            "prediction": [one.prediction for one in found.scored],
-            "low": [one.low for one in found.scored],
-            "high": [one.high for one in found.scored],
-        },
-        schema={"prediction": pl.Float64, "low": pl.Float64, "high": pl.Float64},
-    )
-    details = [one.details for one in found.scored]
-    if any(details):
-        beside = pl.DataFrame(details, infer_schema_length=None)
-        predicted = pl.concat([predicted, beside], how="horizontal")
-    taken = set(found.rows.columns)
-    return pl.concat(
-        [
-            found.rows,
-            predicted.rename(
-                {name: f"predicted_{name}" for name in predicted.columns if name in taken}
-            ),
-        ],
-        how="horizontal",
-    )
-
-
-def _write(path: Path, frame: "pl.DataFrame") -> None:
-    from io import BytesIO  # noqa: PLC0415  (only here)
-
-    content = BytesIO()
-    if path.suffix == ".csv":
-        from bucle.data.quarantine import guard_cells  # noqa: PLC0415  (heavy)
-
-        guard_cells(frame).write_csv(content)
-    elif path.suffix == ".jsonl":
-        frame.write_ndjson(content)
-    else:
-        frame.write_parquet(content)
-    write_whole(path, content.getvalue())
-
-
-def _tell(terminal: Terminal, found: "Predicted", output: Path | None) -> None:
+def _tell(terminal: Terminal, found: "Predicted") -> None:
     for note in found.notes:
         terminal.warn(note)
     shown = found.rows.columns[:_COLUMNS_SHOWN]
@@ -158,8 +189,7 @@ def _tell(terminal: Terminal, found: "Predicted", output: Path | None) -> None:
     more = len(found.scored) - _SHOWN
     if more > 0:
         terminal.say(f"and {say_count(more, 'more row')}")
-    where = f", in {output}" if output else ""
-    terminal.say(f"\n{say_count(len(found.scored), 'row')} by {found.model}{where}")
+    terminal.say(f"\n{say_count(len(found.scored), 'row')} by {found.model}")
 
 
 def _shown(value: Any) -> str:

@@ -5,15 +5,17 @@ tables.
 """
 
 import io
+from collections.abc import Iterator
+from pathlib import Path
 
 import polars as pl
 
 from bucle.data.fingerprint import json_text
 from bucle.data.headers import clean_names
-from bucle.data.rows import BROKEN_SCHEMA, ORIGIN_SCHEMA, SourceRows
+from bucle.data.rows import BROKEN_SCHEMA, ORIGIN_SCHEMA, SourceRows, shifted
 from bucle.errors import SourceError
 
-__all__ = ["read_arrow", "read_parquet"]
+__all__ = ["iterate_parquet", "read_arrow", "read_parquet", "typed_rows"]
 
 _MAX_CELLS = 4_000_000_000
 _PARQUET_MARK = b"PAR1"
@@ -46,7 +48,7 @@ def read_parquet(content: bytes, *, name: str) -> SourceRows:
             attempt="split the file",
             code="bucle-124",
         )
-    return _typed_rows(frame, name=name)
+    return typed_rows(frame, name=name)
 
 
 def read_arrow(content: bytes, *, name: str) -> SourceRows:
@@ -65,10 +67,37 @@ def read_arrow(content: bytes, *, name: str) -> SourceRows:
         frame = pl.read_ipc(stream) if whole else pl.read_ipc_stream(stream)
     except _FAILURES as error:
         raise _damaged(name, "Arrow IPC", error) from error
-    return _typed_rows(frame, name=name)
+    return typed_rows(frame, name=name)
 
 
-def _typed_rows(frame: pl.DataFrame, *, name: str) -> SourceRows:
+def iterate_parquet(path: Path, *, name: str, rows: int) -> Iterator[tuple[SourceRows, float]]:
+    """Yield so many rows of a Parquet file at a time, and what part of it is done.
+
+    Raises:
+        SourceError: The file is cut short, damaged or no Parquet.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(len(_PARQUET_MARK))
+        stream.seek(-len(_PARQUET_MARK), io.SEEK_END)
+        tail = stream.read()
+    if head != _PARQUET_MARK:
+        raise _wrong_mark(name, "Parquet")
+    if tail != _PARQUET_MARK:
+        raise _cut_short(name, "Parquet")
+    try:
+        scanned = pl.scan_parquet(path, glob=False)
+        count = int(scanned.select(pl.len()).collect().item())
+        for first in range(0, count, rows):
+            part = scanned.slice(first, rows).collect()
+            found = typed_rows(part, name=name)
+            yield shifted(found, first), min(1.0, (first + rows) / count)
+    except _FAILURES as error:
+        if isinstance(error, SourceError):
+            raise
+        raise _damaged(name, "Parquet", error) from error
+
+
+def typed_rows(frame: pl.DataFrame, *, name: str) -> SourceRows:
     """Return a typed frame as source rows; nested values become JSON text, with a note."""
     names, renamed = clean_names(frame.columns, where=name)
     notes = list(renamed)

@@ -6,15 +6,17 @@ Must not import parsers: this is what stands before them.
 import errno
 import os
 import stat
+import sys
 import zlib
 from pathlib import Path
+from typing import BinaryIO
 
 from msgspec import Struct
 
 from bucle.errors import OutsideError, SourceError
 from bucle.ids import digest_bytes
 
-__all__ = ["MAX_BYTES", "Snapshot", "read_snapshot", "unpack_gzip"]
+__all__ = ["MAX_BYTES", "Snapshot", "open_file", "read_snapshot", "unpack_gzip"]
 
 MAX_BYTES = 4 * 1024**3
 _MAX_RATIO = 200
@@ -82,6 +84,25 @@ def read_snapshot(path: Path, *, name: str = "", max_bytes: int = MAX_BYTES) -> 
         digest=digest_bytes(content),
         grown=after.st_size > before.st_size,
     )
+
+
+def open_file(path: Path, *, name: str = "") -> BinaryIO:
+    """Open a regular file for reading piece by piece; never waits.
+
+    Raises:
+        SourceError: There is no such file, it may not be read, is empty or not a regular file.
+    """
+    label = name or str(path)
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:
+        raise _cannot_open(label, error) from error
+    try:
+        _refuse_odd(label, os.fstat(handle), sys.maxsize)
+    except BaseException:
+        os.close(handle)
+        raise
+    return os.fdopen(handle, "rb")
 
 
 def unpack_gzip(snapshot: Snapshot, *, max_bytes: int = MAX_BYTES) -> Snapshot:

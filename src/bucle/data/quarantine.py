@@ -164,11 +164,12 @@ def export_rows(rows: pl.DataFrame, *, only: Sequence[str] = ()) -> str:
 
 
 def guard_cells(frame: pl.DataFrame) -> pl.DataFrame:
-    """Put an apostrophe before names and text that a spreadsheet would run as a formula."""
+    """Put an apostrophe before names and text that a spreadsheet would run as a formula.
+
+    Plain numbers stay.
+    """
     guarded = frame.with_columns(
-        pl.Series(name, [None if cell is None else _guard(cell) for cell in frame[name]])
-        for name, dtype in frame.schema.items()
-        if dtype == pl.String
+        _guarded(frame[name]) for name, dtype in frame.schema.items() if dtype == pl.String
     )
     return guarded.rename({name: _guard(name) for name in frame.columns})
 
@@ -191,7 +192,14 @@ def _beyond(raw: Mapping[str, object]) -> str:
 
 def _guard(text: str) -> str:
     """Put an apostrophe before text that a spreadsheet would run; plain numbers stay."""
-    if not _GUARDED.match(text):
-        return text
-    number = read_floats(pl.Series([text])).values.item() is not None
-    return text if number and text[0] != "'" else "'" + text
+    return text if not _GUARDED.match(text) else str(_guarded(pl.Series([text])).item())
+
+
+def _guarded(texts: pl.Series) -> pl.Series:
+    """Do the same for a whole column."""
+    odd = texts.str.contains(f"^{_GUARDED.pattern}").fill_null(value=False)
+    if not odd.any():
+        return texts
+    number = read_floats(texts).values.is_not_null() & ~texts.str.starts_with("'")
+    found = pl.select(pl.when(odd & ~number).then("'" + texts).otherwise(texts)).to_series()
+    return found.alias(texts.name)

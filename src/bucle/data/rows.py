@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 import polars as pl
 from msgspec import Struct
+from msgspec.structs import replace
 
 from bucle.types import Coercion
 
-__all__ = ["BROKEN_SCHEMA", "ORIGIN_SCHEMA", "SourceFile", "SourceRows", "coercion_of"]
+__all__ = ["BROKEN_SCHEMA", "ORIGIN_SCHEMA", "SourceFile", "SourceRows", "coercion_of", "shifted"]
 
 ORIGIN_SCHEMA = pl.Schema({"file": pl.String, "line": pl.Int64})
 BROKEN_SCHEMA = pl.Schema(
@@ -45,6 +46,23 @@ class SourceRows(Struct, frozen=True, kw_only=True):
     coercions: tuple[Coercion, ...] = ()
     files: tuple[SourceFile, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+def shifted(rows: SourceRows, lines: int) -> SourceRows:
+    """Return rows of a piece of a file, whose lines are counted from the file's beginning.
+
+    Args:
+        rows: As the piece was read.
+        lines: How many lines come before it.
+    """
+    if not lines:
+        return rows
+    moved = pl.col("line") + lines
+    return replace(
+        rows,
+        origin=rows.origin.with_columns(moved),
+        broken=rows.broken.with_columns(moved),
+    )
 
 
 def coercion_of(column: str, values: Sequence[object], *, became: str = "null") -> Coercion:

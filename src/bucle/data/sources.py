@@ -21,7 +21,7 @@ from bucle.data.sql import read_query
 from bucle.data.text import decode_text
 from bucle.errors import SourceError, nearest
 
-__all__ = ["read_source"]
+__all__ = ["format_of", "read_source"]
 
 _FORMATS = {
     ".csv": "csv",
@@ -97,7 +97,7 @@ def _read_file(
     path = Path(item)
     snapshot = read_snapshot(path, name=_shown(path, root), max_bytes=max_bytes)
     plain = unpack_gzip(snapshot, max_bytes=max_bytes)
-    kind = settings.format or _format_of(plain)
+    kind = settings.format or format_of(plain.name, plain.content)
     delimited = partial(read_delimited, settings=settings)
     readers: dict[str, Callable[[], SourceRows]] = {
         "csv": lambda: _read_text(plain, settings, delimited),
@@ -167,15 +167,20 @@ def _growth_note(snapshot: Snapshot) -> tuple[str, ...]:
     return (f"{snapshot.name}: it grew while it was read; its first {size:,} bytes were taken",)
 
 
-def _format_of(plain: Snapshot) -> str:
-    suffix = Path(plain.name.removesuffix(".gz")).suffix.lower()
+def format_of(name: str, content: bytes) -> str:
+    """Return the format of a file by its name, or by how it begins.
+
+    Raises:
+        SourceError: Neither tells.
+    """
+    suffix = Path(name.removesuffix(".gz")).suffix.lower()
     if suffix in _FORMATS:
         return _FORMATS[suffix]
     for mark, kind in ((b"PAR1", "parquet"), (b"ARROW1", "arrow")):
-        if plain.content.startswith(mark):
+        if content.startswith(mark):
             return kind
     raise SourceError(
-        f"Cannot tell the format of {plain.name}",
+        f"Cannot tell the format of {name}",
         cause="its name ends in " + (f"'{suffix}'" if suffix else "nothing known"),
         did_you_mean=nearest(suffix, list(_FORMATS)),
         attempt='format = "csv" (or parquet, jsonl, arrow) in the dataset\'s section',

@@ -12,7 +12,7 @@ from msgspec import Struct
 from bucle.charter.checks import is_encoding
 from bucle.errors import SourceError, nearest
 
-__all__ = ["PlainText", "decode_text"]
+__all__ = ["PlainText", "choose_codec", "decode_text"]
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -59,7 +59,7 @@ def decode_text(content: bytes, *, name: str, encoding: str | None = None) -> Pl
                 attempt='format = "parquet" (or "arrow"), or save it as CSV in UTF-8',
                 code="bucle-123",
             )
-    codec, start, notes = _choose(content, name, encoding)
+    codec, start, notes = choose_codec(content, name=name, encoding=encoding)
     text = content[start:]
     if codec == "utf-8":
         _check(text, codec, name=name, start=start, named=encoding is not None)
@@ -77,8 +77,14 @@ def decode_text(content: bytes, *, name: str, encoding: str | None = None) -> Pl
     return PlainText(content=plain, notes=notes)
 
 
-def _choose(content: bytes, name: str, encoding: str | None) -> tuple[str, int, tuple[str, ...]]:
-    """Return the codec, where the text starts, and what to tell."""
+def choose_codec(
+    content: bytes, *, name: str, encoding: str | None = None
+) -> tuple[str, int, tuple[str, ...]]:
+    """Return the codec of a text that begins like this, where it starts, and what to tell.
+
+    Raises:
+        SourceError: The settings name no encoding.
+    """
     marked = next(((mark, codec) for mark, codec in _MARKS if content.startswith(mark)), None)
     if encoding is not None:
         codec = _known_codec(encoding, name)
