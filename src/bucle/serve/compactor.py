@@ -285,14 +285,15 @@ def _read(folder: Path, segment: Segment) -> _Content | None:
     if content is None:
         return None
     found = scan(content, seed=seed_of(segment.stem))
-    records = [decode(payload) for payload in found.payloads]
+    decoded = [decode(payload) for payload in found.payloads]
+    records = [record for several in decoded for record in several]
     return _Content(
         segment=segment,
         predictions=[one for one in records if isinstance(one, Prediction)],
         feedback=[one for one in records if isinstance(one, Feedback)],
         torn=found.torn,
         # A record of a kind that a later version wrote is kept in its file as well.
-        is_damaged=bool(found.damaged) or any(one is None for one in records),
+        is_damaged=bool(found.damaged) or not all(decoded),
     )
 
 

@@ -21,7 +21,7 @@ from msgspec import Struct
 from bucle.clock import SystemClock
 from bucle.errors import OutsideError
 from bucle.serve.frames import frame, frames, seed_of
-from bucle.serve.records import Record, encode
+from bucle.serve.records import Record, encode, encode_together
 from bucle.serve.segments import WORKER_NAME, Disk, FileDisk, Segment, segment_path
 from bucle.store.files import translated_errors
 
@@ -145,19 +145,20 @@ class Journal:
         Raises:
             BacklogFullError: The disk refuses and memory is agreed to hold no more.
         """
-        contents = [encode(record) for record in records]
-        if not contents:
+        if not records:
             return
+        together = encode_together(records)
         with self._guard:
             file = self._file
             if (
                 not self._blocked
                 and file is not None
-                and self._put(file, frames(contents, seed=file.seed))
+                and self._put(file, frames(together, seed=file.seed))
             ):
-                self._records += len(contents)
+                self._records += len(records)
                 return
-            self._keep(contents)
+            # What waits is counted, so it waits one by one.
+            self._keep([encode(record) for record in records])
 
     @property
     def state(self) -> JournalState:

@@ -6,6 +6,7 @@ their order, so a new field goes last and has a default. Imports nothing heavy.
 
 import os
 import time
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -19,12 +20,14 @@ __all__ = [
     "Record",
     "decode",
     "encode",
+    "encode_together",
     "is_prediction",
 ]
 
 LOAD_REQUEST = "bucle-load"
 """What `bucle load` calls its requests, so that nobody takes them for those of people."""
 
+_TOGETHER = 64
 _COUNTED = 1 << 16
 _POOL_BYTES = 8192
 _LENGTH = 34
@@ -69,21 +72,41 @@ class Feedback(Struct, frozen=True, kw_only=True, array_like=True, tag="f"):
 
 Record = Prediction | Feedback
 
+
+class _Several(Struct, frozen=True, array_like=True, tag="m"):
+    """Records that were kept together, and cost less so."""
+
+    records: list[Prediction | Feedback]
+
+
 encode = msgspec.msgpack.Encoder().encode
-_decoder: msgspec.msgpack.Decoder[Prediction | Feedback] = msgspec.msgpack.Decoder(Record)
+_decoder: msgspec.msgpack.Decoder[Prediction | Feedback | _Several] = msgspec.msgpack.Decoder(
+    Prediction | Feedback | _Several
+)
 
 
-def decode(content: bytes) -> Record | None:
-    """Read a record; None when it is of a kind that this version does not know.
+def encode_together(records: Sequence[Record]) -> list[bytes]:
+    """Return the contents that hold some records, up to 64 of them in one."""
+    if len(records) == 1:
+        return [encode(records[0])]
+    return [
+        encode(_Several(list(records[first : first + _TOGETHER])))
+        for first in range(0, len(records), _TOGETHER)
+    ]
+
+
+def decode(content: bytes) -> tuple[Record, ...]:
+    """Read records; none when they are of a kind that this version does not know.
 
     Example:
-        >>> decode(encode(Feedback(id="p-1", at=0, label="12.5"))).label
+        >>> decode(encode(Feedback(id="p-1", at=0, label="12.5")))[0].label
         '12.5'
     """
     try:
-        return _decoder.decode(content)
+        found = _decoder.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
+        return ()
+    return tuple(found.records) if isinstance(found, _Several) else (found,)
 
 
 def is_prediction(text: str) -> bool:
@@ -104,8 +127,8 @@ class PredictionIds:
     """Makes ids that sort by the time they were made and cannot be guessed.
 
     An id is `p-` and 32 hexadecimal digits: 12 of milliseconds since 1970, 4 of a count within
-    them, 16 of chance. Those of one maker only rise, also when the clock is set back. A process
-    that was forked off draws other ones. For one thread.
+    them, 16 of chance, which ids that are taken together share. Those of one maker only rise, also
+    when the clock is set back. A process that was forked off draws other ones. For one thread.
 
     Example:
         >>> ids = PredictionIds()
@@ -131,17 +154,14 @@ class PredictionIds:
         first = max(moment * _COUNTED, self._last + 1)
         self._last = first + count - 1
         start = self._place
-        if start + 16 * count > len(self._pool):
-            self._pool = os.urandom(max(_POOL_BYTES, 8 * count)).hex()
+        if start + 16 > len(self._pool):
+            self._pool = os.urandom(_POOL_BYTES).hex()
             start = 0
-        self._place = start + 16 * count
-        pool = self._pool
+        self._place = start + 16
+        chance = self._pool[start : start + 16]
         if count == 1:
-            return (f"p-{first:016x}{pool[start : start + 16]}",)
-        places = range(start, start + 16 * count, 16)
-        return tuple(
-            [f"p-{first + index:016x}{pool[at : at + 16]}" for index, at in enumerate(places)]
-        )
+            return (f"p-{first:016x}{chance}",)
+        return tuple([f"p-{number:016x}{chance}" for number in range(first, first + count)])
 
     def _forget(self) -> None:
         """Draw anew: two processes must not share what was drawn before they parted."""

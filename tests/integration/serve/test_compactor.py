@@ -58,7 +58,8 @@ def write_log(folder: Path, *, files: int = 3, each: int = 4) -> list[str]:
     journal = Journal(folder, name="w0", sync_s=60)
     ids = []
     for number in range(files * each):
-        journal.append_many([prediction(number), feedback(number)])
+        journal.append(prediction(number))
+        journal.append(feedback(number))
         ids.append(f"p-{number}")
         if number % each == each - 1:
             journal._replace()

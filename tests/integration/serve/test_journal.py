@@ -34,7 +34,7 @@ def kept(folder: Path) -> list[int]:
     for segment in segments_in(folder):
         content = segment_path(folder, segment).read_bytes()
         payloads = scan(content, seed=seed_of(segment.stem)).payloads
-        found += [one.at for one in map(decode, payloads) if one is not None]
+        found += [one.at for payload in payloads for one in decode(payload)]
     return found
 
 
@@ -494,7 +494,7 @@ found, damaged = [], 0
 for one in segments_in(place / "log"):
     seen = scan(segment_path(place / "log", one).read_bytes(), seed=seed_of(one.stem))
     damaged += len(seen.damaged) + seen.torn
-    found += [decode(payload).at for payload in seen.payloads]
+    found += [one.at for payload in seen.payloads for one in decode(payload)]
 print(json.dumps({"same": found == answered, "refused": refused, "backlog": full.backlog,
     "error": full.error, "resumed_s": resumed_s, "damaged": damaged}))
 """

@@ -3,7 +3,15 @@
 import msgspec
 import pytest
 
-from bucle.serve.records import Feedback, Prediction, PredictionIds, decode, encode, is_prediction
+from bucle.serve.records import (
+    Feedback,
+    Prediction,
+    PredictionIds,
+    decode,
+    encode,
+    encode_together,
+    is_prediction,
+)
 
 
 def prediction(**changes) -> Prediction:
@@ -36,28 +44,39 @@ def prediction(**changes) -> Prediction:
     ],
 )
 def test_a_record_comes_back_equal(record) -> None:
-    assert decode(encode(record)) == record
+    assert decode(encode(record)) == (record,)
+
+
+@pytest.mark.parametrize("count", [1, 2, 64, 65, 200])
+def test_records_kept_together_come_back_in_their_order(count: int) -> None:
+    records = [
+        prediction(id=f"p-{number}") if number % 3 else Feedback(id="p-1", at=number, label="1")
+        for number in range(count)
+    ]
+    contents = encode_together(records)
+    assert len(contents) == -(-count // 64)
+    assert [one for content in contents for one in decode(content)] == records
 
 
 def test_nan_is_kept_as_it_is() -> None:
-    found = decode(encode(prediction(prediction=float("nan"))))
+    (found,) = decode(encode(prediction(prediction=float("nan"))))
     assert isinstance(found, Prediction)
     assert found.prediction != found.prediction
 
 
 @pytest.mark.parametrize("content", [b"", b"\xc1", b"\x91", msgspec.msgpack.encode(["x", 1])])
-def test_what_this_version_does_not_know_is_none(content: bytes) -> None:
-    assert decode(content) is None
+def test_what_this_version_does_not_know_is_nothing(content: bytes) -> None:
+    assert decode(content) == ()
 
 
 def test_a_later_version_may_add_fields_at_the_end() -> None:
     fields = msgspec.msgpack.decode(encode(prediction()))
-    assert decode(msgspec.msgpack.encode([*fields, "new"])) == prediction()
+    assert decode(msgspec.msgpack.encode([*fields, "new"])) == (prediction(),)
 
 
 def test_an_earlier_version_may_have_fewer_fields() -> None:
     fields = msgspec.msgpack.decode(encode(prediction()))
-    assert decode(msgspec.msgpack.encode(fields[:6])) == prediction()
+    assert decode(msgspec.msgpack.encode(fields[:6])) == (prediction(),)
 
 
 def test_ids_rise_also_when_the_clock_goes_back_or_stands() -> None:

@@ -3,6 +3,7 @@
 `python -m bucle.loop.serving.compaction` is started by the supervisor; it may be killed anywhere.
 """
 
+import os
 import signal
 import sys
 import threading
@@ -34,6 +35,8 @@ def main() -> int:
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Answers come first: what is in the log's files is safe there, and can wait.
+    os.nice(10)
     workspace = open_workspace(Path(settings.root), overrides=settings.overrides)
     threading.Thread(target=_watch, args=(settings.lifeline, stopping), daemon=True).start()
     said = ""
