@@ -29,6 +29,7 @@ COMMANDS = (
     ),
     Command("serve", "answer predictions over HTTP", "bucle.cli.serve", "SERVE"),
     Command("predict", "predict rows at hand, without a server", "bucle.cli.predict", "PREDICT"),
+    Command("load", "how many predictions a second a server gives", "bucle.cli.load", "LOAD"),
     Command("status", "who answers, how much, how fast, how well", "bucle.cli.status", "STATUS"),
     Command("watch", "what has changed: inputs, losses, alarms", "bucle.cli.watch", "WATCH"),
     Command("deploy", "put a model version beside the champion", "bucle.cli.deploy", "DEPLOY"),
