@@ -8,15 +8,22 @@ import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import polars as pl
 import pytest
 
 from bucle.errors import OutsideError, RequestError
+from bucle.models.profile import profile_of
+from bucle.models.signature import signature_of
 from bucle.serve.cpu import Taken, cpu_of
 from bucle.serve.load import Load, Progress, ask_once, measure
+from bucle.serve.load_rows import typical_rows
 from bucle.serve.loopback import Place
+from bucle.serve.rows import RowReader
 
 TOKEN = "a-token-of-this-test"
 Answering = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -201,6 +208,33 @@ def test_another_number_of_a_name_is_tried_where_the_first_does_not_answer() -> 
     with server(answering) as port:
         place = Place(("127.0.0.2", "127.0.0.1"), port)
         assert ask_once(load(port, place=place)) == "127.0.0.1"
+
+
+def test_typical_rows_are_what_a_server_takes_whatever_their_types() -> None:
+    moment = datetime(2024, 1, 1, 3)  # noqa: DTZ001  (a moment without a zone is one kind)
+    frame = pl.DataFrame(
+        {
+            "whole": [1, 2, 7],
+            "number": [1.5, 2.5, None],
+            "constant": ["a", "a", "a"],
+            "word": pl.Series(["x", "y", "x"], dtype=pl.Categorical),
+            "flag": [True, True, False],
+            "date": [moment.date()] * 3,
+            "time": [time(1, 2, 3)] * 3,
+            "moment": [moment] * 3,
+            "zoned": [moment.replace(tzinfo=UTC)] * 3,
+            "span": [timedelta(seconds=90)] * 3,
+            "unknown": pl.Series([None] * 3, dtype=pl.Float64),
+        }
+    )
+    signature = signature_of(frame, kind="regression", target="y")
+    package: Any = SimpleNamespace(profile=profile_of(frame), signature=signature)
+    reader = RowReader(signature)
+    first, second = (reader.read(row)[0][0] for row in typical_rows(package))
+    zoned = moment.replace(tzinfo=UTC)
+    same = (moment.date(), time(1, 2, 3), moment, zoned, timedelta(seconds=90), None)
+    assert tuple(reader.values(first)) == (1, 1.75, "a", "x", True, *same)
+    assert tuple(reader.values(second)) == (4, 2.25, "a", "y", False, *same)
 
 
 def test_cpu_is_that_of_a_process_and_its_descendants(tmp_path: Path) -> None:
