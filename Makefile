@@ -5,12 +5,12 @@ ENV    := $(CURDIR)/.venv
 READY  := $(ENV)/.ready
 WORKERS ?= 2
 
-.PHONY: help env demo test slow clients fuzz check format bench lock clean
+.PHONY: help env demo test thorough slow clients fuzz check format bench lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    make the consignment project in demo/, run it, and replay two years of it"
-	@echo "make test    run the tests (make slow: the long ones)"
+	@echo "make test    run the tests (make thorough: the longer ones, make slow: the longest)"
 	@echo "make fuzz    send a running server what no client would send"
 	@echo "make clients ask a server with the clients of MLflow, KServe and Triton"
 	@echo "make check   check format, lint, types, floors and docs"
@@ -34,6 +34,9 @@ demo: $(READY)
 
 test: $(READY)
 	@$(ENV)/bin/python -m pytest -q -n $(WORKERS) --dist worksteal
+
+thorough: $(READY)
+	@$(ENV)/bin/python -m pytest -q -n $(WORKERS) --dist worksteal -m "thorough and not slow"
 
 slow: $(READY)
 	@$(ENV)/bin/python -m pytest -q -n $(WORKERS) --dist worksteal -m slow

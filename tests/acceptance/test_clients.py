@@ -125,8 +125,8 @@ def test_predict_says_what_the_estimator_says(asked: Asked) -> None:
 
 def test_bucle_predict_says_the_same(asked: Asked) -> None:
     folder = asked.server.folder
-    (folder / "asked.json").write_text(json.dumps(asked.rows))
-    bucle("predict", "asked.json", "--output", "told.jsonl", at=folder)
+    (folder / "asked.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in asked.rows))
+    bucle("predict", "asked.jsonl", "--no-log", "--output", "told.jsonl", at=folder)
     told = [json.loads(line) for line in (folder / "told.jsonl").read_text().splitlines()]
     require_same({"bucle predict": [one["prediction"] for one in told]}, asked)
 

@@ -23,6 +23,7 @@ def test_kinds_are_named_as_their_classes():
     assert sorted(KINDS) == [
         "data_added",
         "decided",
+        "deployed",
         "drift_measured",
         "gain_estimated",
         "log_repaired",
@@ -33,6 +34,7 @@ def test_kinds_are_named_as_their_classes():
         "run_started",
         "verdict_given",
         "window_judged",
+        "withdrawn",
     ]
 
 
