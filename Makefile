@@ -55,11 +55,11 @@ format: $(READY)
 
 # What the server describes of itself is tried by another program, in an environment of its own.
 fuzz: $(READY) .env-fuzz/.ready
-	@FUZZ_EXAMPLES=$${EXAMPLES:-300} $(ENV)/bin/python -m pytest -q -n 0 -s tests/acceptance/test_serve_fuzz.py
+	@FUZZ_EXAMPLES=$${EXAMPLES:-300} $(ENV)/bin/python -m pytest -q -n 0 -s -m "" tests/acceptance/test_serve_fuzz.py
 
 # Clients that others made ask a server, in an environment of their own.
 clients: $(READY) .env-clients/.ready
-	@$(ENV)/bin/python -m pytest -q -n 0 tests/acceptance/test_clients.py
+	@$(ENV)/bin/python -m pytest -q -n 0 -m clients tests/acceptance/test_clients.py
 
 # The peers that figures are measured against live in an environment of their own.
 bench: $(READY) .env-bench/.ready .env-serving/.ready .env-mlserver/.ready

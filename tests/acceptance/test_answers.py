@@ -15,6 +15,8 @@ from serving import Server, serve
 
 from bucle.models.package import open_package
 
+pytestmark = pytest.mark.thorough
+
 ROW = {
     "item_id": "i-1",
     "arrived": "2025-02-10",

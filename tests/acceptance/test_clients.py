@@ -41,7 +41,7 @@ POLARS = (
 needs_clients = pytest.mark.skipif(
     not CLIENTS.exists(), reason="the clients are not installed (make clients)"
 )
-pytestmark = pytest.mark.clients
+pytestmark = [pytest.mark.clients, pytest.mark.thorough]
 
 
 class Asked:

@@ -11,6 +11,7 @@ def demo(tmp_path_factory):
     return folder / "demo"
 
 
+@pytest.mark.thorough
 def test_a_few_weeks_of_the_store_are_lived_through(demo):
     words = ("--from", "2025-08-11", "--policy", "every:4w", "--gate", "none", "--explore", "0.15")
     found = bucle("replay", "--json", *words, at=demo).json

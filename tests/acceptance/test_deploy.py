@@ -10,9 +10,11 @@ import httpx
 import polars as pl
 import pytest
 from calls import bucle
-from serving import Server, await_that, serve, table
+from serving import Server, await_that, serve
 
 from bucle.models.package import open_package
+from bucle.serve.compactor import read_log
+from bucle.store.delta_tables import DeltaTables
 
 ROWS = [{"size": number / 7, "id": f"row-{number}"} for number in range(200)]
 
@@ -47,13 +49,13 @@ def ask_each(server: Server) -> list[dict[str, object]]:
 
 
 def log_of(folder: Path, ids: list[object]) -> pl.DataFrame:
-    def found() -> pl.DataFrame:
-        return table(folder, "predictions").filter(
-            pl.col("id").is_in(ids) | pl.col("of").is_in(ids)
-        )
+    """Return answers with what stands beside them, as soon as all of it is there."""
+    log, tables = folder / ".bucle" / "serve" / "log", DeltaTables(folder / ".bucle" / "tables")
 
-    name = folder / ".bucle" / "tables" / "predictions" / "_delta_log"
-    await_that(name.is_dir, what="the first predictions in their table")
+    def found() -> pl.DataFrame:
+        rows = read_log(log, tables, name="predictions")
+        return rows.filter(pl.col("id").is_in(ids) | pl.col("of").is_in(ids))
+
     await_that(lambda: found().height >= 2 * len(ids), what="every answer and what is beside it")
     return found()
 
@@ -146,6 +148,7 @@ def test_what_cannot_be_deployed_says_why(deployed: Server) -> None:
         assert "Traceback" not in done.err
 
 
+@pytest.mark.thorough
 def test_status_tells_who_answers_and_how_the_two_compare(deployed: Server) -> None:
     champion, other = models(deployed.folder)
     deploy(deployed, other, "--canary", "30%", "--because", "a test")
@@ -158,9 +161,6 @@ def test_status_tells_who_answers_and_how_the_two_compare(deployed: Server) -> N
             for at, one in enumerate(answers)
         ]
         assert client.post("/feedback", json=labels).status_code == 202
-    feedback = deployed.folder / ".bucle" / "tables" / "feedback" / "_delta_log"
-    await_that(feedback.is_dir, what="the labels in their table")
-    await_that(lambda: table(deployed.folder, "feedback").height >= len(labels), what="every label")
     found = bucle("status", "--json", at=deployed.folder).json
     assert found["champion"]["model"] == champion
     assert (found["challenger"]["model"], found["challenger"]["stage"]) == (other, "canary")
@@ -211,6 +211,7 @@ def test_a_reload_replaces_every_process_while_it_answers(deployed: Server) -> N
     assert len(deployed.parts()) == len(before)
 
 
+@pytest.mark.thorough
 def test_a_charter_that_cannot_be_read_reloads_nothing(deployed: Server) -> None:
     charter = deployed.folder / "bucle.toml"
     good = charter.read_text()

@@ -8,6 +8,8 @@ import onnxruntime
 import pytest
 from calls import bucle
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:

@@ -12,6 +12,8 @@ import pytest
 from calls import bucle, kill, start
 from shop import rows, write_rows, write_steps
 
+pytestmark = pytest.mark.thorough
+
 
 def _moments(longest: float, *, earliest: float = 0.0, seed: int = 11) -> Iterator[float]:
     """Yield moments of a command's life, spread evenly and drawn anew in each stretch."""

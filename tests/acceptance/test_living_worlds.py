@@ -39,6 +39,7 @@ def lived(tmp_path_factory):
     return folder, replay(folder, *EXPLORE)
 
 
+@pytest.mark.thorough
 def test_the_best_proposals_forgo_nothing_at_all(lived):
     folder, _ = lived
     found = replay(folder, "--policy", "never", "--set", "replay.world=world.py:Knowing")
@@ -78,6 +79,7 @@ def test_each_policy_learns_from_its_own_items(lived):
     ]
 
 
+@pytest.mark.thorough
 def test_a_day_does_not_depend_on_how_long_life_goes_on(lived):
     folder, long = lived
     short = replay(folder, *EXPLORE, "--to", "2026-03-30")
@@ -94,6 +96,7 @@ def test_what_comes_later_changes_nothing_before(lived, tmp_path):
         assert one["timeline"] != two["timeline"]
 
 
+@pytest.mark.thorough
 def test_a_second_replay_lives_through_new_policies_alone(lived):
     folder, _ = lived
     again = replay(folder, *EXPLORE, "--policy", "never", "--policy", "every:2w")
@@ -112,6 +115,7 @@ def test_changed_truth_is_lived_through_again(lived, tmp_path):
     assert replay(folder, *EXPLORE)["trainings"]["trained"] > 0
 
 
+@pytest.mark.thorough
 def test_killed_it_goes_on_with_the_policies_that_are_left(lived, tmp_path):
     folder = write_stall(tmp_path / "stall")
     words = (*EXPLORE, "--set", "pipeline.workers=1")

@@ -30,6 +30,7 @@ def predictions(folder: Path) -> pl.DataFrame:
     return table(folder, "predictions") if log.is_dir() else pl.DataFrame({"request": []})
 
 
+@pytest.mark.thorough
 def test_a_load_tells_how_much_and_how_fast_and_is_left_out_of_status(loaded: Server) -> None:
     with loaded.client() as client:
         ids = [
@@ -59,6 +60,7 @@ def test_a_load_tells_how_much_and_how_fast_and_is_left_out_of_status(loaded: Se
     assert [one["rows"] for one in status["models"]] == [2]
 
 
+@pytest.mark.thorough
 def test_a_load_reads_well_on_a_narrow_terminal(loaded: Server) -> None:
     (loaded.folder / "rows.jsonl").write_text('{"size": 1.5}\n{"size": 7}\n')
     words = ("load", "--seconds", "0.2", "--file", "rows.jsonl", "--connections", "2")

@@ -29,6 +29,7 @@ def test_rows_added_to_the_source_are_a_new_version(ran: Path) -> None:
     assert (again["data"][0]["version"], again["data"][0]["added"]) == (2, 0)
 
 
+@pytest.mark.thorough
 def test_one_cell_in_row_thirty_thousand_is_noticed(steps: Path) -> None:
     many = rows(40_000)
     write_rows(steps / "sales.csv", many)
@@ -103,6 +104,7 @@ def test_as_of_shows_only_what_was_known_then(ran: Path) -> None:
 # ---- champions and challengers ----------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_challenger_is_judged_on_rows_that_neither_has_seen(shop: Path) -> None:
     champion = bucle("models", "--json", at=shop).json[1]["model"]
     write_rows(shop / "sales.csv", rows(750))
@@ -154,6 +156,7 @@ def asking(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.thorough
 def test_a_model_that_passed_waits_for_a_person_where_asked(asking: Path) -> None:
     model = bucle("models", "--json", at=asking).json[0]["model"]
     assert f"bucle promote {model}" in bucle("run", at=asking).out
@@ -166,6 +169,7 @@ def test_a_model_that_passed_waits_for_a_person_where_asked(asking: Path) -> Non
     assert event["cause"] == verdict["hash"]
 
 
+@pytest.mark.thorough
 def test_a_refit_ships_only_after_it_was_compared_with_its_tested_twin(tmp_path: Path) -> None:
     folder = write_shop(tmp_path / "shop", charter=CHARTER + "refit = true\n")
     run = _run(folder, "--set", "model.bend=1.0", code=0)

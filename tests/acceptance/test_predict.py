@@ -36,7 +36,16 @@ def expected(folder: Path, model: str) -> tuple[list[float], list[list[float]]]:
     return package.predict(frame).tolist(), [list(ends) for ends in zip(low, high, strict=True)]
 
 
-@pytest.mark.parametrize("name", ["new.csv", "new.json", "new.jsonl", "new.parquet"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "new.csv",
+        *(
+            pytest.param(name, marks=pytest.mark.thorough)
+            for name in ("new.json", "new.jsonl", "new.parquet")
+        ),
+    ],
+)
 def test_every_kind_of_file_gives_the_numbers_of_the_package(folder: Path, name: str) -> None:
     found = bucle("predict", name, "--json", at=folder).json
     numbers, ends = expected(folder, found[0]["model"])
@@ -44,6 +53,7 @@ def test_every_kind_of_file_gives_the_numbers_of_the_package(folder: Path, name:
     assert [one["interval"] for one in found] == ends
 
 
+@pytest.mark.thorough
 def test_a_row_and_standard_input_give_the_same(folder: Path) -> None:
     row = bucle("predict", "--row", '{"size": 19.99}', "--json", at=folder).json
     with (folder / "one.json").open("w+") as given:
@@ -54,6 +64,7 @@ def test_a_row_and_standard_input_give_the_same(folder: Path) -> None:
     assert row[0]["prediction"] == expected(folder, row[0]["model"])[0][2]
 
 
+@pytest.mark.thorough
 def test_another_model_than_the_champion_can_be_asked(folder: Path) -> None:
     names = sorted(one.name for one in (folder / ".bucle" / "packages").glob("m-*"))
     for name in names:
@@ -69,7 +80,13 @@ def written(folder: Path, name: str) -> pl.DataFrame:
     return READERS[name.rpartition(".")[2]](content)
 
 
-@pytest.mark.parametrize("name", ["out.csv", "out.jsonl", "out.parquet"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "out.parquet",
+        *(pytest.param(f"out.{kind}", marks=pytest.mark.thorough) for kind in ("csv", "jsonl")),
+    ],
+)
 def test_rows_and_predictions_are_written_side_by_side(folder: Path, name: str) -> None:
     said = bucle("predict", "new.csv", "-o", name, "--no-log", at=folder).out
     assert "4 rows by m-" in said
@@ -80,6 +97,7 @@ def test_rows_and_predictions_are_written_side_by_side(folder: Path, name: str) 
     assert not list(folder.glob(".out*"))
 
 
+@pytest.mark.thorough
 def test_what_is_written_is_on_record_as_an_answer_is(shop: Path) -> None:
     (shop / "new.csv").write_text("id,size\n" + "".join(f"k{n},{n}.5\n" for n in range(2500)))
     said = bucle("predict", "new.csv", "--output", "out.parquet", "--json", at=shop).json
@@ -118,6 +136,7 @@ def test_rows_that_fail_go_aside_with_their_reasons(folder: Path) -> None:
     assert not (folder / "some.out.failed.csv").exists()
 
 
+@pytest.mark.thorough
 def test_nothing_of_an_output_is_there_before_it_is_whole(folder: Path) -> None:
     (folder / "torn.csv").write_bytes(b"size\n" + b"1.5\n" * 200_000 + b"\xff\n")
     done = bucle("predict", "torn.csv", "-o", "torn.out.csv", "--no-log", at=folder, code=2)

@@ -101,6 +101,7 @@ def test_the_json_has_the_keys_that_programs_rely_on(replayed: tuple[Path, Any])
     assert "Infinity" not in json.dumps(found)
 
 
+@pytest.mark.thorough
 def test_the_words_fit_80_columns_without_colour(again: Path) -> None:
     asked = ("--policy", "performance:+15%/every:1mo", "--policy", "never", "--window", "last:6w")
     answer = bucle(
@@ -117,6 +118,7 @@ def test_the_words_fit_80_columns_without_colour(again: Path) -> None:
     assert (again / ".bucle" / "reports" / "replay.html").stat().st_size > 1000
 
 
+@pytest.mark.thorough
 def test_progress_is_a_few_lines_of_counts(tmp_path: Path) -> None:
     answer = bucle("replay", *ASKED, at=make(tmp_path / "shop"))
     told = answer.err.splitlines()
@@ -144,6 +146,7 @@ def test_a_replay_leaves_the_log_as_it_was_but_for_new_rows(replayed: tuple[Path
     assert bucle("models", "--json", at=replayed[0]).json == []
 
 
+@pytest.mark.thorough
 def test_rows_until_the_end_that_was_asked_for_are_no_strangers(again: Path) -> None:
     found = replay(again, *ASKED, "--to", "2025-04-12")
     assert (found["periods"], found["to"], found["warnings"]) == (8, "2025-04-12", [])
@@ -282,6 +285,7 @@ def test_the_same_replay_again_trains_nothing_and_finds_the_same(
     assert found_in(found) == found_in(replayed[1])
 
 
+@pytest.mark.thorough
 def test_one_more_policy_trains_nothing_that_was_trained_before(
     again: Path, replayed: tuple[Path, Any]
 ) -> None:
@@ -302,6 +306,7 @@ def _apart_from_regret(document: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.thorough
 def test_new_rows_at_the_end_retrain_nothing_old(
     again: Path, replayed: tuple[Path, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -336,6 +341,7 @@ def _wait_for_marks(marks: Path, count: int, process: "subprocess.Popen[bytes]")
         pytest.param((signal.SIGINT,), id="ctrl-c", marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.thorough
 def test_a_replay_that_was_ended_goes_on_from_what_was_trained(
     signals: tuple[int, ...],
     replayed: tuple[Path, Any],
@@ -382,6 +388,7 @@ def _fields(path: Path) -> list[str]:
         return [""]
 
 
+@pytest.mark.thorough
 def test_two_replays_at_once_are_both_right(replayed: tuple[Path, Any], tmp_path: Path) -> None:
     folder = make(tmp_path / "shop")
     both = [start("replay", "--json", *ASKED, at=folder, stdout=subprocess.PIPE) for _ in range(2)]
@@ -585,6 +592,7 @@ def test_a_project_that_cannot_be_replayed_is_told_why(fault: str, tmp_path: Pat
     refused(folder, *(POLICIES if few else ASKED), says=says)
 
 
+@pytest.mark.thorough
 def test_a_step_that_fails_at_some_moments_leaves_the_others(tmp_path: Path) -> None:
     folder = make(tmp_path / "shop")
     hot = 'if 150 < known.height < 185:\n        raise ValueError("too hot")\n    '

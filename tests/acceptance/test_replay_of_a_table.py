@@ -7,6 +7,8 @@ import polars as pl
 import pytest
 from calls import bucle
 
+pytestmark = pytest.mark.thorough
+
 ROWS = 700
 
 

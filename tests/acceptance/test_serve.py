@@ -368,6 +368,7 @@ def test_a_setting_that_cannot_be_is_refused(server: Server, words: list[str], s
     assert "Traceback" not in answer.all
 
 
+@pytest.mark.thorough
 def test_a_swap_and_its_rollback_under_load_lose_and_mix_nothing(shop: Path) -> None:
     answers: list[tuple[float, dict[str, Any]]] = []
     failures: list[str] = []
@@ -447,6 +448,7 @@ def answers_again(server: Server) -> bool:
         return False
 
 
+@pytest.mark.thorough
 def test_a_killed_server_leaves_no_process_and_loses_nothing(shop: Path) -> None:
     with serve(shop, "--workers", "2") as server:
         with server.client() as client:
@@ -507,6 +509,7 @@ def test_without_a_champion_it_says_so_and_answers_once_there_is_one(tmp_path: P
         ask(client)
 
 
+@pytest.mark.thorough
 def test_a_damaged_package_is_refused_and_another_answers_once_it_is_champion(
     server: Server, shop: Path
 ) -> None:

@@ -12,6 +12,8 @@ import pytest
 from calls import bucle
 from serving import Server, await_that, serve
 
+pytestmark = pytest.mark.thorough
+
 MOODY = '''
 
 import os

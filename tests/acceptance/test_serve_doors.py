@@ -351,6 +351,7 @@ def test_the_token_is_in_its_file_and_nowhere_else(server: Server) -> None:
     assert stat.S_IMODE(holders[0].parent.stat().st_mode) == 0o700
 
 
+@pytest.mark.thorough
 def test_two_installs_have_two_tokens_and_an_old_one_opens_nothing(
     server: Server, champions: Path, tmp_path: Path
 ) -> None:
@@ -384,6 +385,7 @@ def test_two_installs_have_two_tokens_and_an_old_one_opens_nothing(
         os.umask(before)
 
 
+@pytest.mark.thorough
 def test_one_large_request_keeps_nobody_waiting(server: Server) -> None:
     with server.client() as client:
         rows = [{"size": 1.0}] * 10_000

@@ -25,6 +25,8 @@ from bucle.models.package import open_package
 from bucle.models.registry import champion
 from bucle.serve.feedback import join_labels
 
+pytestmark = pytest.mark.thorough
+
 
 def models(folder: Path) -> list[str]:
     return sorted(one.name for one in (folder / ".bucle" / "packages").glob("m-*"))

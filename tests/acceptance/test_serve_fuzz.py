@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from serving import Server, serve
 
+pytestmark = pytest.mark.thorough
+
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "30"))
 SEED = int(os.environ.get("FUZZ_SEED", secrets.randbits(32)))
 

@@ -107,6 +107,7 @@ def test_the_history_is_answered_in_the_promised_form(story: Path, first) -> Non
     assert "gate passed" in history[0]["because"]
 
 
+@pytest.mark.thorough
 def test_a_champion_can_be_named_by_a_person_and_taken_back(story: Path) -> None:
     models = {model["model"]: model for model in bucle("models", "--json", at=story).json}
     champion = next(model for model in models if models[model]["champion"])

@@ -85,6 +85,7 @@ def _taxi_run(folder: Path, *files: Path) -> tuple[dict, dict]:
     return made, answer.json
 
 
+@pytest.mark.thorough
 def test_a_sample_of_taxi_trips_becomes_a_working_project(shared_data, tmp_path) -> None:
     sample = _taxi(shared_data, tmp_path / "trips.parquet", count=5000)
     _, run = _taxi_run(tmp_path / "taxi", sample)
@@ -132,6 +133,7 @@ def _visits(path: Path, count: int = 900) -> Path:
     return path
 
 
+@pytest.mark.thorough
 def test_a_table_with_a_yes_or_no_becomes_a_classifier(tmp_path) -> None:
     visits = _visits(tmp_path / "visits.csv")
     folder = tmp_path / "visits"

@@ -3,7 +3,10 @@
 import os
 from pathlib import Path
 
+import pytest
 from calls import bucle
+
+pytestmark = pytest.mark.thorough
 
 
 def champion(shop: Path) -> str:

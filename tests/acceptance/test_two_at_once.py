@@ -54,6 +54,7 @@ def test_two_first_runs_agree(steps: Path) -> None:
     assert bucle("log", "verify", "--json", at=steps).json["intact"]
 
 
+@pytest.mark.thorough
 def test_two_first_runs_with_a_model_crown_one_champion(tmp_path: Path) -> None:
     folder = write_shop(tmp_path / "shop")
     answers = _both(("run",), ("run",), at=folder)
@@ -95,6 +96,7 @@ def test_six_promotions_at_once_leave_one_champion_and_a_chain(shop: Path) -> No
     assert bucle("log", "verify", "--json", at=shop).json["intact"]
 
 
+@pytest.mark.thorough
 def test_what_a_long_run_decides_is_kept_while_other_commands_come_and_go(tmp_path: Path) -> None:
     folder = write_shop(tmp_path / "shop")
     pipeline = folder / "pipeline.py"

@@ -5,6 +5,7 @@ import warnings
 import msgspec
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from strategies_compiled import odd_rows, pipelines, tables, tabulars
@@ -78,6 +79,7 @@ def test_the_default_learner_always_has_an_equal_form(table, model, data):
 
 @FEW
 @given(tables(("number", "whole", "word", "code", "flag")), st.data())
+@pytest.mark.thorough
 def test_a_pipeline_has_an_equal_form_or_none(table, data):
     frame, price = table
     model = data.draw(pipelines(frame))
@@ -90,6 +92,7 @@ def test_a_pipeline_has_an_equal_form_or_none(table, data):
 
 @FEW
 @given(tables(("number", "whole", "word", "code", "flag"), nulls=False), st.data())
+@pytest.mark.thorough
 def test_a_pipeline_without_nulls_always_has_an_equal_form(table, data):
     frame, price = table
     model = data.draw(pipelines(frame)).fit(frame, price)

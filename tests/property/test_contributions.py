@@ -2,6 +2,7 @@
 
 import msgspec
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from strategies_compiled import odd_rows, pipelines, tables, tabulars
@@ -13,6 +14,8 @@ from bucle.models.compiled.explainer import Explainer
 from bucle.models.compiled.form import record_from_bytes
 from bucle.models.compiled.scorer import Scorer
 from bucle.models.signature import signature_of
+
+pytestmark = pytest.mark.thorough
 
 FEW = settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 INTO = {"prediction": float, "log": np.log, "log1p": np.log1p}

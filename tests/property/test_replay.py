@@ -17,6 +17,8 @@ from bucle.data import views
 from bucle.loop.replay import archive, history, rehearsal, survey
 from bucle.loop.replay.replay import ReplayRequest
 
+pytestmark = pytest.mark.thorough
+
 REQUEST = ReplayRequest(
     start=to_iso(START),
     period="1w",

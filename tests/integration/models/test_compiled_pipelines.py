@@ -37,6 +37,8 @@ from bucle.models.intervals import fit_intervals
 from bucle.models.prediction import predict
 from bucle.models.signature import signature_of
 
+pytestmark = pytest.mark.thorough
+
 COUNT = 500
 WORDS, NUMBERS = ["kind", "place"], ["size", "weight", "pieces"]
 

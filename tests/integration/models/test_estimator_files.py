@@ -85,6 +85,7 @@ def test_classes_and_functions_of_the_project_are_kept(project):
     assert estimator_to_bytes(again, project=project) == content
 
 
+@pytest.mark.thorough
 def test_another_process_reads_them_too(project, tmp_path):
     model, rows = _fitted(project)
     (tmp_path / "model.skops").write_bytes(estimator_to_bytes(model, project=project))

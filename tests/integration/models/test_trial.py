@@ -248,6 +248,7 @@ def test_refuses_with_the_reason(tmp_path, project, name, reason):
         pytest.param("HangsAtLoad", marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.thorough
 def test_a_model_that_hangs_is_ended_in_time(tmp_path, project, name):
     model = _packed(tmp_path, project, name)
     began = time.monotonic()

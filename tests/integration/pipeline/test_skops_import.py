@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = """
 import json, sys, warnings
 warnings.simplefilter("ignore")
@@ -29,6 +31,7 @@ def names(how):
     return json.loads(done.stdout)
 
 
+@pytest.mark.thorough
 def test_the_list_is_what_the_tour_finds():
     found = names("list")
     assert len(found) > 200

@@ -20,6 +20,8 @@ from bucle.serve.predictions import Predictor
 from bucle.serve.rows import RowReader
 from bucle.serve.slots import Served, Slots
 
+pytestmark = pytest.mark.thorough
+
 TOKEN = "t" * 43
 SAID = "evil-was-here"
 EVIL = (

@@ -171,6 +171,7 @@ def test_a_checkpoint_that_is_all_there_is_left_is_read(tmp_path: Path) -> None:
     assert sorted(tables.read("sales")["a"].to_list()) == [0, 1, 2]
 
 
+@pytest.mark.thorough
 def test_many_versions_stay_readable_without_a_checkpoint(tmp_path: Path) -> None:
     tables = DeltaTables(tmp_path)
     for number in range(103):

@@ -91,6 +91,7 @@ def test_items_on_the_shelf_have_no_outcome_yet(ingested):
     assert items.filter(pl.col("closed_on").is_not_null())["commission"].null_count() == 0
 
 
+@pytest.mark.thorough
 def test_the_first_model_passes_its_charter_decisively(judged):
     charter, pricer, newer, _ = judged
     known = newer.drop_nulls("commission")
