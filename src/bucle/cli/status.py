@@ -12,6 +12,7 @@ from bucle.cli.terminal import Terminal
 from bucle.clock import from_iso
 from bucle.errors import UsageError
 from bucle.grammar import say_count
+from bucle.loop.registry import open_champion
 from bucle.loop.state import State
 from bucle.loop.workspace import Workspace, open_workspace
 from bucle.models.registry import Deployment, Tenure, champion
@@ -49,26 +50,20 @@ def _call(options: Namespace, terminal: Terminal) -> int:
         "models": (),
         "paired": None,
     }
-    if reigning is not None:
-        facts |= _look(workspace, state, reigning, since)
+    facts |= _look(workspace, state, since)
     terminal.answer(msgspec.to_builtins(facts))
     if not terminal.json:
         _tell(terminal, facts, days=options.days)
     return 0
 
 
-def _look(workspace: Workspace, state: State, reigning: Tenure, since: datetime) -> dict[str, Any]:
+def _look(workspace: Workspace, state: State, since: datetime) -> dict[str, Any]:
     """Return what the models did, and how the challenger compares."""
     from bucle.loop.activity import activity_since, pairs_since  # noqa: PLC0415  (heavy)
-    from bucle.models.package import open_package  # noqa: PLC0415  (heavy)
 
-    record = state.models.get(reigning.model)
-    package = open_package(
-        workspace.packages,
-        reigning.model,
-        project=workspace.root,
-        digest=record.digest if record else None,
-    )
+    package = open_champion(workspace, state)
+    if package is None:
+        return {}
     activity = activity_since(workspace, since, signature=package.signature)
     deployed = state.deployment
     paired = None
@@ -76,7 +71,7 @@ def _look(workspace: Workspace, state: State, reigning: Tenure, since: datetime)
         paired = pairs_since(
             workspace,
             from_iso(deployed.began),
-            champion=reigning.model,
+            champion=package.model,
             challenger=deployed.model,
             signature=package.signature,
         )

@@ -11,7 +11,6 @@ from msgspec import Struct
 
 from bucle.charter.settings import Charter
 from bucle.errors import EvidenceError
-from bucle.ids import canonical_json
 from bucle.loop.workspace import Workspace
 from bucle.models.signature import Signature
 
@@ -203,25 +202,13 @@ def _labelled_since(
     workspace: Workspace, moment: datetime, signature: Signature
 ) -> "pl.DataFrame | None":
     """Return predictions since a moment with their truth as a number; None before the first."""
-    import polars as pl  # noqa: PLC0415  (heavy)
-
-    from bucle.loop.genuine import read_predictions  # noqa: PLC0415  (heavy)
-    from bucle.serve.compactor import FEEDBACK, PREDICTIONS, read_log  # noqa: PLC0415  (heavy)
-    from bucle.serve.feedback import join_labels  # noqa: PLC0415  (imports nothing heavy itself)
-
-    folder, tables = workspace.home / "serve" / "log", workspace.tables
-    if not folder.is_dir() and tables.version(PREDICTIONS) is None:
+    folder = workspace.home / "serve" / "log"
+    if not folder.is_dir() and workspace.tables.version("predictions") is None:
         return None
+    from bucle.loop.genuine import label_predictions, read_predictions  # noqa: PLC0415  (heavy)
+
     predictions = read_predictions(workspace, columns=_COLUMNS, since=moment)
-    feedback = read_log(folder, tables, name=FEEDBACK)
-    truth = pl.col("value")
-    if signature.classes:
-        yes, no = (canonical_json(name).decode() for name in reversed(signature.classes))
-        is_word = pl.when(pl.col("label") == yes).then(1.0).when(pl.col("label") == no).then(0.0)
-        truth = is_word.otherwise(truth)
-    # A label that is no number tells nothing of a number that was predicted.
-    truth = pl.when(truth.is_finite()).then(truth)
-    return join_labels(predictions, feedback).with_columns(truth=truth)
+    return label_predictions(workspace, predictions, signature)
 
 
 def _metric(charter: Charter, signature: Signature) -> str:

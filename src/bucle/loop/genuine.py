@@ -1,4 +1,4 @@
-"""Predictions that somebody wanted: those of the log without the ones that `bucle load` asked for.
+"""Predictions that somebody wanted, and their labels: the log without what `bucle load` asked for.
 
 Imports polars.
 """
@@ -8,11 +8,14 @@ from datetime import datetime
 
 import polars as pl
 
+from bucle.ids import canonical_json
 from bucle.loop.workspace import Workspace
-from bucle.serve.compactor import PREDICTIONS, read_log
+from bucle.models.signature import Signature
+from bucle.serve.compactor import FEEDBACK, PREDICTIONS, read_log
+from bucle.serve.feedback import join_labels
 from bucle.serve.records import LOAD_REQUEST
 
-__all__ = ["read_predictions"]
+__all__ = ["label_predictions", "read_predictions"]
 
 _NEEDED = ("id", "of", "request")
 
@@ -38,3 +41,20 @@ def read_predictions(
     # What stands beside an answer names no request, only the answer.
     kept = rows.filter(is_load.ne_missing(other=True))
     return kept.join(loads.select(of="id"), on="of", how="anti").select(columns)
+
+
+def label_predictions(
+    workspace: Workspace, predictions: pl.DataFrame, signature: Signature
+) -> pl.DataFrame:
+    """Return predictions with the columns of `join_labels`, and their label as a number in `truth`.
+
+    It is null where no label has come, where it is no number, or not one of the classes.
+    """
+    log, tables = workspace.home / "serve" / "log", workspace.tables
+    value = pl.col("value")
+    if signature.classes:
+        no, yes = (canonical_json(name).decode() for name in signature.classes)
+        word = pl.when(pl.col("label") == yes).then(1.0).when(pl.col("label") == no).then(0.0)
+        value = word.otherwise(value)
+    joined = join_labels(predictions, read_log(log, tables, name=FEEDBACK))
+    return joined.with_columns(truth=pl.when(value.is_finite()).then(value))

@@ -10,7 +10,7 @@ from bucle.errors import RequestError, StalePositionError, UnknownNameError, nea
 from bucle.loop.events import Fact, Promoted, RolledBack, Withdrawn
 from bucle.loop.state import ModelRecord, State
 from bucle.loop.workspace import Workspace
-from bucle.models.package import open_package
+from bucle.models.package import Package, open_package
 from bucle.models.registry import Tenure, champion, last_good, was_rolled_back
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "find_model",
     "latest_outcome",
     "list_models",
+    "open_champion",
     "promote_model",
     "roll_back",
 ]
@@ -96,6 +97,24 @@ def find_model(state: State, name: str) -> ModelRecord:
         did_you_mean=fitting or nearest(name, list(state.models)),
         attempt="bucle models",
         code="bucle-220",
+    )
+
+
+def open_champion(workspace: Workspace, state: State) -> Package | None:
+    """Return the champion's package, verified; None where there is no champion.
+
+    Raises:
+        PackageError: It is damaged, or another one than is on record.
+    """
+    reigning = champion(state.tenures)
+    if reigning is None:
+        return None
+    record = state.models.get(reigning.model)
+    return open_package(
+        workspace.packages,
+        reigning.model,
+        project=workspace.root,
+        digest=record.digest if record else None,
     )
 
 

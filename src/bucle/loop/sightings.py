@@ -10,13 +10,10 @@ from typing import TYPE_CHECKING
 import msgspec
 import polars as pl
 
-from bucle.ids import canonical_json
-from bucle.loop.genuine import read_predictions
+from bucle.loop.genuine import label_predictions, read_predictions
 from bucle.loop.workspace import Workspace
 from bucle.models.columns import column_kind
 from bucle.models.signature import Signature, dtypes_of
-from bucle.serve.compactor import FEEDBACK, read_log
-from bucle.serve.feedback import join_labels
 from bucle.watch.days import Days, profile_days
 from bucle.watch.reference import OUTPUT, Reference
 
@@ -67,32 +64,19 @@ def labelled_since(
     Columns: `day`, `prediction`, `truth` as a number, `received`, when the label that counts
     arrived, and `corrections`. What it has said as a shadow counts too: of each row once.
     """
-    folder, tables = workspace.home / "serve" / "log", workspace.tables
     said = read_predictions(
         workspace,
         columns=("id", "at", "model", "role", "of", "prediction"),
         since=_midnight(moment),
     ).filter(pl.col("model") == model)
-    told = read_log(folder, tables, name=FEEDBACK)
-    joined = join_labels(said, told)
-    return joined.select(
+    return label_predictions(workspace, said, signature).select(
         pl.col("at").dt.date().alias("day"),
         "at",
         "prediction",
-        _truth(signature).alias("truth"),
+        "truth",
         "received",
         "corrections",
     )
-
-
-def _truth(signature: Signature) -> pl.Expr:
-    """Return the label as a number; null where it is none, or not one of the classes."""
-    value = pl.col("value")
-    if signature.classes:
-        no, yes = (canonical_json(name).decode() for name in signature.classes)
-        word = pl.when(pl.col("label") == yes).then(1.0).when(pl.col("label") == no).then(0.0)
-        value = word.otherwise(value)
-    return pl.when(value.is_finite()).then(value)
 
 
 def _features(texts: pl.Series, signature: Signature) -> pl.DataFrame:

@@ -13,11 +13,12 @@ from msgspec import Struct
 
 from bucle.charter.budget import days_between
 from bucle.errors import EvidenceError, RequestError
+from bucle.loop.registry import open_champion
 from bucle.loop.sightings import answers_since, days_of, labelled_since
 from bucle.loop.workspace import Workspace
 from bucle.models.metrics import measure
 from bucle.models.money import cost_function
-from bucle.models.package import Package, open_package
+from bucle.models.package import Package
 from bucle.models.registry import Tenure, champion
 from bucle.watch.harm import detect_harm, loss_days
 from bucle.watch.inputs import Finding, Look, look_at_inputs
@@ -93,18 +94,11 @@ def watch_project(workspace: Workspace, now: datetime) -> Watched:
         DigestMismatchError: The prediction log is not what was written.
     """
     state = workspace.state()
-    reigning = champion(state.tenures)
-    if reigning is None:
+    package, reigning = open_champion(workspace, state), champion(state.tenures)
+    if package is None or reigning is None:
         raise RequestError(
             "Cannot watch: there is no champion yet", attempt="bucle run", code="bucle-381"
         )
-    record = state.models.get(reigning.model)
-    package = open_package(
-        workspace.packages,
-        reigning.model,
-        project=workspace.root,
-        digest=record.digest if record else None,
-    )
     between = days_between(workspace.charter.watch.false_alarms)
     files = package.reference_files
     why: list[str] = []
