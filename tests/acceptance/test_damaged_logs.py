@@ -215,6 +215,7 @@ def test_a_clock_before_the_last_event_changes_nothing(lived: Path) -> None:
     assert [run["state"] for run in bucle("runs", "--json", at=lived).json] == ["done"] * 3
 
 
+@pytest.mark.thorough
 def test_everything_but_log_and_tables_may_go(lived: Path) -> None:
     asked = (["runs"], ["data", "list"], ["data", "show", "sales"], ["history"], ["models"])
     before = [bucle(*words, "--json", at=lived).json for words in asked]

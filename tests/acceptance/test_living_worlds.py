@@ -48,6 +48,7 @@ def test_the_best_proposals_forgo_nothing_at_all(lived):
     assert found["oracle"]["money"] == 0.0
 
 
+@pytest.mark.thorough
 def test_regret_is_what_was_forgone_and_the_retrains(lived):
     found = by_name(lived[1])
     for one in found.values():
@@ -88,6 +89,7 @@ def test_a_day_does_not_depend_on_how_long_life_goes_on(lived):
         assert one["timeline"] == other["timeline"][:6]
 
 
+@pytest.mark.thorough
 def test_what_comes_later_changes_nothing_before(lived, tmp_path):
     other = write_stall(tmp_path / "stall", later=3.0)
     changed = replay(other, *EXPLORE)

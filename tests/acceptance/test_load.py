@@ -98,6 +98,7 @@ def test_ctrl_c_tells_what_it_has_and_a_terminal_shows_how_far_it_is(loaded: Ser
     assert b"a second" in shown
 
 
+@pytest.mark.thorough
 def test_what_cannot_be_loaded_says_why(loaded: Server, champions: Path) -> None:
     for words, what in (
         (("--address", "http://0.0.0.0:8000"), "Code: bucle-365"),

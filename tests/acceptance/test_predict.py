@@ -151,12 +151,20 @@ def test_nothing_of_an_output_is_there_before_it_is_whole(folder: Path) -> None:
         (("narrow.csv",), "it has no column 'size'"),
         (("negative.csv",), "Cannot predict line 4 of negative.csv"),
         (("new.json", "-o", "out.csv"), "Cannot write predictions of JSON"),
-        (("nothing.csv",), "there is no such file"),
-        (("new.csv", "--model", "m-none"), "There is no model version"),
-        (("new.csv", "--output", "out.xlsx"), "must end in one of"),
-        (("new.csv", "--row", "{}"), "name a file, or give one row"),
+        pytest.param(("nothing.csv",), "there is no such file", marks=pytest.mark.thorough),
+        pytest.param(
+            ("new.csv", "--model", "m-none"),
+            "There is no model version",
+            marks=pytest.mark.thorough,
+        ),
+        pytest.param(
+            ("new.csv", "--output", "out.xlsx"), "must end in one of", marks=pytest.mark.thorough
+        ),
+        pytest.param(
+            ("new.csv", "--row", "{}"), "name a file, or give one row", marks=pytest.mark.thorough
+        ),
         ((), "name a file, or give one row"),
-        (("--row", "{"), "Cannot read the request"),
+        pytest.param(("--row", "{"), "Cannot read the request", marks=pytest.mark.thorough),
         (("--row", '{"size": null}'), "'size'"),
     ],
 )

@@ -577,12 +577,15 @@ PROJECTS: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 # These show only once models are trained.
-LATE = {"a model that is none", "a step that always fails"}
+LATE = {"a model that is none", "a step that always fails", "a model that refuses later rows"}
 
 
 @pytest.mark.parametrize(
     "fault",
-    [pytest.param(fault, marks=[pytest.mark.slow] if fault in LATE else []) for fault in PROJECTS],
+    [
+        pytest.param(fault, marks=[pytest.mark.thorough] if fault in LATE else [])
+        for fault in PROJECTS
+    ],
 )
 def test_a_project_that_cannot_be_replayed_is_told_why(fault: str, tmp_path: Path) -> None:
     folder = make(tmp_path / "shop")

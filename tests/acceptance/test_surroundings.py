@@ -288,6 +288,7 @@ def test_files_that_cannot_grow_end_a_run_cleanly(steps: Path, largest: int) -> 
     assert bucle("log", "verify", "--json", at=steps).json["intact"]
 
 
+@pytest.mark.thorough
 def test_a_full_disk_stops_cleanly_and_goes_on_when_there_is_room(
     tmp_path: Path, champions: Path
 ) -> None:
