@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 from pathlib import Path
 
+import pytest
 from calls import bucle
 
 from bucle.clock import to_iso
