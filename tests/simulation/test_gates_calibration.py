@@ -18,6 +18,8 @@ from bucle.gates.referee import choose_rule, judge
 from bucle.gates.units import to_units
 from bucle.models.metrics import measure
 
+pytestmark = pytest.mark.thorough
+
 _SPREAD = 0.55
 
 

@@ -21,6 +21,8 @@ from bucle.store.memory_tables import MemoryTables
 from bucle.testing.faults import flip_byte
 from bucle.types import Tables
 
+pytestmark = pytest.mark.thorough
+
 REPOSITORY = Path(__file__).resolve().parents[3]
 PLACES = [REPOSITORY / "src", REPOSITORY / "tests" / "acceptance", Path(__file__).parent]
 

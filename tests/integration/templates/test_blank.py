@@ -19,6 +19,8 @@ from bucle.errors import SourceError, UsageError
 from bucle.store.memory_tables import MemoryTables
 from bucle.templates.creation import TemplateOptions, create_project
 
+pytestmark = pytest.mark.thorough
+
 
 def _create(folder, *files, **options):
     return create_project(folder, template="blank", options=TemplateOptions(data=files, **options))

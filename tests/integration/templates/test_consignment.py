@@ -15,6 +15,8 @@ from bucle.data.views import view_pair
 from bucle.store.memory_tables import MemoryTables
 from bucle.templates.creation import TemplateOptions, create_project
 
+pytestmark = pytest.mark.thorough
+
 
 def _create(folder, seed=0):
     options = TemplateOptions(seed=seed)
