@@ -19,6 +19,8 @@ from bucle.models.package_files import write_files
 from bucle.models.tabular import tabular
 from bucle.pipeline.estimators import estimator_to_bytes
 
+pytestmark = pytest.mark.thorough
+
 
 def _flip(package: Path, _other: Path) -> None:
     _change(package / "model.skops", lambda content: content[:100] + _xor(content[100:]))

@@ -24,6 +24,8 @@ from bucle.models.signature import signature_of
 from bucle.models.tabular import tabular
 from bucle.pipeline.estimators import estimator_to_bytes
 
+pytestmark = pytest.mark.thorough
+
 COUNT = 400
 
 
