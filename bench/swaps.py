@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.figures import run, workplace
-from bench.serving.contenders import DATA, HERE, Contender, Running, make_project, start
+from bench.serving.contenders import ANY_ROW, DATA, HERE, Contender, Running, make_project, start
 from bench.serving.processes import end, family
 from bucle.loop.events import RolledBack
 from bucle.loop.workspace import open_workspace
@@ -29,21 +29,6 @@ WITHIN_S, HALF_S = 1.0, 0.5
 SWAP, SLOW, MEMORY = 1.5, 1.2, 2.0
 CROWD = 1000
 _BUCLE = str(Path(sys.executable).parent / "bucle")
-_ROW = {
-    "country": "Nigeria",
-    "via": "Direct Drop",
-    "inco_term": "EXW",
-    "vendor": "Aurobindo Pharma Limited",
-    "classification": "Adult",
-    "molecule": "Nevirapine",
-    "brand": "Generic",
-    "form": "Tablet",
-    "site": "Aurobindo Unit III, India",
-    "first_line": "Yes",
-    "pack_size": 60,
-    "packs": 1000,
-    "asked_year": 2012.5,
-}
 
 
 def measure(*, repeats: int) -> None:
@@ -101,7 +86,7 @@ def _served(
 
 def _watched(running: Running, act: Callable[[], None]) -> dict[str, Any]:
     """Return what was answered, and when, while something was done."""
-    wish = {**running.wish([_ROW]), "connections": 32, "rate": RATE}
+    wish = {**running.wish([ANY_ROW]), "connections": 32, "rate": RATE}
     with subprocess.Popen(
         [sys.executable, "-m", "bench.serving.paced", json.dumps(wish)],
         cwd=HERE.parent.parent,
@@ -229,7 +214,7 @@ def _crowd(project: Path) -> None:
         (worker,) = [pid for pid in family(running.process.pid) if _is_worker(pid)]
         idle = _kilobytes(worker, "VmRSS")
         wish = {
-            **running.wish([_ROW] * 10),
+            **running.wish([ANY_ROW] * 10),
             "connections": CROWD,
             "most": 10 * CROWD,
             "seconds": 120,

@@ -20,7 +20,7 @@ from typing import Any
 from bench.figures import run
 from bench.serving.processes import end
 
-__all__ = ["Contender", "Running", "make_contenders", "make_project", "start"]
+__all__ = ["ANY_ROW", "Contender", "Running", "make_contenders", "make_project", "start"]
 
 HERE = Path(__file__).resolve().parent
 PEERS = HERE / "peers"
@@ -124,7 +124,7 @@ def start(contender: Contender) -> Running:
     running = Running(contender=contender, process=process, port=port, started_s=0.0)
     while time.perf_counter() - began < PATIENCE_S and process.poll() is None:
         try:
-            running.ask([_ANY_ROW])
+            running.ask([ANY_ROW])
         except (OSError, urllib.error.URLError):
             time.sleep(0.02)
         else:
@@ -278,7 +278,7 @@ _PEERS: dict[str, tuple[str, Callable[[str, Path, Path], Contender]]] = {
     "LitServe": (".env-serving", _litserve),
     "MLServer": (".env-mlserver", _mlserver),
 }
-_ANY_ROW = {
+ANY_ROW = {
     "country": "Nigeria",
     "via": "Direct Drop",
     "inco_term": "EXW",
