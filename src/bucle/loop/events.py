@@ -11,10 +11,15 @@ from msgspec import Struct
 
 from bucle.clock import to_iso
 from bucle.errors import LogError
+from bucle.loop.fact import Fact
+from bucle.loop.observations import ChallengerSeen, DriftMeasured, GainEstimated, WindowJudged
+from bucle.loop.orders import Approved, Paused, Resumed, RetrainAsked
 from bucle.types import Clock, Coercion, Draft, Event, Outcome, Verdict
 
 __all__ = [
     "KINDS",
+    "Approved",
+    "ChallengerSeen",
     "DataAdded",
     "Decided",
     "Deployed",
@@ -23,8 +28,11 @@ __all__ = [
     "GainEstimated",
     "LogRepaired",
     "Origin",
+    "Paused",
     "Promoted",
     "Refitted",
+    "Resumed",
+    "RetrainAsked",
     "RolledBack",
     "RunFinished",
     "RunStarted",
@@ -39,19 +47,6 @@ __all__ = [
 
 
 Origin = Literal["source", "files"]
-
-
-class Fact(Struct, frozen=True, kw_only=True):
-    """What every kind of event has: a name and the version of its fields.
-
-    `action` is the id of the action whose effect the fact is, empty when nobody decided it. An
-    effect counts once: folding leaves out a second fact of the same action.
-    """
-
-    kind: ClassVar[str] = ""
-    version: ClassVar[int] = 1
-
-    action: str = ""
 
 
 class SourceFile(Struct, frozen=True, kw_only=True):
@@ -134,7 +129,7 @@ class RunFinished(Fact, frozen=True, kw_only=True):
     metrics: dict[str, float]
     model: str | None = None
     tested: str | None = None
-    digests: dict[str, str] = {}
+    digests: dict[str, str] = msgspec.field(default_factory=dict)
     cut: str | None = None
     end: str | None = None
     warnings: tuple[str, ...] = ()
@@ -177,6 +172,8 @@ class Deployed(Fact, frozen=True, kw_only=True):
     """A challenger was put beside the champion, or its share of the keys was changed.
 
     With `share` 0 it is a shadow: it answers nobody. A change of champion ends a deployment.
+    `run` is the one whose candidate the loop leads step by step, empty for a deployment that is
+    left as it is: a person's, or that of the champion before this one, kept to be compared with.
     """
 
     kind: ClassVar[str] = "deployed"
@@ -185,6 +182,8 @@ class Deployed(Fact, frozen=True, kw_only=True):
     share: float
     champion: str
     because: str
+    run: str = ""
+    is_former: bool = False
 
 
 class Withdrawn(Fact, frozen=True, kw_only=True):
@@ -210,57 +209,6 @@ class Refitted(Fact, frozen=True, kw_only=True):
     digest: str | None = None
     outcome: Outcome
     why: str
-
-
-class WindowJudged(Fact, frozen=True, kw_only=True):
-    """The labels of a window were in, and what the champion had predicted was measured.
-
-    `error` and `reference` are in loss form, lower is better (1 - AUC, 1 - R²); the reference is
-    what the model was validated at before it became champion.
-    """
-
-    kind: ClassVar[str] = "window_judged"
-
-    model: str
-    start: str
-    end: str
-    rows: int
-    labelled: int
-    metric: str
-    error: float
-    reference: float
-
-
-class DriftMeasured(Fact, frozen=True, kw_only=True):
-    """How far the inputs of a window lie from those the champion learned from.
-
-    `distance` is the largest over the columns, `column` the one it belongs to.
-    """
-
-    kind: ClassVar[str] = "drift_measured"
-
-    model: str
-    start: str
-    end: str
-    rows: int
-    distance: float
-    column: str
-
-
-class GainEstimated(Fact, frozen=True, kw_only=True):
-    """What a new model would have saved on labels that just arrived.
-
-    The rows are newer than what either model learned from. `gain` is the share of the champion's
-    loss that is saved, `saved` the money.
-    """
-
-    kind: ClassVar[str] = "gain_estimated"
-
-    champion: str
-    challenger: str
-    rows: int
-    gain: float
-    saved: float
 
 
 class Decided(Fact, frozen=True, kw_only=True):
@@ -303,6 +251,11 @@ KINDS: dict[str, type[Fact]] = {
         WindowJudged,
         DriftMeasured,
         GainEstimated,
+        ChallengerSeen,
+        RetrainAsked,
+        Paused,
+        Resumed,
+        Approved,
         Decided,
         LogRepaired,
     )

@@ -3,6 +3,8 @@
 from bucle.errors import LogError
 from bucle.grammar import say_count
 from bucle.loop.events import (
+    Approved,
+    ChallengerSeen,
     DataAdded,
     Decided,
     Deployed,
@@ -10,8 +12,11 @@ from bucle.loop.events import (
     Fact,
     GainEstimated,
     LogRepaired,
+    Paused,
     Promoted,
     Refitted,
+    Resumed,
+    RetrainAsked,
     RolledBack,
     RunFinished,
     RunStarted,
@@ -31,8 +36,12 @@ def tell_event(event: Event) -> str:
         fact = read_fact(event)
     except LogError as error:
         return f"{event.kind}, not understood: {error.cause}"
-    told = "" if fact is None else _tell_run(fact) or _tell_champion(fact) or _tell_look(fact)
+    told = "" if fact is None else _tell(fact)
     return told or f"{event.kind} (version {event.version}, not known to this Bucle)"
+
+
+def _tell(fact: Fact) -> str:
+    return _tell_run(fact) or _tell_champion(fact) or _tell_look(fact) or _tell_order(fact)
 
 
 def _tell_run(fact: Fact) -> str:
@@ -90,9 +99,34 @@ def _tell_look(fact: Fact) -> str:
                 f"{fact.challenger} would have saved {fact.gain:.1%} of the loss of "
                 f"{fact.champion} on {say_count(fact.rows, 'row')}"
             )
+        case ChallengerSeen():
+            return _tell_challenger(fact)
         case Decided():
             return f"{fact.policy}: {', '.join(fact.did) or 'nothing to do'} ({fact.why})"
     return ""
+
+
+def _tell_order(fact: Fact) -> str:
+    match fact:
+        case RetrainAsked():
+            return f"a retrain was asked for: {fact.because}"
+        case Paused():
+            return f"the loop was paused: {fact.because}"
+        case Resumed():
+            return f"the loop was resumed: {fact.because}"
+        case Approved():
+            return f"{fact.model} was approved as {fact.role}: {fact.because}"
+    return ""
+
+
+def _tell_challenger(fact: ChallengerSeen) -> str:
+    told = (
+        f"{fact.model} beside {fact.champion} at {fact.share:.3g} of the keys: "
+        f"{say_count(fact.pairs, 'row')} scored by both, {say_count(fact.labelled, 'label')}"
+    )
+    if fact.gain is not None and fact.low is not None and fact.high is not None:
+        told += f", saves {fact.gain:+.1%} of the loss ({fact.low:+.1%} to {fact.high:+.1%})"
+    return told + (f", {fact.failures} failed" if fact.failures else "")
 
 
 def tell_addition(fact: DataAdded) -> str:

@@ -10,14 +10,27 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Struct
 
+from bucle.loop.chronicle import (
+    DatasetRecord,
+    ModelRecord,
+    Observed,
+    RunRecord,
+    VerdictRecord,
+    VersionRecord,
+)
 from bucle.loop.events import (
+    Approved,
+    ChallengerSeen,
     DataAdded,
     Deployed,
     DriftMeasured,
     Fact,
     GainEstimated,
+    Paused,
     Promoted,
     Refitted,
+    Resumed,
+    RetrainAsked,
     RolledBack,
     RunFinished,
     RunStarted,
@@ -27,7 +40,7 @@ from bucle.loop.events import (
     read_fact,
 )
 from bucle.models.registry import Deployment, Tenure, champion
-from bucle.types import DataVersion, Event
+from bucle.types import Event
 
 __all__ = [
     "DatasetRecord",
@@ -43,97 +56,13 @@ __all__ = [
 ]
 
 
-class VersionRecord(Struct, frozen=True, kw_only=True):
-    """One addition to a dataset, with when and by whom."""
-
-    at: str
-    by: str
-    fact: DataAdded
-
-    @property
-    def version(self) -> DataVersion:
-        """The version that it made, or found made already."""
-        return _data_version(self.fact)
-
-
-class DatasetRecord(Struct, frozen=True, kw_only=True):
-    """All that happened to one dataset."""
-
-    name: str
-    additions: tuple[VersionRecord, ...]
-
-    @property
-    def current(self) -> DataVersion:
-        """The version that reading gives."""
-        return self.additions[-1].version
-
-    @property
-    def versions(self) -> tuple[VersionRecord, ...]:
-        """The first addition that made each version."""
-        first: dict[int, VersionRecord] = {}
-        for addition in self.additions:
-            first.setdefault(addition.fact.data_version, addition)
-        return tuple(first[number] for number in sorted(first) if number > 0)
-
-    @property
-    def last_sync(self) -> DataAdded | None:
-        """The last addition from the charter's source; None when there was none."""
-        facts = (addition.fact for addition in reversed(self.additions))
-        return next((fact for fact in facts if fact.origin == "source"), None)
-
-
-class RunRecord(Struct, frozen=True, kw_only=True):
-    """One run; `finished` is None while it goes on, or when it was killed."""
-
-    at: str
-    by: str
-    started: RunStarted
-    finished_at: str | None = None
-    finished: RunFinished | None = None
-
-
-class VerdictRecord(Struct, frozen=True, kw_only=True):
-    """One verdict, with the hash of its event: what a promotion names as its cause."""
-
-    at: str
-    event: str
-    fact: VerdictGiven
-
-
-class ModelRecord(Struct, frozen=True, kw_only=True):
-    """One model version: the runs that made it and every verdict on it.
-
-    `digest` is its package's, in full. `cut` is where its training ended. `twin` is the tested
-    model that a refit stands for.
-    """
-
-    model: str
-    at: str
-    runs: tuple[str, ...]
-    metrics: dict[str, float]
-    digest: str | None = None
-    cut: str | None = None
-    twin: str | None = None
-    verdicts: tuple[VerdictRecord, ...] = ()
-
-
-class Observed(Struct, frozen=True, kw_only=True):
-    """What was last seen of a model at work: its window, its inputs, what another would save.
-
-    Each with the moment it entered the log. The latest window counts, in whatever order windows
-    arrive; one that is stated anew counts as it was stated last.
-    """
-
-    window: tuple[str, WindowJudged] | None = None
-    drift: tuple[str, DriftMeasured] | None = None
-    gain: tuple[str, GainEstimated] | None = None
-
-
 class State(Struct, frozen=True, kw_only=True):
     """Everything the log says, at one position.
 
-    `observed` is by model, `refits` by run. `ended` is the run that ended last. `acted` holds the
-    ids of actions whose effect is on record.
+    `observed` is by model, `refits` by run. `ended` is the run that ended last. `trial` is what was
+    last seen of the deployed model at its present share. `asked` is the last retrain that a person
+    asked for, `paused` why the loop starts nothing new, each with its moment. `approvals` are the
+    roles that approved a model. `acted` holds the ids of actions whose effect is on record.
     """
 
     position: int = 0
@@ -146,6 +75,10 @@ class State(Struct, frozen=True, kw_only=True):
     ended: str | None = None
     refits: dict[str, Refitted] = {}
     observed: dict[str, Observed] = {}
+    trial: ChallengerSeen | None = None
+    asked: tuple[str, RetrainAsked] | None = None
+    paused: tuple[str, str] | None = None
+    approvals: dict[str, tuple[str, ...]] = {}
     acted: frozenset[str] = frozenset()
     unknown: dict[str, int] = {}
 
@@ -169,6 +102,10 @@ class Fold:
         self.ended: str | None = None
         self.refits: dict[str, Refitted] = {}
         self.observed: dict[str, Observed] = {}
+        self.trial: ChallengerSeen | None = None
+        self.asked: tuple[str, RetrainAsked] | None = None
+        self.paused: tuple[str, str] | None = None
+        self.approvals: dict[str, tuple[str, ...]] = {}
         self.acted: set[str] = set()
         self.unknown: dict[str, int] = {}
 
@@ -191,8 +128,10 @@ class Fold:
                 self.additions.setdefault(fact.dataset, []).append(record)
             case WindowJudged() | DriftMeasured() | GainEstimated():
                 self._observe(event, fact)
-            case Promoted() | RolledBack() | Deployed() | Withdrawn():
+            case Promoted() | RolledBack() | Deployed() | Withdrawn() | ChallengerSeen():
                 self._serve(event, fact)
+            case RetrainAsked() | Paused() | Resumed() | Approved():
+                self._obey(event, fact)
             case None:
                 self.unknown[event.kind] = self.unknown.get(event.kind, 0) + 1
             case _:
@@ -210,13 +149,30 @@ class Fold:
             case Refitted():
                 self._refit(event, fact)
 
-    def _serve(self, event: Event, fact: Promoted | RolledBack | Deployed | Withdrawn) -> None:
+    def _obey(self, event: Event, fact: RetrainAsked | Paused | Resumed | Approved) -> None:
+        match fact:
+            case RetrainAsked():
+                self.asked = (event.at, fact)
+            case Paused():
+                self.paused = self.paused or (event.at, fact.because)
+            case Resumed():
+                self.paused = None
+            case Approved():
+                known = self.approvals.get(fact.model, ())
+                if fact.role not in known:
+                    self.approvals[fact.model] = (*known, fact.role)
+
+    def _serve(
+        self, event: Event, fact: Promoted | RolledBack | Deployed | Withdrawn | ChallengerSeen
+    ) -> None:
         match fact:
             case Deployed():
                 self._deploy(event, fact)
+            case ChallengerSeen():
+                self._try(fact)
             case Withdrawn():
                 if self.deployment is not None and self.deployment.model == fact.model:
-                    self.deployment = None
+                    self.deployment = self.trial = None
             case _:
                 self._enthrone(event, fact)
 
@@ -280,7 +236,7 @@ class Fold:
         if self.tenures and self.tenures[-1].model == fact.model:
             return
         # What a challenger was seen to do, it did beside another champion.
-        self.deployment = None
+        self.deployment = self.trial = None
         if self.tenures:
             self.tenures[-1] = msgspec.structs.replace(self.tenures[-1], until=event.at)
         self.tenures.append(
@@ -302,6 +258,7 @@ class Fold:
         if known is not None and (known.model, known.share) == (fact.model, fact.share):
             return
         began = known.began if known is not None and known.model == fact.model else event.at
+        self.trial = None
         self.deployment = Deployment(
             model=fact.model,
             share=fact.share,
@@ -309,7 +266,18 @@ class Fold:
             began=began,
             by=event.actor,
             because=fact.because,
+            run=fact.run,
+            is_former=fact.is_former,
         )
+
+    def _try(self, fact: ChallengerSeen) -> None:
+        """Take in what was seen of the deployed model, unless it was seen elsewhere or earlier."""
+        deployed, reigning = self.deployment, champion(self.tenures)
+        if deployed is None or reigning is None or fact.champion != reigning.model:
+            return
+        is_of_now = (fact.model, fact.share) == (deployed.model, deployed.share)
+        if is_of_now and (self.trial is None or fact.baked_s >= self.trial.baked_s):
+            self.trial = fact
 
     def state(self) -> State:
         """Return what is true after the events so far; later ones do not change it."""
@@ -327,6 +295,10 @@ class Fold:
             ended=self.ended,
             refits=dict(self.refits),
             observed=dict(self.observed),
+            trial=self.trial,
+            asked=self.asked,
+            paused=self.paused,
+            approvals=dict(self.approvals),
             acted=frozenset(self.acted),
             unknown=dict(self.unknown),
         )
@@ -363,13 +335,3 @@ def _is_news(
     if isinstance(fact, GainEstimated) or isinstance(known, GainEstimated):
         return fact != known
     return fact != known and fact.end >= known.end
-
-
-def _data_version(fact: DataAdded) -> DataVersion:
-    return DataVersion(
-        dataset=fact.dataset,
-        version=fact.data_version,
-        table_version=fact.table_version,
-        rows=fact.rows,
-        fingerprint=fact.fingerprint,
-    )

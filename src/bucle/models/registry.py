@@ -30,7 +30,9 @@ class Deployment(Struct, frozen=True, kw_only=True):
     """A challenger that works beside the champion, on its way or on trial.
 
     `share` is what part of the keys it answers: 0 for a shadow, which answers none. `since` is
-    when it came to that share, ISO 8601 in UTC; `began` when it was deployed.
+    when it came to that share, ISO 8601 in UTC; `began` when it was deployed. `run` made it and
+    the loop leads it step by step; empty for one that is left as it is. `is_former` says that it
+    was champion before this one, and is kept to be compared with.
     """
 
     model: str
@@ -39,6 +41,8 @@ class Deployment(Struct, frozen=True, kw_only=True):
     began: str
     by: str
     because: str
+    run: str = ""
+    is_former: bool = False
 
     @property
     def stage(self) -> Literal["shadow", "canary"]:

@@ -1,0 +1,88 @@
+"""What the loop saw of the world: facts that a decision may rest on.
+
+A class is what this version of Bucle writes. Imports nothing heavy and does no I/O.
+"""
+
+from typing import ClassVar
+
+from bucle.loop.fact import Fact
+
+__all__ = ["ChallengerSeen", "DriftMeasured", "GainEstimated", "WindowJudged"]
+
+
+class WindowJudged(Fact, frozen=True, kw_only=True):
+    """The labels of a window were in, and what the champion had predicted was measured.
+
+    `error` and `reference` are in loss form, lower is better (1 - AUC, 1 - R²); the reference is
+    what the model was validated at before it became champion.
+    """
+
+    kind: ClassVar[str] = "window_judged"
+
+    model: str
+    start: str
+    end: str
+    rows: int
+    labelled: int
+    metric: str
+    error: float
+    reference: float
+
+
+class DriftMeasured(Fact, frozen=True, kw_only=True):
+    """How far the inputs of a window lie from those the champion learned from.
+
+    `distance` is the largest over the columns, `column` the one it belongs to.
+    """
+
+    kind: ClassVar[str] = "drift_measured"
+
+    model: str
+    start: str
+    end: str
+    rows: int
+    distance: float
+    column: str
+
+
+class GainEstimated(Fact, frozen=True, kw_only=True):
+    """What a new model would have saved on labels that just arrived.
+
+    The rows are newer than what either model learned from. `gain` is the share of the champion's
+    loss that is saved, `saved` the money.
+    """
+
+    kind: ClassVar[str] = "gain_estimated"
+
+    champion: str
+    challenger: str
+    rows: int
+    gain: float
+    saved: float
+
+
+class ChallengerSeen(Fact, frozen=True, kw_only=True):
+    """What was seen of the model beside the champion at its present share of the keys.
+
+    `baked_s` are the seconds for which it was watched at that share, by a clock that never goes
+    back; `pairs` the rows that both models have scored meanwhile, `answers` those of them that it
+    answered itself, `failures` rows on which it gave no answer. `slower` is the 99th percentile of
+    its time over that of the champion on the same rows. Of the pairs since it was deployed
+    `labelled` have a label: `gain` is the share of the champion's loss that it saves on them, with
+    bounds that hold however often one looks. None where nothing can be said.
+    """
+
+    kind: ClassVar[str] = "challenger_seen"
+
+    champion: str
+    model: str
+    share: float
+    baked_s: float
+    pairs: int = 0
+    answers: int = 0
+    failures: int = 0
+    slower: float | None = None
+    labelled: int = 0
+    gain: float | None = None
+    low: float | None = None
+    high: float | None = None
