@@ -62,7 +62,7 @@ clients: $(READY) .env-clients/.ready
 	@$(ENV)/bin/python -m pytest -q -n 0 -m clients tests/acceptance/test_clients.py
 
 # The peers that figures are measured against live in an environment of their own.
-bench: $(READY) .env-bench/.ready .env-serving/.ready .env-mlserver/.ready
+bench: $(READY) .env-bench/.ready .env-serving/.ready .env-mlserver/.ready .env-watching/.ready
 	@PATH="$(ENV)/bin:$(CURDIR)/.env-bench/bin:$$PATH" python -m bench
 
 .env-%/.ready: requirements/%.lock requirements/uv.lock requirements/install.sh
@@ -82,6 +82,7 @@ lock: $(READY)
 	@$(UV_COMPILE) --group fuzz --no-annotate --output-file requirements/fuzz.lock
 	@$(UV_COMPILE) --group clients --no-annotate --output-file requirements/clients.lock
 	@$(UV_COMPILE) --group mlserver --no-annotate --output-file requirements/mlserver.lock
+	@$(UV_COMPILE) --group watching --no-annotate --output-file requirements/watching.lock
 	@echo uv | $(UV_COMPILE) - --no-annotate --output-file requirements/uv.lock
 
 clean:
