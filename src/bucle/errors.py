@@ -14,6 +14,8 @@
     │   └── EvidenceError           a gate that cannot be judged
     ├── LogError                    the event log
     │   ├── StalePositionError      another writer was first; read again and decide again
+    │   ├── LeaseTakenError         another process leads now
+    │   │   └── FencedError         a write of a process that leads no more
     │   └── LogDamagedError         damage in the middle; reading only           exit 1
     ├── DigestMismatchError         stored content is not what its address says   exit 3
     └── OutsideError                disk, database or service failed              exit 3
@@ -31,6 +33,8 @@ __all__ = [
     "CycleError",
     "DigestMismatchError",
     "EvidenceError",
+    "FencedError",
+    "LeaseTakenError",
     "LogDamagedError",
     "LogError",
     "OutsideError",
@@ -218,6 +222,32 @@ class StalePositionError(LogError):
             cause="another process appended in between",
             attempt="the same command again",
         )
+
+
+class LeaseTakenError(LogError):
+    """A lease is not as it was: another process leads now.
+
+    Args:
+        name: The lease.
+        holder: Who asked.
+        cause: How the lease stands instead.
+        doing: What was asked: to `take`, `renew` or `release` it, or to `write under` it.
+    """
+
+    code = "bucle-411"
+
+    def __init__(self, *, name: str, holder: str, cause: str, doing: str = "renew") -> None:
+        self.name = name
+        self.holder = holder
+        super().__init__(
+            f"Cannot {doing} the lease {name!r} as {holder!r}", cause=cause, attempt="bucle status"
+        )
+
+
+class FencedError(LeaseTakenError):
+    """A write came from a process that leads no more; nothing was written."""
+
+    code = "bucle-410"
 
 
 class LogDamagedError(LogError):

@@ -24,6 +24,8 @@ __all__ = [
     "Estimator",
     "Event",
     "Head",
+    "Lease",
+    "Leases",
     "Log",
     "Outcome",
     "Tables",
@@ -82,6 +84,20 @@ class Verification(Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class Lease(Struct, frozen=True, kw_only=True):
+    """The right to be the only one: `token` counts its holders, `beat` the signs of life of one.
+
+    There is no time in it: whoever waits measures by a clock of its own for how long nothing
+    changed. A `released` lease may be taken at once.
+    """
+
+    name: str
+    holder: str
+    token: int
+    beat: int = 0
+    released: bool = False
+
+
 class Log(Protocol):
     """The append-only truth of a project.
 
@@ -89,10 +105,17 @@ class Log(Protocol):
     without gaps; concurrent writers, threads or processes, never interleave within one append.
     """
 
-    def append(self, drafts: Sequence[Draft], *, expected: int | None = None) -> tuple[Event, ...]:
+    def append(
+        self,
+        drafts: Sequence[Draft],
+        *,
+        expected: int | None = None,
+        fence: Lease | None = None,
+    ) -> tuple[Event, ...]:
         """Append facts in one durable commit.
 
         Raises:
+            FencedError: `fence` is given and is not held any more; asked within the same commit.
             StalePositionError: `expected` is given and is not the last position.
             LogDamagedError: An earlier event does not fit its chain.
         """
@@ -112,6 +135,38 @@ class Log(Protocol):
 
     def verify(self) -> Verification:
         """Read everything back and compare with the chain and the recorded head."""
+        ...
+
+
+class Leases(Protocol):
+    """Leases by name, kept beside the log whose appends they fence.
+
+    Guarantees: of several takers one wins; a token is never given twice, whatever was released,
+    killed or restarted in between. No clock is read.
+    """
+
+    def read(self, name: str) -> Lease | None:
+        """Return a lease as it stands; None when nobody has ever taken it."""
+        ...
+
+    def take(self, name: str, *, holder: str, over: Lease | None) -> Lease:
+        """Take a lease that still is as it was read, whoever has it; its token is one higher.
+
+        Raises:
+            LeaseTakenError: It is not as `over` any more: its holder lives, or another was first.
+        """
+        ...
+
+    def renew(self, lease: Lease) -> Lease:
+        """Give a sign of life; return the lease with its next beat.
+
+        Raises:
+            LeaseTakenError: Another has taken it, or it was released.
+        """
+        ...
+
+    def release(self, lease: Lease) -> None:
+        """Give a lease up; nothing happens when another has taken it."""
         ...
 
 

@@ -20,6 +20,8 @@ CLASSES = [
 ]
 SPECIAL = {
     errors.StalePositionError: {"expected": 3, "actual": 5},
+    errors.LeaseTakenError: {"name": "loop", "holder": "a", "cause": "b holds it"},
+    errors.FencedError: {"name": "loop", "holder": "a", "cause": "b holds it"},
     errors.LogDamagedError: {"position": 3, "cause": "its hash differs"},
 }
 

@@ -3,32 +3,45 @@
 Imports nothing heavy.
 """
 
-import threading
 from collections.abc import Iterator, Sequence
 
 from bucle.errors import LogDamagedError, StalePositionError
 from bucle.store.chain import START, Row, follow, seal_all, sealed_content
-from bucle.types import Draft, Event, Head, Verification
+from bucle.store.memory_leases import MemoryLeases
+from bucle.types import Draft, Event, Head, Lease, Verification
 
 __all__ = ["MemoryLog"]
 
 
 class MemoryLog:
-    """A log that ends with its process; safe for threads."""
+    """A log that ends with its process; safe for threads.
 
-    def __init__(self) -> None:
+    Args:
+        leases: What fences its appends; leases of its own by default.
+    """
+
+    def __init__(self, *, leases: MemoryLeases | None = None) -> None:
+        self.leases = leases or MemoryLeases()
         self._rows: list[Row] = []
         self._head = START
-        self._guard = threading.Lock()
+        self._guard = self.leases.guard
 
-    def append(self, drafts: Sequence[Draft], *, expected: int | None = None) -> tuple[Event, ...]:
+    def append(
+        self,
+        drafts: Sequence[Draft],
+        *,
+        expected: int | None = None,
+        fence: Lease | None = None,
+    ) -> tuple[Event, ...]:
         """Append facts, all or none.
 
         Raises:
+            FencedError: `fence` is given and is not held any more.
             StalePositionError: `expected` is given and is not the last position.
             LogError: A body is not JSON.
         """
         with self._guard:
+            self.leases.refuse(fence)
             if expected is not None and expected != self._head.position:
                 raise StalePositionError(expected=expected, actual=self._head.position)
             events = seal_all(drafts, after=self._head)

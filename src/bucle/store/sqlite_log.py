@@ -4,9 +4,7 @@ Imports sqlite3, msgspec and the standard library only: every command of Bucle o
 """
 
 import contextlib
-import os
 import sqlite3
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,17 +12,14 @@ from bucle.clock import SystemClock
 from bucle.errors import LogDamagedError, OutsideError, StalePositionError
 from bucle.store.anchor import Anchor
 from bucle.store.chain import START, Row, fits_itself, follow, seal_all
+from bucle.store.leases import refuse_fenced
 from bucle.store.locks import exclusive
 from bucle.store.log_end import inspect_end, is_torn, recorded_reason, repair_end, to_row
 from bucle.store.queries import load_queries
-from bucle.store.sqlite_file import (
-    create_database,
-    find_fault,
-    open_database,
-    open_snapshot,
-    translated_sqlite,
-)
-from bucle.types import Clock, Draft, Event, Head, Verification
+from bucle.store.sqlite_access import SqliteAccess
+from bucle.store.sqlite_file import find_fault
+from bucle.store.sqlite_leases import find_lease
+from bucle.types import Clock, Draft, Event, Head, Lease, Verification
 
 __all__ = ["SqliteLog"]
 
@@ -49,28 +44,34 @@ class SqliteLog:
         self.path = path
         self._clock = clock or SystemClock()
         self._anchor = Anchor(path.with_suffix(".head"))
-        self._guard = threading.RLock()
-        self._connection: sqlite3.Connection | None = None
-        self._inherited: sqlite3.Connection | None = None
-        self._process = 0
+        self._access = SqliteAccess(path)
         # Up to here this object has followed the chain; a write need not follow it again.
         self._checked = START
         self._is_sound = False
         self._sql = load_queries("log")
 
-    def append(self, drafts: Sequence[Draft], *, expected: int | None = None) -> tuple[Event, ...]:
+    def append(
+        self,
+        drafts: Sequence[Draft],
+        *,
+        expected: int | None = None,
+        fence: Lease | None = None,
+    ) -> tuple[Event, ...]:
         """Append facts in one durable commit; repair a torn end first.
 
         A repair made in passing does not count against `expected`.
 
         Raises:
+            FencedError: `fence` is given and is not held any more.
             StalePositionError: `expected` is given and is not the last position.
             LogDamagedError: An earlier event does not fit its chain.
             LogError: A body is not JSON, or a newer Bucle wrote the log.
             OutsideError: The disk is full, or the log may only be read.
         """
         lock = exclusive(self.path.with_suffix(".lock"))
-        with self._guard, lock, self._writing() as connection:
+        with self._access.guard, lock, self._writing() as connection:
+            if fence is not None:
+                refuse_fenced(find_lease(connection, fence.name), fence)
             end = inspect_end(connection, self._anchor.read(), checked=self._checked)
             self._refuse_fault(connection, after=end.good)
             if expected is not None and expected != end.good.position:
@@ -109,7 +110,7 @@ class SqliteLog:
 
     def head(self) -> Head:
         """Return where the log ends: at the last event that fits itself."""
-        with self._reading(position=1) as connection:
+        with self._access.reading(position=1) as connection:
             if connection is not None:
                 for row in connection.execute(self._sql["select_last"]):
                     if fits_itself(row):
@@ -148,14 +149,11 @@ class SqliteLog:
 
     def close(self) -> None:
         """Let go of the file; the next use opens it again."""
-        with self._guard:
-            if self._connection is not None and self._process == os.getpid():
-                self._connection.close()
-                self._connection = None
+        self._access.close()
 
     def _contradiction(self, anchor: Head, *, end: Head) -> str:
         """Return why the recorded head and the events cannot both be right."""
-        with self._reading(position=end.position + 1) as connection:
+        with self._access.reading(position=end.position + 1) as connection:
             if connection is None:
                 return f"the log is empty, the head file records event {anchor.position}"
             return recorded_reason(connection, anchor, end=end)
@@ -168,7 +166,7 @@ class SqliteLog:
 
     def _structure(self, *, after: Head) -> str:
         """Return what SQLite's own check finds wrong with the file."""
-        with self._reading(position=after.position + 1) as connection:
+        with self._access.reading(position=after.position + 1) as connection:
             found = find_fault(connection) if connection is not None else ""
         return f"SQLite says: {found}" if found else ""
 
@@ -194,65 +192,18 @@ class SqliteLog:
 
     def _rows(self, *, after: int, limit: int) -> list[Row]:
         """Return stored events as they are."""
-        with self._reading(position=after + 1) as connection:
+        with self._access.reading(position=after + 1) as connection:
             if connection is None:
                 return []
             return connection.execute(self._sql["select_events"], (after, limit)).fetchall()
 
     @contextlib.contextmanager
-    def _reading(self, *, position: int) -> Iterator[sqlite3.Connection | None]:
-        """Lend the connection for one query; None when there is no log yet."""
-        with self._guard, translated_sqlite(self.path, position=position):
-            yield self._opened()
-
-    @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        """Lend the connection inside a transaction that is undone unless it was committed."""
-        with _stopped_writes(), translated_sqlite(self.path, position=self._checked.position + 1):
-            connection = self._opened()
-            if connection is None:
-                connection = self._connection = create_database(self.path)
-                self._process = os.getpid()
-            try:
-                connection.execute(self._sql["begin"])
-                yield connection
-            except (sqlite3.Error, UnicodeDecodeError):
-                # A connection whose write failed is not asked again.
-                self.close()
-                raise
-            finally:
-                if self._connection is not None and connection.in_transaction:
-                    connection.execute(self._sql["rollback"])
-
-    def _opened(self) -> sqlite3.Connection | None:
-        """Return this process's connection; None when there is no log yet."""
-        if self._connection is not None and self._process == os.getpid():
-            return self._connection
-        # One that came through a fork must be neither used nor closed here.
-        self._inherited, self._connection = self._connection, None
-        if not self.path.exists():
-            return None
-        self._process = os.getpid()
+        """Lend the connection inside a transaction; say of damage that it stopped a write."""
         try:
-            self._connection = open_database(self.path)
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF not in {
-                sqlite3.SQLITE_CANTOPEN,
-                sqlite3.SQLITE_FULL,
-                sqlite3.SQLITE_IOERR,
-                sqlite3.SQLITE_READONLY,
-            }:
-                raise
-            self._connection = open_snapshot(self.path)
-        return self._connection
-
-
-@contextlib.contextmanager
-def _stopped_writes() -> Iterator[None]:
-    """Say of damage that it stopped a write."""
-    try:
-        yield
-    except LogDamagedError as damage:
-        raise LogDamagedError(
-            position=damage.position, cause=damage.cause, doing="write to"
-        ) from damage
+            with self._access.writing(position=self._checked.position + 1) as connection:
+                yield connection
+        except LogDamagedError as damage:
+            raise LogDamagedError(
+                position=damage.position, cause=damage.cause, doing="write to"
+            ) from damage

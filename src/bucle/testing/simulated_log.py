@@ -9,7 +9,7 @@ from bucle.store.memory_log import MemoryLog
 from bucle.testing.chance import chance
 from bucle.testing.interruptions import Interruptions
 from bucle.testing.options import Options
-from bucle.types import Draft, Event, Head, Log, Verification
+from bucle.types import Draft, Event, Head, Lease, Log, Verification
 
 __all__ = ["SimulatedLog"]
 
@@ -32,16 +32,28 @@ class SimulatedLog:
         self._interruptions = interruptions
         self._witness = witness
 
-    def append(self, drafts: Sequence[Draft], *, expected: int | None = None) -> tuple[Event, ...]:
+    def append(
+        self,
+        drafts: Sequence[Draft],
+        *,
+        expected: int | None = None,
+        fence: Lease | None = None,
+    ) -> tuple[Event, ...]:
         """Append facts; the process may be killed before, or after without knowing it."""
         self._interruptions.pass_point("before a write")
-        events = self.write(drafts, expected=expected)
+        events = self.write(drafts, expected=expected, fence=fence)
         self._interruptions.pass_point("after a write")
         return events
 
-    def write(self, drafts: Sequence[Draft], *, expected: int | None = None) -> tuple[Event, ...]:
+    def write(
+        self,
+        drafts: Sequence[Draft],
+        *,
+        expected: int | None = None,
+        fence: Lease | None = None,
+    ) -> tuple[Event, ...]:
         """Append facts as somebody else, who is not killed."""
-        events = self.kept.append(drafts, expected=expected)
+        events = self.kept.append(drafts, expected=expected, fence=fence)
         for event in events:
             self._witness(event)
         return events
