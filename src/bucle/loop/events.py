@@ -18,8 +18,11 @@ from bucle.types import Clock, Coercion, Draft, Event, Outcome, Verdict
 
 __all__ = [
     "KINDS",
+    "AlarmRaised",
+    "AlarmResolved",
     "Approved",
     "ChallengerSeen",
+    "CodeSeen",
     "DataAdded",
     "Decided",
     "Deployed",
@@ -252,6 +255,9 @@ KINDS: dict[str, type[Fact]] = {
         DriftMeasured,
         GainEstimated,
         ChallengerSeen,
+        CodeSeen,
+        AlarmRaised,
+        AlarmResolved,
         RetrainAsked,
         Paused,
         Resumed,

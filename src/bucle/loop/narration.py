@@ -3,8 +3,11 @@
 from bucle.errors import LogError
 from bucle.grammar import say_count
 from bucle.loop.events import (
+    AlarmRaised,
+    AlarmResolved,
     Approved,
     ChallengerSeen,
+    CodeSeen,
     DataAdded,
     Decided,
     Deployed,
@@ -101,6 +104,12 @@ def _tell_look(fact: Fact) -> str:
             )
         case ChallengerSeen():
             return _tell_challenger(fact)
+        case CodeSeen():
+            return "the project's code has changed"
+        case AlarmRaised():
+            return f"alarm, {fact.name}: {fact.why}"
+        case AlarmResolved():
+            return f"resolved, {fact.name}: {fact.why}"
         case Decided():
             return f"{fact.policy}: {', '.join(fact.did) or 'nothing to do'} ({fact.why})"
     return ""

@@ -3,11 +3,19 @@
 A class is what this version of Bucle writes. Imports nothing heavy and does no I/O.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from bucle.loop.fact import Fact
 
-__all__ = ["ChallengerSeen", "DriftMeasured", "GainEstimated", "WindowJudged"]
+__all__ = [
+    "AlarmRaised",
+    "AlarmResolved",
+    "ChallengerSeen",
+    "CodeSeen",
+    "DriftMeasured",
+    "GainEstimated",
+    "WindowJudged",
+]
 
 
 class WindowJudged(Fact, frozen=True, kw_only=True):
@@ -86,3 +94,48 @@ class ChallengerSeen(Fact, frozen=True, kw_only=True):
     gain: float | None = None
     low: float | None = None
     high: float | None = None
+
+
+class CodeSeen(Fact, frozen=True, kw_only=True):
+    """The project's code is another one than before; `source` is the digest that runs record."""
+
+    kind: ClassVar[str] = "code_seen"
+
+    source: str
+
+
+class AlarmRaised(Fact, frozen=True, kw_only=True):
+    """Watching found something that somebody should know; raised once, until it is resolved.
+
+    `layer` is `harm`, `inputs` or `contract`; with `subject` it names the alarm. `since` is when it
+    began, as far as can be told; `examples` are some rows that show it.
+    """
+
+    kind: ClassVar[str] = "alarm_raised"
+
+    layer: str
+    subject: str
+    since: str
+    why: str
+    model: str = ""
+    examples: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Layer and subject: the same alarm has the same name whenever it is raised."""
+        return f"{self.layer}: {self.subject}"
+
+
+class AlarmResolved(Fact, frozen=True, kw_only=True):
+    """What an alarm was about is over."""
+
+    kind: ClassVar[str] = "alarm_resolved"
+
+    layer: str
+    subject: str
+    why: str
+
+    @property
+    def name(self) -> str:
+        """That of the alarm."""
+        return f"{self.layer}: {self.subject}"

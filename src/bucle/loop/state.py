@@ -19,8 +19,11 @@ from bucle.loop.chronicle import (
     VersionRecord,
 )
 from bucle.loop.events import (
+    AlarmRaised,
+    AlarmResolved,
     Approved,
     ChallengerSeen,
+    CodeSeen,
     DataAdded,
     Deployed,
     DriftMeasured,
@@ -62,7 +65,8 @@ class State(Struct, frozen=True, kw_only=True):
     `observed` is by model, `refits` by run. `ended` is the run that ended last. `trial` is what was
     last seen of the deployed model at its present share. `asked` is the last retrain that a person
     asked for, `paused` why the loop starts nothing new, each with its moment. `approvals` are the
-    roles that approved a model. `acted` holds the ids of actions whose effect is on record.
+    roles that approved a model. `alarms` are open, by name; `code` is the digest of the project's
+    code as it was seen last. `acted` holds the ids of actions whose effect is on record.
     """
 
     position: int = 0
@@ -79,6 +83,8 @@ class State(Struct, frozen=True, kw_only=True):
     asked: tuple[str, RetrainAsked] | None = None
     paused: tuple[str, str] | None = None
     approvals: dict[str, tuple[str, ...]] = {}
+    alarms: dict[str, AlarmRaised] = {}
+    code: str = ""
     acted: frozenset[str] = frozenset()
     unknown: dict[str, int] = {}
 
@@ -106,6 +112,8 @@ class Fold:
         self.asked: tuple[str, RetrainAsked] | None = None
         self.paused: tuple[str, str] | None = None
         self.approvals: dict[str, tuple[str, ...]] = {}
+        self.alarms: dict[str, AlarmRaised] = {}
+        self.code = ""
         self.acted: set[str] = set()
         self.unknown: dict[str, int] = {}
 
@@ -128,6 +136,12 @@ class Fold:
                 self.additions.setdefault(fact.dataset, []).append(record)
             case WindowJudged() | DriftMeasured() | GainEstimated():
                 self._observe(event, fact)
+            case AlarmRaised():
+                self.alarms.setdefault(fact.name, fact)
+            case AlarmResolved():
+                self.alarms.pop(fact.name, None)
+            case CodeSeen():
+                self.code = fact.source
             case Promoted() | RolledBack() | Deployed() | Withdrawn() | ChallengerSeen():
                 self._serve(event, fact)
             case RetrainAsked() | Paused() | Resumed() | Approved():
@@ -235,8 +249,10 @@ class Fold:
     def _enthrone(self, event: Event, fact: Promoted | RolledBack) -> None:
         if self.tenures and self.tenures[-1].model == fact.model:
             return
-        # What a challenger was seen to do, it did beside another champion.
+        # What a challenger was seen to do, it did beside another champion; and what was wrong with
+        # a champion's errors and inputs was wrong beside what that one was made on.
         self.deployment = self.trial = None
+        self.alarms = {name: one for name, one in self.alarms.items() if one.layer == "contract"}
         if self.tenures:
             self.tenures[-1] = msgspec.structs.replace(self.tenures[-1], until=event.at)
         self.tenures.append(
@@ -299,6 +315,8 @@ class Fold:
             asked=self.asked,
             paused=self.paused,
             approvals=dict(self.approvals),
+            alarms=dict(self.alarms),
+            code=self.code,
             acted=frozenset(self.acted),
             unknown=dict(self.unknown),
         )

@@ -21,14 +21,22 @@ def logged(**fields):
 
 def test_kinds_are_named_as_their_classes():
     assert sorted(KINDS) == [
+        "alarm_raised",
+        "alarm_resolved",
+        "approved",
+        "challenger_seen",
+        "code_seen",
         "data_added",
         "decided",
         "deployed",
         "drift_measured",
         "gain_estimated",
         "log_repaired",
+        "paused",
         "promoted",
         "refitted",
+        "resumed",
+        "retrain_asked",
         "rolled_back",
         "run_finished",
         "run_started",
