@@ -12,7 +12,15 @@ from msgspec import Struct
 from bucle.clock import to_iso
 from bucle.errors import LogError
 from bucle.loop.fact import Fact
-from bucle.loop.observations import ChallengerSeen, DriftMeasured, GainEstimated, WindowJudged
+from bucle.loop.observations import (
+    AlarmRaised,
+    AlarmResolved,
+    ChallengerSeen,
+    CodeSeen,
+    DriftMeasured,
+    GainEstimated,
+    WindowJudged,
+)
 from bucle.loop.orders import Approved, Paused, Resumed, RetrainAsked
 from bucle.types import Clock, Coercion, Draft, Event, Outcome, Verdict
 

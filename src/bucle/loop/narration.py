@@ -44,7 +44,8 @@ def tell_event(event: Event) -> str:
 
 
 def _tell(fact: Fact) -> str:
-    return _tell_run(fact) or _tell_champion(fact) or _tell_look(fact) or _tell_order(fact)
+    told = (_tell_run, _tell_champion, _tell_look, _tell_news, _tell_order)
+    return next((words for tell in told if (words := tell(fact))), "")
 
 
 def _tell_run(fact: Fact) -> str:
@@ -102,6 +103,13 @@ def _tell_look(fact: Fact) -> str:
                 f"{fact.challenger} would have saved {fact.gain:.1%} of the loss of "
                 f"{fact.champion} on {say_count(fact.rows, 'row')}"
             )
+        case Decided():
+            return f"{fact.policy}: {', '.join(fact.did) or 'nothing to do'} ({fact.why})"
+    return ""
+
+
+def _tell_news(fact: Fact) -> str:
+    match fact:
         case ChallengerSeen():
             return _tell_challenger(fact)
         case CodeSeen():
@@ -110,8 +118,6 @@ def _tell_look(fact: Fact) -> str:
             return f"alarm, {fact.name}: {fact.why}"
         case AlarmResolved():
             return f"resolved, {fact.name}: {fact.why}"
-        case Decided():
-            return f"{fact.policy}: {', '.join(fact.did) or 'nothing to do'} ({fact.why})"
     return ""
 
 
