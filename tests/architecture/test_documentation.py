@@ -50,12 +50,14 @@ def test_every_default_is_documented_as_it_is(key) -> None:
     page = (DOCS / "reference" / "bucle-toml.md").read_text()
     row = next(line for line in page.splitlines() if line.startswith(f"| `{key.name}` |"))
     default = re.sub(r"[`\"\[\]]", "", row.split("|")[3]).strip()
-    expected = ", ".join(key.default) if isinstance(key.default, tuple) else str(key.default)
-    if isinstance(key.default, bool):
-        expected = expected.lower()
-    if isinstance(key.default, float):
-        expected = f"{key.default:g}"
-    assert default == expected
+    values = key.default if isinstance(key.default, tuple) else (key.default,)
+    assert default == ", ".join(map(_as_written, values))
+
+
+def _as_written(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 @pytest.mark.parametrize("name", METRICS)

@@ -12,22 +12,19 @@ from datetime import date
 from keyword import iskeyword
 from typing import Any
 
-from msgspec import Struct
-
-from bucle.charter.budget import days_between
+from bucle.charter.loop_checks import find_loop_problems
 from bucle.charter.metrics import METRICS, metrics_for
-from bucle.charter.policies import parse_policy
+from bucle.charter.problems import Problem
 from bucle.charter.settings import (
     Charter,
     DatasetSettings,
     GateSettings,
     PipelineSettings,
     ReplaySettings,
-    WatchSettings,
 )
-from bucle.errors import CharterError, nearest
+from bucle.errors import nearest
 
-__all__ = ["MONEY_ERRORS", "Problem", "find_problems", "is_encoding", "listed"]
+__all__ = ["MONEY_ERRORS", "find_problems", "is_encoding", "listed"]
 
 MONEY_ERRORS = ("absolute", "squared", "asymmetric", "zero-one")
 _BASELINES = ("median", "last")
@@ -39,17 +36,6 @@ _MOST_WORKERS = 256
 _LOOP_GATES = ("none", "referee", "referee+refit")
 _WINDOW = re.compile(r"last:[1-9]\d{0,3}(d|w|mo|y)")
 _SPAN = re.compile(r"[1-9]\d{0,3}(d|w|mo|y)")
-
-
-class Problem(Struct, frozen=True, kw_only=True):
-    """One thing in the charter that cannot stand; `key` is what to change."""
-
-    key: str
-    value: Any
-    cause: str
-    did_you_mean: tuple[str, ...] = ()
-    attempt: str = ""
-    code: str = "bucle-114"
 
 
 def find_problems(charter: Charter, *, given: frozenset[str]) -> Iterator[Problem]:
@@ -67,9 +53,8 @@ def find_problems(charter: Charter, *, given: frozenset[str]) -> Iterator[Proble
         yield from _dataset(name, dataset)
     yield from _pipeline(charter.pipeline, charter)
     yield from _gates(charter.gates, given)
-    yield from _policies(charter)
+    yield from find_loop_problems(charter)
     yield from _replay(charter.replay)
-    yield from _watch(charter.watch)
 
 
 def listed(names: Sequence[str] | str) -> tuple[str, ...]:
@@ -99,6 +84,12 @@ _RANGES: dict[str, tuple[float, float, bool]] = {
     "gates.max_megabytes": (0, math.inf, False),
     "gates.max_latency_ms": (0, math.inf, False),
     "gates.threshold": (0, 1, False),
+    "retrain.most_per_month": (1, 10_000, True),
+    "deploy.pairs": (2, 10_000_000, True),
+    "deploy.bake_minutes": (0, 525_600, True),
+    "deploy.requests": (0, 1_000_000_000, True),
+    "deploy.shadow_hours": (0, 87_600, True),
+    "deploy.deadline_hours": (0, 87_600, False),
 }
 
 
@@ -305,21 +296,6 @@ def _gates(gates: GateSettings, given: frozenset[str]) -> Iterator[Problem]:
         )
 
 
-def _policies(charter: Charter) -> Iterator[Problem]:
-    policies = charter.retrain.policies
-    for text in policies:
-        try:
-            parse_policy(text)
-        except CharterError as error:
-            yield Problem(
-                key="retrain.policies",
-                value=text,
-                cause=error.cause,
-                did_you_mean=error.did_you_mean,
-                code=error.code,
-            )
-
-
 def _replay(replay: ReplaySettings) -> Iterator[Problem]:
     for key, day in (("from", replay.start), ("to", replay.end)):
         if day is not None and not _is_day(day):
@@ -360,10 +336,3 @@ def _is_day(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _watch(watch: WatchSettings) -> Iterator[Problem]:
-    try:
-        days_between(watch.false_alarms)
-    except ValueError as error:
-        yield Problem(key="watch.false_alarms", value=watch.false_alarms, cause=str(error))

@@ -12,10 +12,11 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
-from bucle.charter.addresses import hide_passwords, sqlite_path
-from bucle.charter.checks import Problem, find_problems, listed
+from bucle.charter.addresses import hide_passwords, sqlite_path, webhook_place
+from bucle.charter.checks import find_problems, listed
 from bucle.charter.keys import FREE, Branch, Key, charter_tree, describe_type
 from bucle.charter.layers import Given, environment_layer, file_layer, override_layer
+from bucle.charter.problems import Problem
 from bucle.charter.project_code import check_name, resolve_inside
 from bucle.charter.settings import Charter
 from bucle.errors import CharterError, UnknownNameError, nearest
@@ -26,6 +27,8 @@ CHARTER_FILE = "bucle.toml"
 
 _LARGEST = 1_000_000
 _LONGEST_SHOWN = 60
+# Whoever knows it may write to the channel, so it is shown to nobody.
+_WEBHOOK = ("watch", "webhook")
 _SERVERS = ("postgresql://", "postgres://")
 
 
@@ -198,8 +201,10 @@ def _contradiction(problem: Problem, layers: _Layers) -> CharterError:
         if name.startswith(f"{problem.key}."):
             where = given.where
             break
+    hidden = tuple(problem.key.split(".")) == _WEBHOOK
+    value = webhook_place(problem.value) if hidden else problem.value
     return CharterError(
-        f"Cannot use {problem.key} = {_shown(problem.value)}",
+        f"Cannot use {problem.key} = {_shown(value)}",
         cause=problem.cause,
         where=where,
         did_you_mean=problem.did_you_mean,
@@ -214,7 +219,7 @@ def _settings(charter: Charter, layers: _Layers) -> Iterator[Setting]:
         given = layers.get(path)
         yield Setting(
             key=".".join(path),
-            value=_without_password(value),
+            value=webhook_place(value) if value and path == _WEBHOOK else _without_password(value),
             source=given.source if given else "default",
         )
 

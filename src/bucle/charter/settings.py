@@ -11,6 +11,7 @@ __all__ = [
     "Charter",
     "CharterSettings",
     "DatasetSettings",
+    "DeploySettings",
     "GateSettings",
     "Kpi",
     "Money",
@@ -116,6 +117,7 @@ class GateSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     `holdout` is the share of labelled rows, the newest ones, that training never sees. `looks` is
     `once` (paired t interval, widened for skewed losses) or `many` (confidence sequence).
     `margin` is the relative loss that still counts as equal: 0 demands a better challenger.
+    `approval` names the roles whose word a promotion waits for.
     """
 
     holdout: float = 0.2
@@ -132,12 +134,45 @@ class GateSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     threshold: float = 0.5
     refit: bool = False
     promote: Literal["auto", "ask"] = "auto"
+    approval: tuple[str, ...] = ()
 
 
 class RetrainSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[retrain]`: the policies the loop may follow, such as `never` or `every:1mo`."""
+    """`[retrain]`: which policy the loop follows, and which ones a replay sets side by side.
+
+    `policy` is the loop's, the first of `policies` where it is unset. `window` is how much of the
+    past a model learns from. Between two retrains lies `cooldown` at least, and a month has
+    `most_per_month` at most. `zone` is that of the schedules of `cron:` triggers.
+    """
 
     policies: tuple[str, ...] = ("never",)
+    policy: str | None = None
+    window: str = "expanding"
+    cooldown: str = "1d"
+    most_per_month: int = 8
+    zone: str = "UTC"
+
+    @property
+    def followed(self) -> str:
+        """The policy that the loop follows."""
+        return self.policy or (self.policies[0] if self.policies else "never")
+
+
+class DeploySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[deploy]`: the way of a new model into service.
+
+    `steps` are the shares of requests it answers before it answers all, 0 for a shadow; without
+    steps it answers all at once. A shadow ends after `pairs` rows that both models have answered or
+    after `shadow_hours`; every other step bakes for `bake_minutes` and `requests` at least. What
+    is not through after `deadline_hours` is rolled back.
+    """
+
+    steps: tuple[float, ...] = (0.0, 0.05, 0.25)
+    pairs: int = 500
+    bake_minutes: float = 15.0
+    requests: int = 200
+    shadow_hours: float = 24.0
+    deadline_hours: float = 168.0
 
 
 class ReplaySettings(
@@ -178,12 +213,17 @@ class ServeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class WatchSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[watch]`: how often it may be wrong.
+    """`[watch]`: how often it looks, how often it may be wrong, and who is told.
 
-    `false_alarms` is the budget of all alarms together, such as `1 per 180 days`.
+    `false_alarms` is the budget of all alarms together, such as `1 per 180 days`; `every` is the
+    time between two looks. An alarm is posted to `webhook` and given to `command`, a program and
+    its arguments.
     """
 
     false_alarms: str = "1 per 180 days"
+    every: str = "1h"
+    webhook: str | None = None
+    command: tuple[str, ...] = ()
 
 
 class Charter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -195,6 +235,7 @@ class Charter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pipeline: PipelineSettings = field(default_factory=PipelineSettings)
     gates: GateSettings = field(default_factory=GateSettings)
     retrain: RetrainSettings = field(default_factory=RetrainSettings)
+    deploy: DeploySettings = field(default_factory=DeploySettings)
     replay: ReplaySettings = field(default_factory=ReplaySettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
     watch: WatchSettings = field(default_factory=WatchSettings)

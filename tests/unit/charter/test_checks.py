@@ -118,7 +118,11 @@ def test_refuses_a_metric_that_cannot_judge_this_kind(metric: str, kind: str, ne
 
 
 @pytest.mark.parametrize(
-    "policy", ["never", "every:1mo", "every:2w", "performance:+15%", "drift", "gain", "drift/gain"]
+    "policy",
+    [
+        *("never", "every:1mo", "every:2w", "performance:+15%", "drift", "gain", "drift/gain"),
+        *("harm/regret/code", "age:90d/data:+20%", "cron:*/15 6 * * mon-fri/harm"),
+    ],
 )
 def test_accepts_each_form_of_policy(policy: str) -> None:
     charter = read_charter(HEAD + f'[retrain]\npolicies = ["{policy}"]\n').charter

@@ -26,6 +26,7 @@ def test_sections_stand_in_the_order_of_the_charter() -> None:
         "pipeline",
         "gates",
         "retrain",
+        "deploy",
         "replay",
         "serve",
         "watch",

@@ -21,6 +21,7 @@ from bucle.loop.judging import read_artifact
 from bucle.loop.plan import RunPlan, check_plan, plan_run
 from bucle.loop.policy import Policy, make_policy
 from bucle.loop.replay.advice import recommend
+from bucle.loop.replay.answerable import require_answers
 from bucle.loop.replay.archive import Archive
 from bucle.loop.replay.course import Course, walk
 from bucle.loop.replay.faults import Fault
@@ -106,10 +107,12 @@ def combine(request: ReplayRequest, charter: Charter) -> tuple[Policy, ...]:
     """Return every policy with every gate and window, `never` once for each window.
 
     Raises:
-        RequestError: A gate or window is unknown.
+        RequestError: A gate or window is unknown, or history does not answer a policy (bucle-198).
         CharterError: A policy cannot be read.
     """
     named = request.policies or _policies_of(charter)
+    for text in named:
+        require_answers(text, others=named)
     price = charter.charter.money.retrain
     found: dict[str, Policy] = {}
     for text, window, gate in product(named, request.windows or _WINDOWS, request.gates or _GATES):
