@@ -350,8 +350,8 @@ def test_fold_that_forgets_is_caught(monkeypatch, broken):
 class DropsAnEvent(MemoryLog):
     """Acknowledges two facts and keeps one."""
 
-    def append(self, drafts, *, expected=None):
-        events = super().append(drafts, expected=expected)
+    def append(self, drafts, *, expected=None, fence=None):
+        events = super().append(drafts, expected=expected, fence=fence)
         if len(events) > 1:
             self._rows.pop()
             self._head = type(self._head)(events[-2].position, events[-2].hash)
@@ -361,8 +361,8 @@ class DropsAnEvent(MemoryLog):
 class DropsInSilence(MemoryLog):
     """Keeps one fact less than it acknowledges, and says it is intact."""
 
-    def append(self, drafts, *, expected=None):
-        del expected
+    def append(self, drafts, *, expected=None, fence=None):
+        del expected, fence
         return super().append(drafts)
 
     def read(self, *, after=0):

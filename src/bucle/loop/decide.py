@@ -5,79 +5,39 @@ actions. Live or replayed, whoever acts asks here.
 """
 
 from datetime import datetime
-from typing import ClassVar
 
 import msgspec
-from msgspec import Struct
 
-from bucle.ids import digest_json
-from bucle.loop.policy import Policy, find_triggers, why_idle
+from bucle.loop.actions import (
+    Action,
+    Deploy,
+    Judge,
+    Promote,
+    Refit,
+    Retrain,
+    RollBack,
+    Wait,
+    Withdraw,
+    action_id,
+)
+from bucle.loop.policy import Policy
+from bucle.loop.rollout import compare_former, next_share, next_step
 from bucle.loop.state import RunRecord, State, VerdictRecord
-from bucle.models.registry import champion, was_rolled_back
+from bucle.loop.triggers import find_triggers, why_idle, why_not_now
+from bucle.models.registry import Deployment, Tenure, champion, was_rolled_back
 
-__all__ = ["Action", "Judge", "Promote", "Refit", "Retrain", "Wait", "decide"]
-
-_DIGITS = 16
-
-
-class Action(Struct, frozen=True, kw_only=True):
-    """Something to do, once: `id` comes from its cause, so that asking again asks for the same."""
-
-    name: ClassVar[str] = ""
-
-    id: str
-    why: str
-
-
-class Retrain(Action, frozen=True, kw_only=True):
-    """Train a model on what is known now; `window` is how much of it.
-
-    `trigger` is the kind of trigger that asked for it, empty for one that is taken up again.
-    """
-
-    name: ClassVar[str] = "retrain"
-
-    window: str
-    trigger: str = ""
-
-
-class Judge(Action, frozen=True, kw_only=True):
-    """Put a run's model before the referee, beside the champion."""
-
-    name: ClassVar[str] = "judge"
-
-    run: str
-    model: str
-    champion: str | None
-
-
-class Refit(Action, frozen=True, kw_only=True):
-    """Learn a tested model once more, from everything that is known."""
-
-    name: ClassVar[str] = "refit"
-
-    run: str
-    model: str
-
-
-class Promote(Action, frozen=True, kw_only=True):
-    """Make a model the champion; `verdict` is the outcome it comes with, empty without a gate."""
-
-    name: ClassVar[str] = "promote"
-
-    run: str
-    model: str
-    previous: str | None
-    verdict: str
-
-
-class Wait(Action, frozen=True, kw_only=True):
-    """Do nothing more now; `settled` says what became of the last run."""
-
-    name: ClassVar[str] = "wait"
-
-    id: str = ""
-    settled: str = ""
+__all__ = [
+    "Action",
+    "Deploy",
+    "Judge",
+    "Promote",
+    "Refit",
+    "Retrain",
+    "RollBack",
+    "Wait",
+    "Withdraw",
+    "decide",
+]
 
 
 def decide(state: State, policy: Policy, now: datetime) -> tuple[Action, ...]:
@@ -92,14 +52,135 @@ def decide(state: State, policy: Policy, now: datetime) -> tuple[Action, ...]:
         policy: What to follow.
         now: The moment; used for what the calendar asks for, and for nothing else.
     """
+    guarding = _guard(state, policy)
+    if guarding is not None:
+        return (guarding,)
+    if state.paused is not None:
+        why = f"it is paused since {state.paused[0][:16]}: {state.paused[1]}"
+        return (Wait(why=why, settled=why),)
     settling = _settle(state, policy)
     if not isinstance(settling, Wait):
         return (settling,)
+    leading = _lead(state, policy)
+    if leading is not None and not isinstance(leading, Wait):
+        return (leading,)
+    on_its_way = leading.why if leading is not None else ""
     for fired in find_triggers(state, policy, now):
-        action = _action_id("retrain", *fired.cause)
-        if action not in state.acted:
-            return (Retrain(id=action, why=fired.why, window=policy.window, trigger=fired.kind),)
-    return (Wait(why=why_idle(state, policy, now), settled=settling.settled),)
+        action = action_id("retrain", *fired.cause)
+        if action in state.acted:
+            continue
+        against = on_its_way if fired.kind != "person" else ""
+        against = against or why_not_now(state, policy, fired, now)
+        if against:
+            return (Wait(why=f"{fired.why}, but {against}", settled=settling.settled),)
+        return (Retrain(id=action, why=fired.why, window=policy.window, trigger=fired.kind),)
+    idle = why_idle(state, policy, now)
+    why = f"{on_its_way}; {idle}" if on_its_way else idle
+    return (Wait(why=why, settled=settling.settled),)
+
+
+def _guard(state: State, policy: Policy) -> Action | None:
+    """Return what keeps people from harm: it is done whatever else is under way, paused or not."""
+    deployed, reigning = state.deployment, champion(state.tenures)
+    if policy.rollout is None or deployed is None or reigning is None:
+        return None
+    if deployed.is_former:
+        found = compare_former(state.trial, policy.rollout)
+        harm = _harm_since(state)
+        if found.kind == "hold" and harm and not _is_better(state):
+            found = msgspec.structs.replace(found, kind="stop", why=harm)
+        if found.kind == "stop" and not was_rolled_back(state.tenures, deployed.model):
+            return RollBack(
+                id=action_id("roll back", reigning.model, reigning.since, deployed.model),
+                why=found.why,
+                model=deployed.model,
+                previous=reigning.model,
+            )
+        return _withdraw(deployed, found.why) if found.kind == "go" else None
+    if deployed.run:
+        found = next_step(deployed, state.trial, policy.rollout)
+        return _withdraw(deployed, found.why) if found.kind == "stop" else None
+    return None
+
+
+def _lead(state: State, policy: Policy) -> Action | None:
+    """Return the next step of a candidate that is on its way; a `Wait` says what it waits for."""
+    deployed, reigning, rollout = state.deployment, champion(state.tenures), policy.rollout
+    if rollout is None or reigning is None:
+        return None
+    if deployed is None:
+        return _keep_former(state, reigning)
+    run = state.runs.get(deployed.run)
+    if deployed.is_former or run is None:
+        return None
+    found = next_step(deployed, state.trial, rollout)
+    if found.kind != "go":
+        return Wait(why=f"{deployed.model} is on its way: {found.why}")
+    held = _held_back(state, policy, run, deployed.model)
+    if held:
+        return Wait(why=f"{deployed.model} is on its way: {held}")
+    share = next_share(rollout, deployed.share)
+    if share is not None:
+        return _deploy(run.started.run, deployed.model, reigning.model, share, why=found.why)
+    return Promote(
+        id=action_id("promote", run.started.run, deployed.model),
+        why=found.why,
+        run=run.started.run,
+        model=deployed.model,
+        previous=reigning.model,
+        verdict="pass" if policy.gate != "none" else "",
+    )
+
+
+def _keep_former(state: State, reigning: Tenure) -> Action | None:
+    """Return what keeps the champion before a new one beside it, to see whether it was better."""
+    run = state.runs.get(state.ended or "")
+    if run is None or len(state.tenures) == 1:
+        return None
+    if action_id("promote", run.started.run, reigning.model) not in state.acted:
+        return None
+    former = state.tenures[-2].model
+    action = action_id("keep", reigning.model, reigning.since, former)
+    if action in state.acted or former == reigning.model or reigning.how != "promote":
+        return None
+    return Deploy(
+        id=action,
+        why="to see whether the promotion was right",
+        run="",
+        model=former,
+        champion=reigning.model,
+        share=0.0,
+    )
+
+
+def _harm_since(state: State) -> str:
+    """Say which alarm about its errors is open; a new champion begins without any."""
+    raised = [one for one in state.alarms.values() if one.layer == "harm"]
+    return next((f"harm since it became champion: {one.why}" for one in raised), "")
+
+
+def _is_better(state: State) -> bool:
+    """Tell whether the champion is shown to err less than the one before it."""
+    return state.trial is not None and state.trial.high is not None and state.trial.high < 0
+
+
+def _deploy(run: str, model: str, reigning: str, share: float, *, why: str) -> Deploy:
+    return Deploy(
+        id=action_id("deploy", run, model, reigning, repr(share)),
+        why=why,
+        run=run,
+        model=model,
+        champion=reigning,
+        share=share,
+    )
+
+
+def _withdraw(deployed: Deployment, why: str) -> Withdraw:
+    return Withdraw(
+        id=action_id("withdraw", deployed.run, deployed.model, deployed.began),
+        why=why,
+        model=deployed.model,
+    )
 
 
 def _settle(state: State, policy: Policy) -> Action:
@@ -117,7 +198,7 @@ def _settle(state: State, policy: Policy) -> Action:
     current = reigning.model if reigning else None
     record = state.models.get(current or "")
     if current is not None and model in {current, record.twin if record else None}:
-        if _action_id("promote", run.started.run, current) in state.acted:
+        if action_id("promote", run.started.run, current) in state.acted:
             return _done("it was promoted")
         return _done("the same model as before: there is nothing to judge")
     if policy.gate == "none":
@@ -129,7 +210,7 @@ def _judge(state: State, policy: Policy, run: RunRecord, model: str, current: st
     """Return what a challenger needs on its way through the gate, or why it stays outside."""
     name = run.started.run
     judge = Judge(
-        id=_action_id("judge", name, model, current or ""),
+        id=action_id("judge", name, model, current or ""),
         why="it was trained",
         run=name,
         model=model,
@@ -157,28 +238,54 @@ def _ship(
 ) -> Action:
     """Return what brings a model that may ship into service, a refit first where one is asked."""
     name = run.started.run
-    held = _held_back(state, policy, run, model)
+    is_led = policy.rollout is not None and current is not None
+    held = "" if is_led else _held_back(state, policy, run, model)
     if held:
         return _done(held)
     if policy.gate == "referee+refit":
         refit = state.refits.get(name)
         if refit is None:
-            again = _action_id("refit", name, model)
+            again = action_id("refit", name, model)
             return Refit(id=again, why="it passed", run=name, model=model)
         if refit.outcome == "pass" and refit.model is not None:
             model = refit.model
-    action = _action_id("promote", name, model)
+    action = action_id("promote", name, model)
     if action in state.acted:
         return _done("it was promoted")
     why = f"the gate says {outcome}" if outcome else "no gate was asked for"
+    if policy.rollout is not None and current is not None:
+        return _begin(state, policy, run, model, current, why)
     return Promote(id=action, why=why, run=name, model=model, previous=current, verdict=outcome)
+
+
+def _begin(
+    state: State, policy: Policy, run: RunRecord, model: str, current: str, why: str
+) -> Action:
+    """Return what puts a candidate on its way, or where it is."""
+    rollout, deployed = policy.rollout, state.deployment
+    share = next_share(rollout, None) if rollout is not None else None
+    first = _deploy(run.started.run, model, current, share or 0.0, why=why)
+    if first.id in state.acted:
+        if deployed is not None and (deployed.run, deployed.model) == (first.run, model):
+            return _done(f"it is on its way as a {deployed.stage}")
+        return _done("it was taken away from beside the champion")
+    against = _never(state, run, model)
+    return _done(against) if against else first
 
 
 def _held_back(state: State, policy: Policy, run: RunRecord, model: str) -> str:
     """Say why a model that passed is not promoted by itself; empty when nothing is against it."""
-    ask = f"bucle promote {model}"
+    missing = [role for role in policy.approval if role not in state.approvals.get(model, ())]
+    if missing:
+        return f"it waits for {missing[0]}: bucle approve {model} --as {missing[0]}"
     if policy.promote == "ask":
-        return f"it waits for a person: {ask}"
+        return f"it waits for a person: bucle promote {model}"
+    return _never(state, run, model)
+
+
+def _never(state: State, run: RunRecord, model: str) -> str:
+    """Say why a model that passed needs a person's word; empty when it does not."""
+    ask = f"bucle promote {model}"
     if run.started.as_of is not None:
         return f"a look at an earlier moment promotes nothing: {ask} would"
     twins = {model} | {name for name, known in state.models.items() if known.twin == model}
@@ -217,7 +324,3 @@ def _no(judged: VerdictRecord) -> str:
 
 def _done(why: str) -> Wait:
     return Wait(why=why, settled=why)
-
-
-def _action_id(kind: str, *cause: str) -> str:
-    return f"a-{digest_json([kind, *cause])[:_DIGITS]}"

@@ -7,7 +7,8 @@ from state_samples import NOW, began, crowned, day, drift, ended, gain, made, ra
 
 from bucle.clock import from_iso
 from bucle.errors import CharterError, RequestError
-from bucle.loop.policy import find_triggers, make_policy, why_idle, window_span
+from bucle.loop.policy import make_policy, window_span
+from bucle.loop.triggers import find_triggers, why_idle
 
 OLD_RUN = ("2026-01-10", began("r-0"))
 
@@ -69,7 +70,7 @@ def test_never_never_fires():
 
 def test_calendar_fires_at_once_when_nothing_was_trained():
     assert fired(made(), "every:1mo") == [("every", "nothing was trained yet")]
-    assert idle(made(), "every:1mo") == "the calendar asks for nothing"
+    assert idle(made(), "every:1mo") == "nothing was trained yet: it was acted on"
 
 
 @pytest.mark.parametrize(
