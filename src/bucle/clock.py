@@ -3,10 +3,29 @@
 Imports nothing of Bucle.
 """
 
+import mmap
+import os
+import struct
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
-__all__ = ["FixedClock", "SystemClock", "from_iso", "to_iso"]
+__all__ = [
+    "CLOCK_VARIABLE",
+    "FixedClock",
+    "SharedClock",
+    "SystemClock",
+    "from_iso",
+    "machine_clock",
+    "to_iso",
+]
+
+CLOCK_VARIABLE = "BUCLE_CLOCK"
+"""Names a file that all processes of a simulated project read the time from."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MOMENT = struct.Struct("<q")
 
 
 class SystemClock:
@@ -19,6 +38,43 @@ class SystemClock:
     def monotonic(self) -> float:
         """Return seconds since some fixed moment; never goes back."""
         return time.monotonic()
+
+
+class SharedClock:
+    """A clock in a file, which moves for every process that has it open when one moves it.
+
+    It holds microseconds since 1970 in UTC; eight bytes that are written at once.
+
+    Args:
+        path: The file; it has to be there, with eight bytes.
+
+    Raises:
+        OSError: There is no such file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            self._memory = mmap.mmap(descriptor, _MOMENT.size)
+        finally:
+            os.close(descriptor)
+
+    def now(self) -> datetime:
+        """Return the moment it was set to."""
+        return _EPOCH + timedelta(microseconds=self.micros())
+
+    def monotonic(self) -> float:
+        """Return the seconds since 1970 that it was set to."""
+        return self.micros() / 1e6
+
+    def micros(self) -> int:
+        """Return microseconds since 1970 in UTC."""
+        (found,) = _MOMENT.unpack(self._memory[:])
+        return int(found)
+
+    def move(self, moment: datetime) -> None:
+        """Set it, for everybody."""
+        self._memory[:] = _MOMENT.pack((moment - _EPOCH) // timedelta(microseconds=1))
 
 
 class FixedClock:
@@ -44,6 +100,16 @@ class FixedClock:
         """Move forward; negative seconds move the wall time alone, as a clock jump does."""
         self._now += timedelta(seconds=seconds)
         self._elapsed += max(0.0, seconds)
+
+
+def machine_clock(environ: Mapping[str, str]) -> SystemClock | SharedClock:
+    """Return the machine's clock, or the shared one that the environment names.
+
+    Raises:
+        OSError: It names a file that is not there.
+    """
+    named = environ.get(CLOCK_VARIABLE)
+    return SharedClock(Path(named)) if named else SystemClock()
 
 
 def to_iso(moment: datetime) -> str:

@@ -7,6 +7,7 @@ the champion that is there now.
 import msgspec
 from msgspec import Struct
 
+from bucle.charter.settings import Charter
 from bucle.errors import BucleError, OutsideError, StalePositionError
 from bucle.grammar import say_count
 from bucle.loop.control import promoted
@@ -33,7 +34,7 @@ from bucle.pipeline.engine import Engine
 from bucle.store.chain import seal
 from bucle.types import Check, Verdict
 
-__all__ = ["Decision", "decide_champion"]
+__all__ = ["Decision", "decide_champion", "policy_by_hand"]
 
 _ATTEMPTS = 20
 
@@ -156,6 +157,7 @@ def decide_champion(
     packaged: Packaged,
     *,
     finished: RunFinished,
+    policy: Policy,
 ) -> Decision:
     """Judge a challenger, append what was decided, and return it.
 
@@ -165,6 +167,8 @@ def decide_champion(
         fitted: The run whose model is the challenger.
         packaged: The challenger as it would ship.
         finished: The end of the run, which enters the log together with the decision.
+        policy: What decides. Where it leads a model into service step by step, that is left to
+            the loop.
 
     Raises:
         OutsideError: Other processes kept changing the champion.
@@ -173,7 +177,7 @@ def decide_champion(
     referee = _Referee(workspace, engine, fitted, packaged)
     for _ in range(_ATTEMPTS):
         try:
-            return _decide(referee, finished)
+            return _decide(referee, finished, policy)
         except StalePositionError:
             continue
     raise OutsideError(
@@ -183,11 +187,10 @@ def decide_champion(
     )
 
 
-def _decide(referee: _Referee, finished: RunFinished) -> Decision:
+def _decide(referee: _Referee, finished: RunFinished, policy: Policy) -> Decision:
     """Ask what to do and do it, until nothing is left to do; then write it down."""
     workspace = referee.workspace
     proposal = _Proposal(workspace, finished)
-    policy = _policy(workspace)
     verdict, notes = _known_verdict(proposal), list[str]()
     while True:
         (action,) = decide(proposal.state, policy, workspace.clock.now())
@@ -213,11 +216,14 @@ def _decide(referee: _Referee, finished: RunFinished) -> Decision:
     return _decision(proposal, verdict, (*notes, *_said(action, proposal, verdict)))
 
 
-def _policy(workspace: Workspace) -> Policy:
+def policy_by_hand(charter: Charter) -> Policy:
     """Return what a run by hand follows: no triggers, and the gate of the charter."""
-    gates = workspace.charter.gates
+    gates = charter.gates
     return Policy(
-        text="by hand", gate="referee+refit" if gates.refit else "referee", promote=gates.promote
+        text="by hand",
+        gate="referee+refit" if gates.refit else "referee",
+        promote=gates.promote,
+        approval=gates.approval,
     )
 
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 from bucle.clock import to_iso
 from bucle.ids import new_run_id
 from bucle.loop.datasets import Addition, sync_sources
-from bucle.loop.decision import Decision, decide_champion
+from bucle.loop.decision import Decision, decide_champion, policy_by_hand
 from bucle.loop.events import DataAdded, RunFinished, RunStarted, StepRecord
 from bucle.loop.judging import Fitted, Packaged, package_task, read_artifact, read_packaged
 from bucle.loop.plan import (
@@ -28,6 +28,7 @@ from bucle.loop.plan import (
     plan_tasks,
     task_name,
 )
+from bucle.loop.policy import Policy
 from bucle.loop.workspace import Workspace
 from bucle.models.package_files import is_whole
 from bucle.pipeline.engine import Engine
@@ -81,10 +82,14 @@ class RunOutcome(Struct, frozen=True, kw_only=True):
 class _Run:
     """One run under way: its id, its plan, and what has come of it so far."""
 
-    def __init__(self, workspace: Workspace, engine: Engine, plan: RunPlan) -> None:
+    def __init__(
+        self, workspace: Workspace, engine: Engine, plan: RunPlan, *, asked: str, policy: Policy
+    ) -> None:
         self.workspace = workspace
         self.engine = engine
         self.plan = plan
+        self.asked = asked
+        self.policy = policy
         self.id = new_run_id(to_iso(workspace.clock.now()))
         self.results: dict[str, TaskResult] = {}
         self.cut = Cut()
@@ -157,7 +162,12 @@ class _Run:
 
 
 def run_project(
-    workspace: Workspace, *, moment: str | None = None, progress: Progress | None = None
+    workspace: Workspace,
+    *,
+    moment: str | None = None,
+    progress: Progress | None = None,
+    asked: str = "",
+    policy: Policy | None = None,
 ) -> RunOutcome:
     """Bring data up to date, run the pipeline, judge the model and decide who is champion.
 
@@ -169,6 +179,8 @@ def run_project(
         workspace: The project.
         moment: The present of this run, as `clock.to_iso` writes it; None for all that is known.
         progress: Who is told what happens.
+        asked: The id of the action that asked for it; empty when a person did.
+        policy: What decides on the model; by default the gate of the charter, and no more.
 
     Raises:
         BucleError: The charter, the data or the pipeline cannot be used.
@@ -185,7 +197,8 @@ def run_project(
     }
     plan = plan_run(graph, charter, versions, moment=moment)
     with workspace.engine(progress) as engine:
-        run = _Run(workspace, engine, plan)
+        chosen = policy or policy_by_hand(charter)
+        run = _Run(workspace, engine, plan, asked=asked, policy=chosen)
         workspace.record(_started(run))
         try:
             return _carry_out(run, additions)
@@ -219,7 +232,9 @@ def _carry_out(run: _Run, additions: tuple[Addition, ...]) -> RunOutcome:
     if packaged is None:
         run.workspace.record(finished, cause=run.id)
         return RunOutcome(run=run.id, state="done", data=data, steps=run.steps(), metrics=metrics)
-    decision = decide_champion(run.workspace, run.engine, run.fitted, packaged, finished=finished)
+    decision = decide_champion(
+        run.workspace, run.engine, run.fitted, packaged, finished=finished, policy=run.policy
+    )
     return _outcome(run, data, finished, decision)
 
 
@@ -233,6 +248,7 @@ def _started(run: _Run) -> RunStarted:
         parameters=_effective(plan),
         datasets={name: version.fingerprint for name, version in plan.datasets.items()},
         as_of=plan.moment,
+        asked=run.asked,
     )
 
 
@@ -252,6 +268,8 @@ def _finished(
     error: str = "",
 ) -> RunFinished:
     return RunFinished(
+        # One that was stopped is still to be done.
+        action="" if state == "stopped" else run.asked,
         run=run.id,
         state=state,
         steps=run.steps(),

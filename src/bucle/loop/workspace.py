@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bucle.charter.reading import CHARTER_FILE, Loaded, load_charter
 from bucle.charter.settings import Charter
-from bucle.clock import SystemClock
+from bucle.clock import machine_clock
 from bucle.errors import UsageError
 from bucle.loop.events import Fact, draft_fact
 from bucle.loop.state import Fold, State
@@ -23,7 +23,7 @@ from bucle.pipeline.modules import Modules
 from bucle.pipeline.progress import Progress
 from bucle.store.file_blobs import FileBlobs
 from bucle.store.sqlite_log import SqliteLog
-from bucle.types import Clock, Event, Log, Tables
+from bucle.types import Clock, Event, Lease, Log, Tables
 
 __all__ = ["STATE_FOLDER", "Workspace", "find_root", "open_log", "open_workspace"]
 
@@ -38,13 +38,23 @@ class Workspace:
         loaded: The charter with the origin of each value.
         actor: Who acts, as it will stand in the log.
         clock: Where moments come from.
+        fence: The lease under which the log is written; None for people, who need none.
     """
 
-    def __init__(self, root: Path, *, loaded: Loaded, actor: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        loaded: Loaded,
+        actor: str,
+        clock: Clock,
+        fence: Lease | None = None,
+    ) -> None:
         self.root = root
         self.loaded = loaded
         self.actor = actor
         self.clock = clock
+        self.fence = fence
         self.home = root / STATE_FOLDER
 
     @property
@@ -109,11 +119,12 @@ class Workspace:
 
         Raises:
             StalePositionError: `expected` is not the position of the log any more.
+            FencedError: The lease is another's by now.
         """
         drafts = [
             draft_fact(fact, clock=self.clock, actor=self.actor, cause=cause) for fact in facts
         ]
-        return self.log.append(drafts, expected=expected)
+        return self.log.append(drafts, expected=expected, fence=self.fence)
 
 
 def open_workspace(
@@ -122,6 +133,8 @@ def open_workspace(
     overrides: Sequence[str] = (),
     environ: Mapping[str, str] | None = None,
     clock: Clock | None = None,
+    actor: str | None = None,
+    fence: Lease | None = None,
 ) -> Workspace:
     """Open the project in a folder or in the nearest folder above the current one.
 
@@ -132,12 +145,18 @@ def open_workspace(
     environment = os.environ if environ is None else environ
     root = find_root(folder)
     loaded = load_charter(root, environ=environment, overrides=overrides)
-    return Workspace(root, loaded=loaded, actor=_actor(environment), clock=clock or SystemClock())
+    return Workspace(
+        root,
+        loaded=loaded,
+        actor=actor or _actor(environment),
+        clock=clock or machine_clock(environment),
+        fence=fence,
+    )
 
 
 def open_log(folder: Path | None = None) -> Log:
     """Open a project's event log alone; works whatever is wrong with the charter."""
-    return SqliteLog(find_root(folder) / STATE_FOLDER / "log.db", clock=SystemClock())
+    return SqliteLog(find_root(folder) / STATE_FOLDER / "log.db", clock=machine_clock(os.environ))
 
 
 def find_root(folder: Path | None = None) -> Path:
