@@ -15,24 +15,33 @@ from bucle.loop.workspace import Workspace
 from bucle.models.columns import column_kind
 from bucle.models.signature import Signature, dtypes_of
 from bucle.watch.days import Days, profile_days
+from bucle.watch.examples import ROW
 from bucle.watch.reference import OUTPUT, Reference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["answers_since", "days_of", "labelled_since"]
+__all__ = ["answers_since", "days_of", "features_of", "index_since", "labelled_since"]
 
 _DAY = "_day"
 
 
+def index_since(workspace: Workspace, moment: date) -> pl.DataFrame:
+    """Return which answers there were from a day on: `id`, `at` and `model`; reads no features."""
+    rows = read_predictions(
+        workspace, columns=("id", "at", "model", "role"), since=_midnight(moment)
+    )
+    return rows.filter(pl.col("role") != "shadow").drop("role")
+
+
 def answers_since(workspace: Workspace, moment: date) -> pl.DataFrame:
-    """Return the answers from a day on: `at`, `model`, `prediction`, `features` as JSON.
+    """Return the answers from a day on: `id`, `at`, `model`, `prediction`, `features` as JSON.
 
     What a shadow has said is left out: its row is that of an answer.
     """
     rows = read_predictions(
         workspace,
-        columns=("at", "model", "role", "prediction", "features"),
+        columns=("id", "at", "model", "role", "prediction", "features"),
         since=_midnight(moment),
     )
     return rows.filter(pl.col("role") != "shadow").drop("role")
@@ -45,10 +54,8 @@ def days_of(
 
     Rows that others than the model have answered count for the inputs, not for the output.
     """
-    frame = _features(answers["features"], signature).with_columns(
-        answers["at"].dt.date().alias(_DAY),
-        pl.Series(OUTPUT, answers["prediction"]),
-        (answers["model"] == model).alias("_own"),
+    frame = features_of(answers, signature).with_columns(
+        answers["at"].dt.date().alias(_DAY), (answers["model"] == model).alias("_own")
     )
     inputs = [stick for stick in reference.yardsticks if stick.column != OUTPUT]
     output = [stick for stick in reference.yardsticks if stick.column == OUTPUT]
@@ -56,23 +63,33 @@ def days_of(
     return profile_days(frame, inputs, time=_DAY).beside(profile_days(own, output, time=_DAY))
 
 
+def features_of(answers: pl.DataFrame, signature: Signature) -> pl.DataFrame:
+    """Return answers as rows that a model takes, with `ROW`, their ids, and `OUTPUT`."""
+    return _features(answers["features"], signature).with_columns(
+        answers["id"].alias(ROW), answers["prediction"].alias(OUTPUT)
+    )
+
+
 def labelled_since(
     workspace: Workspace, moment: date, *, model: str, signature: Signature
 ) -> pl.DataFrame:
     """Return what a model has said of rows from a day on, with the truth where it is known.
 
-    Columns: `day`, `prediction`, `truth` as a number, `received`, when the label that counts
-    arrived, and `corrections`. What it has said as a shadow counts too: of each row once.
+    Columns: `id`, `day`, `prediction`, `high`, the upper end of its interval, `truth` as a number,
+    `received`, when the label that counts arrived, and `corrections`. What it has said as a shadow
+    counts too: of each row once.
     """
     said = read_predictions(
         workspace,
-        columns=("id", "at", "model", "role", "of", "prediction"),
+        columns=("id", "at", "model", "role", "of", "prediction", "high"),
         since=_midnight(moment),
     ).filter(pl.col("model") == model)
     return label_predictions(workspace, said, signature).select(
         pl.col("at").dt.date().alias("day"),
+        "id",
         "at",
         "prediction",
+        "high",
         "truth",
         "received",
         "corrections",

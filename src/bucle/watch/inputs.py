@@ -14,6 +14,7 @@ from scipy.stats import hypergeom
 
 from bucle.models.metrics import Floats
 from bucle.watch.days import Days
+from bucle.watch.examples import Example
 from bucle.watch.spread import Comparison, Spread, compare
 from bucle.watch.yardsticks import Measure
 
@@ -32,6 +33,8 @@ class Finding(Struct, frozen=True, kw_only=True):
     `found` and `expected` are its means in the window and, for the same days of the week, in the
     reference, in the column's units or as shares; `error` is the standard error of their
     difference; `p` bounds the chance of so much in any measure at this look, without a change.
+    `since` is the day that the measure was first found on, with pauses of two days at most, and
+    `examples` are rows of the last day; a single look knows neither.
     """
 
     measure: Measure
@@ -40,6 +43,8 @@ class Finding(Struct, frozen=True, kw_only=True):
     expected: float
     error: float
     p: float
+    since: str | None = None
+    examples: tuple[Example, ...] = ()
 
 
 class Look(Struct, frozen=True, kw_only=True):

@@ -1,0 +1,241 @@
+"""The contract layer of a project: whether rows come in time, in number and in form.
+
+Reads the additions on record, when answers were given, and what servers have counted. Imports
+polars and numpy.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from bucle.loop.data_watch import watch_data
+from bucle.loop.serving.presence import Presence
+from bucle.loop.state import State
+from bucle.loop.watched import Alarm, ContractLayer
+from bucle.loop.workspace import Workspace
+from bucle.serve.counts import Counts, total
+from bucle.watch.contract import (
+    Breach,
+    VolumeDay,
+    is_larger_share,
+    judge_gap,
+    judge_volume,
+    volume_breach,
+)
+from bucle.watch.examples import Example
+from bucle.watch.forbidden import Forbidden
+
+__all__ = ["contract_alarms", "watch_contract"]
+
+_PARTS = 4
+_PAUSE = 2
+_GAP_DAYS = 56
+_EXAMPLES = 3
+_EPOCH = date(1970, 1, 1)
+
+
+def watch_contract(
+    workspace: Workspace,
+    state: State,
+    index: pl.DataFrame,
+    *,
+    forbidden: Mapping[int, tuple[Forbidden, ...]],
+    now: datetime,
+    level: float,
+) -> ContractLayer:
+    """Judge datasets and answers.
+
+    Args:
+        workspace: The project.
+        state: What is on record.
+        index: `id`, `at` and `model` of the answers of the last days, today's as well.
+        forbidden: What the contract forbids in answered rows, by day.
+        now: The moment of the look.
+        level: The chance of any false finding at one look.
+    """
+    part = level / _PARTS
+    records = [
+        record for record in state.datasets.values() if record.name in workspace.charter.data
+    ]
+    data = watch_data(workspace, records, now=now, level=part)
+    judged, unknown = list(data.judged), list(data.unknown)
+    breaches = [*data.breaches, *_forbidden(forbidden)]
+    volume = _volume(index, now=now, level=part)
+    if volume and volume[-1].expected is not None:
+        judged.append("volume of predictions")
+        found = volume_breach(volume)
+        breaches += [found] if found else []
+    else:
+        unknown.append("volume of predictions: too few whole days")
+    fresh = _freshness(index, now=now, level=part)
+    if fresh is None:
+        unknown.append("freshness of predictions: too few days")
+    else:
+        judged.append("freshness of predictions")
+        breaches += fresh
+    breaches += _refused(workspace, _usual(state), now=now, level=part)
+    return ContractLayer(
+        judged=tuple(judged),
+        breaches=tuple(breaches),
+        volume=volume,
+        unknown=tuple(unknown),
+    )
+
+
+def contract_alarms(layer: ContractLayer) -> tuple[Alarm, ...]:
+    """Return one alarm for each breach."""
+    return tuple(
+        Alarm(
+            layer="contract",
+            subject=f"{one.subject}: {one.kind}",
+            since=one.since,
+            why=one.why,
+            examples=one.examples,
+        )
+        for one in layer.breaches
+    )
+
+
+def _usual(state: State) -> tuple[int, int]:
+    """Return how many of the rows ever offered breached the contract, and how many there were."""
+    facts = [one.fact for record in state.datasets.values() for one in record.additions]
+    return sum(fact.quarantined for fact in facts), sum(fact.read for fact in facts)
+
+
+def _volume(index: pl.DataFrame, *, now: datetime, level: float) -> tuple[VolumeDay, ...]:
+    """Judge the whole days after the first one, which may have begun at any hour."""
+    if not index.height:
+        return ()
+    counts = dict(index.group_by(day=pl.col("at").dt.date()).len().iter_rows())
+    first, last = min(counts) + timedelta(days=1), now.astimezone(UTC).date() - timedelta(days=1)
+    days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
+    dates = np.asarray([(day - _EPOCH).days for day in days], dtype=np.int64)
+    rows = np.asarray([float(counts.get(day, 0)) for day in days])
+    return judge_volume(dates, rows, level=level)
+
+
+def _freshness(index: pl.DataFrame, *, now: datetime, level: float) -> list[Breach] | None:
+    """Return whether answers are overdue; None where there is nothing to judge by."""
+    if not index.height:
+        return None
+    gaps = (
+        index.select("at")
+        .sort("at")
+        .with_columns(hours=pl.col("at").diff().dt.total_seconds() / 3600)
+        .drop_nulls("hours")
+        .group_by(day=pl.col("at").dt.date())
+        .agg(pl.col("hours").max())
+        .sort("day")
+        .tail(_GAP_DAYS)
+    )
+    last: datetime = index["at"].sort()[-1]
+    hours = (now - last).total_seconds() / 3600
+    limit = judge_gap(hours, gaps["hours"].to_numpy(), level=level)
+    if limit is None:
+        return None
+    if hours <= limit:
+        return []
+    return [
+        Breach(
+            kind="freshness",
+            subject="predictions",
+            since=str(last.date()),
+            found=hours,
+            expected=limit,
+            unit="hours",
+            why=f"no prediction for {hours:,.0f} hours; up to {limit:,.0f} would be usual",
+        )
+    ]
+
+
+def _forbidden(days: Mapping[int, tuple[Forbidden, ...]]) -> list[Breach]:
+    """Return what the last days hold that the contract forbids, by column."""
+    if not days:
+        return []
+    latest = max(days)
+    breaches = []
+    for one in days[latest]:
+        rows, examples, began = 0, list[Example](), latest
+        for day in sorted(days, reverse=True):
+            own = [other for other in days[day] if _is_same(other, one)]
+            if not own or began - day > _PAUSE + 1:
+                break
+            began = day
+            rows += own[0].rows
+            examples += own[0].examples
+        what = "null" if one.is_null else "outside what the contract allows"
+        breaches.append(
+            Breach(
+                kind="nulls" if one.is_null else "ranges",
+                subject=one.column,
+                since=str(_EPOCH + timedelta(days=began)),
+                found=float(rows),
+                expected=0.0,
+                unit="rows",
+                why=f"{rows:,} answered rows have {one.column} {what}",
+                examples=tuple(examples[:_EXAMPLES]),
+            )
+        )
+    return breaches
+
+
+def _is_same(one: Forbidden, other: Forbidden) -> bool:
+    return (one.column, one.is_null) == (other.column, other.is_null)
+
+
+def _refused(
+    workspace: Workspace, usual: tuple[int, int], *, now: datetime, level: float
+) -> list[Breach]:
+    """Return the columns for which servers refuse more rows than ever breached the contract."""
+    folder = workspace.home / "serve"
+    counts = total(Counts(), folder, worker=-1)
+    # A row that breaks several rules is counted for each; at least one row has the most.
+    refused: dict[str, dict[str, int]] = {}
+    for name, count in counts.refusals.items():
+        reason, _, column = name.partition("\t")
+        own = refused.setdefault(column or "rows", {})
+        own[reason] = own.get(reason, 0) + count
+    answered = sum(
+        count for name, count in counts.predictions.items() if not name.endswith("\tshadow")
+    )
+    breaches = []
+    for column, reasons in sorted(refused.items()):
+        rows = sum(reasons.values())
+        whole = answered + rows
+        if not is_larger_share(
+            rows, whole, others_yes=usual[0], others=usual[1], level=level / len(refused)
+        ):
+            continue
+        common = max(sorted(reasons), key=lambda reason: reasons[reason])
+        breaches.append(
+            Breach(
+                kind="refused",
+                subject=column,
+                since=_server_since(workspace) or str(now.date()),
+                found=rows / whole,
+                expected=usual[0] / usual[1] if usual[1] else 0.0,
+                unit="share",
+                why=f"{rows:,} of {whole:,} rows refused for {column}, most as {common!r}",
+                examples=tuple(
+                    Example(id=f"{count:,} refused", value=reason)
+                    for reason, count in sorted(reasons.items(), key=lambda one: -one[1])[
+                        :_EXAMPLES
+                    ]
+                ),
+            )
+        )
+    return breaches
+
+
+def _server_since(workspace: Workspace) -> str | None:
+    """Return the day since which servers count, as their notes say."""
+    found: list[str] = []
+    for path in (workspace.home / "serve").glob("server-*.json"):
+        try:
+            found.append(msgspec.json.decode(path.read_bytes(), type=Presence).since[:10])
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            continue
+    return min(found, default=None)

@@ -1,0 +1,180 @@
+"""The input layer of a project: each whole day of answers beside the days the champion was made on.
+
+Imports polars and numpy.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+
+import msgspec
+import numpy as np
+import polars as pl
+from msgspec import Struct
+
+from bucle.loop.kept_days import profile_answers
+from bucle.loop.sightings import answers_since, features_of
+from bucle.loop.watched import Alarm, InputLayer
+from bucle.loop.workspace import Workspace
+from bucle.models.package import Package
+from bucle.watch.days import Days
+from bucle.watch.examples import pick_examples
+from bucle.watch.forbidden import Forbidden
+from bucle.watch.inputs import Finding, Look, look_at_inputs
+from bucle.watch.reference import Reference
+from bucle.watch.series import Series, series_of
+from bucle.watch.spread import spread_of
+
+__all__ = ["SeenInputs", "input_alarms", "watch_inputs"]
+
+_EPOCH = date(1970, 1, 1)
+_MOST_CHANGES = 5
+_PAUSE = 2
+
+
+class SeenInputs(Struct, frozen=True, kw_only=True, eq=False):
+    """The layer, the days that it was judged from, and what of them the contract forbids.
+
+    `profiled` days were read for this look.
+    """
+
+    layer: InputLayer
+    days: Days | None
+    looks: tuple[Look, ...]
+    forbidden: Mapping[int, tuple[Forbidden, ...]] = {}
+    profiled: int = 0
+
+    def series(self, reference: Reference) -> tuple[Series, ...]:
+        """Return each measure day by day; nothing where no day was seen."""
+        if self.days is None:
+            return ()
+        known = reference.days
+        return series_of(spread_of(known), known, self.days, reference.measures, looks=self.looks)
+
+
+def watch_inputs(
+    workspace: Workspace,
+    package: Package,
+    reference: Reference,
+    index: pl.DataFrame,
+    *,
+    now: datetime,
+    level: float,
+) -> SeenInputs:
+    """Look at each whole day that the reference does not hold itself.
+
+    Args:
+        workspace: The project.
+        package: The champion.
+        reference: What it was made on.
+        index: `id`, `at` and `model` of the answers of the last days.
+        now: The moment of the look.
+        level: The chance of any false finding at one look.
+    """
+    known = reference.days
+    last = _date(int(known.dates[-1])) if known.dates.size else _EPOCH
+    day = pl.col("at").dt.date()
+    whole = index.filter((day > last) & (day < now.astimezone(UTC).date()))
+    profiled = profile_answers(workspace, package, reference, whole)
+    none = InputLayer(date=None, days=0, reference_days=int(known.dates.size))
+    days = profiled.days
+    if days is None:
+        return SeenInputs(layer=none, days=None, looks=())
+    spread, measures = spread_of(known), reference.measures
+    looks = tuple(
+        look_at_inputs(spread, known, days, measures, date=int(day), level=level)
+        for day in days.dates
+    )
+    latest = looks[-1]
+    findings = _explained(workspace, looks, package, reference)
+    named = {finding.measure.column for finding in latest.findings}
+    visible = {
+        f"{measure.column}: {measure}": change
+        for measure, change in zip(measures, latest.visible, strict=True)
+        if np.isfinite(change) and (measure.column in named or not named)
+    }
+    layer = InputLayer(
+        date=str(_date(latest.date)),
+        days=int(days.dates.size),
+        reference_days=int(known.dates.size),
+        findings=findings,
+        since=min((finding.since for finding in findings if finding.since), default=None),
+        visible=dict(list(visible.items())[:_MOST_CHANGES]),
+    )
+    return SeenInputs(
+        layer=layer,
+        days=days,
+        looks=looks,
+        forbidden=profiled.forbidden,
+        profiled=profiled.fresh,
+    )
+
+
+def input_alarms(layer: InputLayer) -> tuple[Alarm, ...]:
+    """Return one alarm for each column in which something was found."""
+    columns = dict.fromkeys(finding.measure.column for finding in layer.findings)
+    found = []
+    for column in columns:
+        own = [one for one in layer.findings if one.measure.column == column]
+        strongest = min(own, key=lambda one: one.p)
+        found.append(
+            Alarm(
+                layer="inputs",
+                subject=column,
+                since=min(one.since or layer.date or "" for one in own),
+                why=_why(strongest, more=len({str(one.measure) for one in own}) - 1),
+                examples=strongest.examples,
+            )
+        )
+    return tuple(found)
+
+
+def _why(finding: Finding, *, more: int) -> str:
+    measure = finding.measure
+    days = "1 day" if finding.span == 1 else f"{finding.span} days"
+    others = f", and {more} other measure{'s' if more > 1 else ''}" if more else ""
+    return (
+        f"{measure} of {measure.column} {finding.expected:.4g} -> {finding.found:.4g} "
+        f"over {days}{others}"
+    )
+
+
+def _explained(
+    workspace: Workspace, looks: Sequence[Look], package: Package, reference: Reference
+) -> tuple[Finding, ...]:
+    """Return the last look's findings with the day they began on and rows that show them."""
+    latest = looks[-1]
+    if not latest.findings:
+        return ()
+    day = _date(latest.date)
+    last = answers_since(workspace, day).filter(pl.col("at").dt.date() == day)
+    rows = features_of(last, package.signature)
+    return tuple(
+        msgspec.structs.replace(
+            finding,
+            since=_since(looks, finding),
+            examples=pick_examples(
+                rows,
+                finding.measure,
+                reference.yardsticks,
+                rising=finding.found > finding.expected,
+            ),
+        )
+        for finding in latest.findings
+    )
+
+
+def _since(looks: Sequence[Look], finding: Finding) -> str:
+    """Return the day that a measure was first found on, taking two quiet days for a pause."""
+    began, quiet = looks[-1].date, 0
+    for look in reversed(looks):
+        is_there = any(one.measure == finding.measure for one in look.findings)
+        quiet = 0 if is_there else quiet + 1
+        if quiet > _PAUSE:
+            break
+        if is_there:
+            began = look.date
+    return str(_date(began))
+
+
+def _date(day: int) -> date:
+    return _EPOCH + timedelta(days=day)
