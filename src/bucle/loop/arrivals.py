@@ -1,0 +1,318 @@
+"""Data that has come in: what a source holds and no addition on record has taken.
+
+Nothing is kept on the disk: the log says what was taken, so that after a restart nothing is lost
+and nothing is taken twice. Databases are asked through modules that are heavy; files are not.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from bucle.charter.settings import DatasetSettings
+from bucle.data.places import expand_glob, find_sources
+from bucle.errors import BucleError, RequestError, SourceError, UsageError
+from bucle.ids import digest_json
+from bucle.loop.chronicle import DatasetRecord
+from bucle.loop.datasets import Addition, add_rows, dataset_settings
+from bucle.loop.state import State
+from bucle.loop.stillness import Stillness
+from bucle.loop.workspace import Workspace
+from bucle.types import Clock
+
+__all__ = ["Arrival", "Arrivals", "Look", "WatchedSource", "parse_watched"]
+
+_GLOB = re.compile(r"[*?\[]")
+_DATABASE_S = 60.0
+
+
+class WatchedSource(Struct, frozen=True, kw_only=True):
+    """A place to watch beside those of the charter: files that fit a pattern, for a dataset."""
+
+    dataset: str
+    pattern: str
+
+
+class Arrival(Struct, frozen=True, kw_only=True):
+    """Something to take: a file that came in, or without one the dataset's own source.
+
+    `mark` stands for its content: the same arrival, offered again, has the same one.
+    """
+
+    dataset: str
+    mark: str
+    file: str = ""
+
+
+class Look(Struct, frozen=True, kw_only=True):
+    """What one look found.
+
+    `waiting` names what is still being written; `troubles` are places that cannot be looked at,
+    each said once until it is over.
+    """
+
+    arrivals: tuple[Arrival, ...] = ()
+    waiting: tuple[str, ...] = ()
+    troubles: tuple[BucleError, ...] = ()
+
+
+def parse_watched(text: str, *, datasets: Mapping[str, DatasetSettings]) -> WatchedSource:
+    """Read `NAME=GLOB`; a relative path starts in the current folder.
+
+    Raises:
+        UsageError: It is of another form, or there is no such dataset (bucle-400).
+
+    Example:
+        >>> parse_watched("sales=/srv/inbox/*.csv", datasets={"sales": DatasetSettings()}).pattern
+        '/srv/inbox/*.csv'
+    """
+    name, equals, pattern = text.partition("=")
+    if not equals or not pattern or name not in datasets:
+        raise UsageError(
+            f"Cannot watch {text!r}",
+            cause="it takes the name of a dataset, an equals sign and a path; bucle.toml has "
+            + (", ".join(datasets) or "no [data.NAME] section"),
+            attempt=f"--watch-source '{next(iter(datasets), 'NAME')}=inbox/*.csv'",
+            code="bucle-400",
+        )
+    return WatchedSource(dataset=name, pattern=str(Path(pattern).absolute()))
+
+
+class Arrivals:
+    """Looks at every source from time to time and tells what has come in.
+
+    Args:
+        workspace: The project, whose charter names sources.
+        watched: More places.
+        clock: For the time between looks; the project's by default.
+        quiet_s: A file must have stood still for this long, from one look to a later one.
+        database_s: A database is asked no more often than this.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        watched: Sequence[WatchedSource] = (),
+        *,
+        clock: Clock | None = None,
+        quiet_s: float = 1.0,
+        database_s: float = _DATABASE_S,
+    ) -> None:
+        self._workspace = workspace
+        self._watched = tuple(watched)
+        for one in self._watched:
+            dataset_settings(workspace, one.dataset)
+        self._clock = clock or workspace.clock
+        self._still = Stillness(self._clock, quiet_s=quiet_s)
+        self._queries = _Queries(self._clock, root=workspace.root, every_s=database_s)
+        self._refused: dict[tuple[str, str], str] = {}
+        self._said: dict[str, str] = {}
+
+    def look(self, state: State) -> Look:
+        """Return what is there and not on record.
+
+        An arrival is offered at each look until an addition on record, in the state, has taken it
+        or it was refused; so the state must be one from after the last addition.
+        """
+        found = [*self._charter(state), *self._folders(state)]
+        self._still.forget_but({path for place in found for path in place.paths})
+        troubles = {place.name: place.trouble for place in found if place.trouble is not None}
+        news = [
+            trouble
+            for name, trouble in troubles.items()
+            if self._said.get(name) != trouble.render()
+        ]
+        self._said = {name: trouble.render() for name, trouble in troubles.items()}
+        return Look(
+            arrivals=tuple(
+                one
+                for place in found
+                for one in place.arrivals
+                if self._refused.get((one.dataset, one.file)) != one.mark
+            ),
+            waiting=tuple(name for place in found for name in place.waiting),
+            troubles=tuple(news),
+        )
+
+    def take(self, arrival: Arrival) -> Addition:
+        """Add an arrival's rows to its dataset; what cannot be used is refused until it changes.
+
+        Raises:
+            RequestError: The rows, the contract or the preparation cannot be used.
+            OutsideError: A disk or a database failed; it is offered again.
+        """
+        files = [Path(arrival.file)] if arrival.file else []
+        try:
+            return add_rows(self._workspace, arrival.dataset, files)
+        except RequestError:
+            self.refuse(arrival)
+            raise
+
+    def refuse(self, arrival: Arrival) -> None:
+        """Offer an arrival no more while its content is what it is."""
+        self._refused[arrival.dataset, arrival.file] = arrival.mark
+
+    def _charter(self, state: State) -> Iterator["_Place"]:
+        for name, settings in self._workspace.charter.data.items():
+            if not settings.source:
+                continue
+            record = state.datasets.get(name)
+            try:
+                places = find_sources(settings, root=self._workspace.root)
+                url = next((place for place in places if isinstance(place, str)), None)
+                paths = tuple(place for place in places if isinstance(place, Path))
+                yield (
+                    self._queries.look(name, url, settings, record)
+                    if url is not None
+                    else self._source(name, paths, record)
+                )
+            except BucleError as error:
+                yield _Place(name=f"data.{name}", trouble=error)
+
+    def _source(self, name: str, paths: tuple[Path, ...], record: DatasetRecord | None) -> "_Place":
+        """Look at the files of the charter, which are read together."""
+        digests = {path: self._still.digest(path) for path in paths}
+        waiting = tuple(str(path) for path, digest in digests.items() if digest is None)
+        content = {digest for digest in digests.values() if digest is not None}
+        last = record.last_sync if record else None
+        place = _Place(name=f"data.{name}", paths=paths, waiting=waiting)
+        if waiting or (last is not None and content == {file.digest for file in last.files}):
+            return place
+        return place.with_arrivals([Arrival(dataset=name, mark=digest_json(sorted(content)))])
+
+    def _folders(self, state: State) -> Iterator["_Place"]:
+        for one in self._watched:
+            name = f"--watch-source {one.dataset}={one.pattern}"
+            try:
+                paths = _fitting(one.pattern)
+                yield from self._folder(name, one.dataset, paths, state.datasets.get(one.dataset))
+            except BucleError as error:
+                yield _Place(name=name, trouble=error)
+
+    def _folder(
+        self, name: str, dataset: str, paths: tuple[Path, ...], record: DatasetRecord | None
+    ) -> Iterator["_Place"]:
+        """Look at files that are taken one by one, the oldest first."""
+        taken = {
+            file.name: file.digest
+            for addition in (record.additions if record else ())
+            for file in addition.fact.files
+        }
+        arrivals, waiting = [], []
+        for path in paths:
+            try:
+                digest = self._still.digest(path)
+            except SourceError as error:
+                yield _Place(name=str(path), trouble=error)
+                continue
+            if digest is None:
+                waiting.append(str(path))
+            elif taken.get(self._on_record(path)) != digest:
+                arrivals.append(Arrival(dataset=dataset, mark=digest, file=str(path)))
+        place = _Place(name=name, paths=paths, waiting=tuple(waiting))
+        yield place.with_arrivals(arrivals)
+
+    def _on_record(self, path: Path) -> str:
+        """Return how an addition names a file."""
+        root = self._workspace.root
+        return str(path.relative_to(root) if path.is_relative_to(root) else path)
+
+
+class _Place(Struct, frozen=True, kw_only=True):
+    """One place as a look found it."""
+
+    name: str
+    arrivals: tuple[Arrival, ...] = ()
+    paths: tuple[Path, ...] = ()
+    waiting: tuple[str, ...] = ()
+    trouble: BucleError | None = None
+
+    def with_arrivals(self, arrivals: Sequence[Arrival]) -> "_Place":
+        return _Place(
+            name=self.name, arrivals=tuple(arrivals), paths=self.paths, waiting=self.waiting
+        )
+
+
+class _Offered(Struct, frozen=True, kw_only=True):
+    """A mark, and how many additions there were when it was offered."""
+
+    mark: str
+    additions: int
+
+
+class _Queries:
+    """What databases said when they were asked last."""
+
+    def __init__(self, clock: Clock, *, root: Path, every_s: float) -> None:
+        self._clock = clock
+        self._root = root
+        self._every_s = every_s
+        self._asked: dict[str, tuple[float, str]] = {}
+        self._known: dict[str, str] = {}
+        self._offered: dict[str, _Offered] = {}
+
+    def look(
+        self, name: str, url: str, settings: DatasetSettings, record: DatasetRecord | None
+    ) -> _Place:
+        place = _Place(name=f"data.{name}")
+        mark = self._mark(name, url, settings)
+        count = sum(one.fact.origin == "source" for one in record.additions) if record else 0
+        offered = self._offered.get(name)
+        if offered is not None and count > offered.additions:
+            # Rows may have come in between the mark and the reading: the next mark tells.
+            self._known[name] = offered.mark
+            del self._offered[name]
+        last = record.last_sync if record else None
+        if last is not None and name not in self._known:
+            from bucle.data.marks import query_digest  # noqa: PLC0415  (heavy; once a start)
+
+            digest = query_digest(url, settings=settings, root=self._root)
+            if digest in {file.digest for file in last.files}:
+                self._known[name] = mark
+        if self._known.get(name) == mark:
+            return place
+        self._known.setdefault(name, "")
+        # Whoever takes it reads the rows at some time after the first offer, not after this one.
+        self._offered.setdefault(name, _Offered(mark=mark, additions=count))
+        return place.with_arrivals([Arrival(dataset=name, mark=mark)])
+
+    def _mark(self, name: str, url: str, settings: DatasetSettings) -> str:
+        from bucle.data.marks import query_mark  # noqa: PLC0415  (heavy; only for databases)
+
+        now = self._clock.monotonic()
+        at, mark = self._asked.get(name, (now - self._every_s, ""))
+        if now - at >= self._every_s:
+            mark = query_mark(url, settings=settings, root=self._root)
+            self._asked[name] = (now, mark)
+        return mark
+
+
+def _fitting(pattern: str) -> tuple[Path, ...]:
+    """Return the files that fit, the oldest first; none is no trouble, a missing folder is."""
+    path = Path(pattern)
+    fixed = [part for part in path.parts if _GLOB.search(part)]
+    folder = path.parent if not fixed else Path(*path.parts[: path.parts.index(fixed[0])])
+    if not folder.is_dir():
+        raise SourceError(
+            f"Cannot watch '{pattern}': there is no folder '{folder}'",
+            attempt=f"mkdir -p '{folder}'",
+            code="bucle-401",
+        )
+    try:
+        found = expand_glob(pattern, base=Path("/"))
+    except SourceError:
+        return ()
+    return tuple(sorted(filter(_is_offered, found), key=_age))
+
+
+def _is_offered(path: Path) -> bool:
+    """Leave out folders, and names under which programs write what is not done yet."""
+    return not path.name.startswith(".") and path.is_file()
+
+
+def _age(path: Path) -> tuple[int, str]:
+    try:
+        return path.stat().st_mtime_ns, str(path)
+    except OSError:
+        return 0, str(path)
