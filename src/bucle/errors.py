@@ -19,6 +19,7 @@
     │   └── LogDamagedError         damage in the middle; reading only           exit 1
     ├── DigestMismatchError         stored content is not what its address says   exit 3
     └── OutsideError                disk, database or service failed              exit 3
+        └── NotDurableError         the disk failed to keep a write: end the process
 
 Codes are stable; each has a section in docs/reference/errors.md.
 This module imports nothing of Bucle.
@@ -37,6 +38,7 @@ __all__ = [
     "LeaseTakenError",
     "LogDamagedError",
     "LogError",
+    "NotDurableError",
     "OutsideError",
     "PackageError",
     "PipelineError",
@@ -282,3 +284,9 @@ class OutsideError(BucleError, OSError):
 
     code = "bucle-300"
     exit_code = 3
+
+
+class NotDurableError(OutsideError):
+    """The disk failed to keep what was written; only a new process may write again."""
+
+    code = "bucle-412"

@@ -1,4 +1,4 @@
-"""Disks that are small or read-only, for tests that fill or fail to write them.
+"""Disks that are small, read-only or failing, for tests that fill or fail to write them.
 
 Used by acceptance tests and by the integration tests of store and serve.
 """
@@ -13,7 +13,14 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["fill", "require_mounts", "run_mounted", "run_on_small_disk", "small_disk"]
+__all__ = [
+    "failing_disk",
+    "fill",
+    "require_mounts",
+    "run_mounted",
+    "run_on_small_disk",
+    "small_disk",
+]
 
 _SOURCE = Path(__file__).resolve().parents[2] / "src"
 
@@ -65,6 +72,25 @@ def small_disk(folder: Path, *, megabytes: int) -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run(["umount", "-l", folder], check=True)
+
+
+def failing_disk(folder: Path, *, at: int, of: str) -> dict[str, str]:
+    """Return the environment of a process whose disk once fails to sync, or skip the test.
+
+    Args:
+        folder: Where to compile what is preloaded, once.
+        at: Which sync fails, counted from 1.
+        of: How the paths end of the files whose syncs count.
+    """
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None or not sys.platform.startswith("linux"):
+        pytest.skip("a failing disk needs a C compiler, and Linux")
+    library = folder / "failing_disk.so"
+    if not library.exists():
+        source = Path(__file__).with_name("failing_disk.c")
+        words = [compiler, "-shared", "-fPIC", "-o", library, source, "-ldl"]
+        subprocess.run(words, check=True)
+    return {"LD_PRELOAD": str(library), "FAIL_AT": str(at), "FAIL_OF": of}
 
 
 def fill(folder: Path, *, leaving: int = 0) -> Path:

@@ -10,8 +10,15 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from bucle.errors import NotDurableError
 from bucle.store.queries import load_queries
-from bucle.store.sqlite_file import create_database, open_database, open_snapshot, translated_sqlite
+from bucle.store.sqlite_file import (
+    create_database,
+    open_database,
+    open_snapshot,
+    refused_sync,
+    translated_sqlite,
+)
 
 __all__ = ["SqliteAccess"]
 
@@ -21,6 +28,9 @@ _UNOPENABLE = {
     sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_READONLY,
 }
+
+# After a failure the kernel forgets what it did not write: asking again would succeed and be wrong.
+_unsynced: set[Path] = set()
 
 
 class SqliteAccess:
@@ -60,8 +70,13 @@ class SqliteAccess:
 
         Args:
             position: The first event that is not known to be good, for errors that mean damage.
+
+        Raises:
+            NotDurableError: The disk has failed to keep a write of this process, now or before.
         """
-        with self.guard, translated_sqlite(self.path, position=position):
+        if self.path in _unsynced:
+            raise refused_sync(self.path, cause="the disk failed to keep an earlier write")
+        with self.guard, _remembered(self.path), translated_sqlite(self.path, position=position):
             connection = self._opened()
             if connection is None:
                 connection = self._connection = create_database(self.path)
@@ -108,3 +123,13 @@ class SqliteAccess:
     def _made_ready(self, connection: sqlite3.Connection) -> None:
         if self._prepare is not None:
             self._prepare(connection)
+
+
+@contextlib.contextmanager
+def _remembered(path: Path) -> Iterator[None]:
+    """Remember that a file could not be made durable, for as long as this process lives."""
+    try:
+        yield
+    except NotDurableError:
+        _unsynced.add(path)
+        raise

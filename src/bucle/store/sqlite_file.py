@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from bucle.errors import BucleError, LogDamagedError, LogError, OutsideError
+from bucle.errors import BucleError, LogDamagedError, LogError, NotDurableError, OutsideError
 from bucle.store.files import sync_folder
 from bucle.store.queries import load_queries
 
@@ -24,6 +24,7 @@ __all__ = [
     "find_fault",
     "open_database",
     "open_snapshot",
+    "refused_sync",
     "translated_sqlite",
 ]
 
@@ -38,6 +39,7 @@ _PRIMARY = 0xFF
 _SOUND_HEADERS = {b"\x01\x01", b"\x02\x02"}
 _READ_ONLY = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_NOT_DURABLE = {sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC}
 _OUTSIDE = {
     sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_NOMEM,
@@ -119,7 +121,7 @@ def create_database(path: Path) -> sqlite3.Connection:
             # The empty log is in the file itself: a lost write-ahead file cannot unmake it.
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         _refuse_stranger(connection, path)
-        sync_folder(path.parent)
+        _sync_name(path)
     except BaseException:
         connection.close()
         raise
@@ -212,7 +214,8 @@ def _has_sound_header(path: Path | str) -> bool:
 def _make_durable(connection: sqlite3.Connection) -> None:
     """Write ahead and wait for the disk at each commit; macOS needs to be asked for that twice."""
     for setting in ("journal_mode = WAL", "synchronous = FULL", "fullfsync = ON"):
-        connection.execute(f"PRAGMA {setting}")
+        # Only at its end does a statement say that its own commit failed.
+        connection.execute(f"PRAGMA {setting}").fetchall()
 
 
 def _number(connection: sqlite3.Connection, query: str) -> int:
@@ -242,6 +245,23 @@ def _refuse_stranger(connection: _Connection, path: Path) -> None:
         )
 
 
+def refused_sync(path: Path, *, cause: str) -> NotDurableError:
+    """Build the error for a log that this process must not write any more."""
+    return NotDurableError(
+        f"Cannot write to the log {str(path)!r} any more",
+        cause=cause,
+        attempt="see to the disk, then start again: what was acknowledged is checked then",
+    )
+
+
+def _sync_name(path: Path) -> None:
+    """Wait until the disk has the name of a new log."""
+    try:
+        sync_folder(path.parent)
+    except OSError as error:
+        raise refused_sync(path, cause=f"the disk failed to keep its name ({error})") from error
+
+
 def _is_full(folder: Path) -> bool:
     """Tell whether a disk lacks the room that SQLite needs beside a log even to open it."""
     try:
@@ -252,8 +272,11 @@ def _is_full(folder: Path) -> bool:
 
 def _meaning(error: sqlite3.Error, path: Path, position: int) -> BucleError:
     """Say what an error of SQLite means for the log."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & _PRIMARY
+    full_code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+    code = full_code & _PRIMARY
     what = f"Cannot use the log {str(path)!r}"
+    if full_code in _NOT_DURABLE:
+        return refused_sync(path, cause=f"the disk failed to keep what was written ({error})")
     if code == sqlite3.SQLITE_FULL or (code in _READ_ONLY | _OUTSIDE and _is_full(path.parent)):
         return OutsideError(
             what,

@@ -66,6 +66,8 @@ class SqliteLog:
             StalePositionError: `expected` is given and is not the last position.
             LogDamagedError: An earlier event does not fit its chain.
             LogError: A body is not JSON, or a newer Bucle wrote the log.
+            NotDurableError: The disk failed to keep it; whether it is kept is seen at the next
+                start. This process writes no more.
             OutsideError: The disk is full, or the log may only be read.
         """
         lock = exclusive(self.path.with_suffix(".lock"))
