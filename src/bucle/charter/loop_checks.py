@@ -20,6 +20,7 @@ from bucle.errors import CharterError
 __all__ = ["find_loop_problems"]
 
 _WINDOW = re.compile(r"last:[1-9]\d{0,3}(d|w|mo|y)")
+_SPAN = re.compile(r"[1-9]\d{0,3}(d|w|mo|y)")
 _ROLE = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 _SHORTEST_LOOK = 10.0
 _MINUTES = 60.0
@@ -55,7 +56,9 @@ def _retrain(retrain: RetrainSettings) -> Iterator[Problem]:
     if retrain.window != "expanding" and not _WINDOW.fullmatch(retrain.window):
         cause = "a window is expanding, or last:<n>d|w|mo|y"
         yield Problem(key="retrain.window", value=retrain.window, cause=cause, attempt="last:2y")
-    yield from _interval("retrain.cooldown", retrain.cooldown)
+    if not _SPAN.fullmatch(retrain.cooldown):
+        cause = "a span is a whole number and d, w, mo or y"
+        yield Problem(key="retrain.cooldown", value=retrain.cooldown, cause=cause, attempt="1d")
     try:
         find_zone(retrain.zone)
     except CharterError as error:
@@ -87,7 +90,12 @@ def _watch(watch: WatchSettings) -> Iterator[Problem]:
         days_between(watch.false_alarms)
     except ValueError as error:
         yield Problem(key="watch.false_alarms", value=watch.false_alarms, cause=str(error))
-    yield from _interval("watch.every", watch.every, shortest=_SHORTEST_LOOK)
+    try:
+        if seconds_in(watch.every) < _SHORTEST_LOOK:
+            cause = f"it must be {_SHORTEST_LOOK:g} seconds at least"
+            yield Problem(key="watch.every", value=watch.every, cause=cause, attempt="1h")
+    except ValueError as error:
+        yield Problem(key="watch.every", value=watch.every, cause=str(error), attempt="1h")
     if watch.webhook is not None:
         try:
             check_webhook(watch.webhook)
@@ -101,17 +109,6 @@ def _watch(watch: WatchSettings) -> Iterator[Problem]:
         if "\0" in part:
             cause = "no argument of a program can hold a zero byte"
             yield Problem(key="watch.command", value=part, cause=cause)
-
-
-def _interval(key: str, text: str, *, shortest: float = 0.0) -> Iterator[Problem]:
-    try:
-        seconds = seconds_in(text)
-    except ValueError as error:
-        yield Problem(key=key, value=text, cause=str(error), attempt="1h")
-        return
-    if seconds < shortest:
-        cause = f"it must be {shortest:g} seconds at least"
-        yield Problem(key=key, value=text, cause=cause, attempt="1h")
 
 
 def _told(key: str, value: str, error: CharterError) -> Problem:

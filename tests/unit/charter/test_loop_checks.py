@@ -21,13 +21,14 @@ def test_reads_what_the_loop_follows() -> None:
     charter = read_charter(
         HEAD
         + '[gates]\napproval = ["business", "risk"]\n'
-        + '[retrain]\npolicy = "cron:0 6 * * mon/harm"\nzone = "Europe/Madrid"\ncooldown = "6h"\n'
+        + '[retrain]\npolicy = "cron:0 6 * * mon/harm"\nzone = "Europe/Madrid"\ncooldown = "2w"\n'
         + "[deploy]\nsteps = []\nbake_minutes = 1\n"
         + '[watch]\nevery = "15min"\nwebhook = "https://chat.example/h/1"\ncommand = ["a", "b"]\n'
     ).charter
     assert charter.gates.approval == ("business", "risk")
     assert charter.retrain.zone == "Europe/Madrid"
-    assert seconds_in(charter.retrain.cooldown) == 21_600
+    assert charter.retrain.cooldown == "2w"
+    assert seconds_in(charter.watch.every) == 900
     assert charter.deploy.steps == ()
     assert charter.watch.command == ("a", "b")
 
@@ -40,8 +41,8 @@ def test_reads_what_the_loop_follows() -> None:
         ('[retrain]\npolicy = "weekly"', "retrain.policy", "a policy is", "119"),
         ('[retrain]\npolicies = ["cron:6 * * *"]', "retrain.policies", "five fields", "195"),
         ('[retrain]\nwindow = "2y"', "retrain.window", "expanding", "114"),
-        ('[retrain]\ncooldown = "1mo"', "retrain.cooldown", "15min", "114"),
-        ('[retrain]\ncooldown = "20000d"', "retrain.cooldown", "ten years", "114"),
+        ('[retrain]\ncooldown = "6h"', "retrain.cooldown", "d, w, mo or y", "114"),
+        ('[watch]\nevery = "20000d"', "watch.every", "ten years", "114"),
         ("[retrain]\nmost_per_month = 0", "retrain.most_per_month", "between 1", "114"),
         ('[retrain]\nzone = "Madrid"', "retrain.zone", "no such zone", "196"),
         ('[retrain]\nzone = "../../etc/passwd"', "retrain.zone", "no such zone", "196"),
