@@ -41,10 +41,14 @@ class Setting(Struct, frozen=True, kw_only=True):
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
-    """A charter in force, with every key's origin in the order of the file's sections."""
+    """A charter in force, with every key's origin in the order of the file's sections.
+
+    `overrides` are what the command line has set, as it was written.
+    """
 
     charter: Charter
     settings: tuple[Setting, ...]
+    overrides: tuple[str, ...] = ()
 
 
 def load_charter(
@@ -165,7 +169,11 @@ def _assemble(layers: _Layers) -> Loaded:
     given_keys = frozenset(".".join(path) for path in layers)
     for problem in find_problems(charter, given=given_keys):
         raise _contradiction(problem, layers)
-    return Loaded(charter=charter, settings=tuple(_settings(charter, layers)))
+    return Loaded(
+        charter=charter,
+        settings=tuple(_settings(charter, layers)),
+        overrides=tuple(overrides),
+    )
 
 
 def _check_type(path: tuple[str, ...], given: Given) -> None:

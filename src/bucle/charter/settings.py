@@ -163,8 +163,10 @@ class DeploySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     `steps` are the shares of requests it answers before it answers all, 0 for a shadow; without
     steps it answers all at once. A shadow ends after `pairs` rows that both models have answered or
-    after `shadow_hours`; every other step bakes for `bake_minutes` and `requests` at least. What
-    is not through after `deadline_hours` is rolled back.
+    after `shadow_hours`; every other step bakes for `bake_minutes` and `requests` at least. No step
+    ends before `labels` of the rows that both have answered have a label. What is not through a
+    step after `deadline_hours` is withdrawn. After a promotion the champion before is kept beside
+    the new one for `probation_hours`; if it errs less it comes back.
     """
 
     steps: tuple[float, ...] = (0.0, 0.05, 0.25)
@@ -172,7 +174,9 @@ class DeploySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     bake_minutes: float = 15.0
     requests: int = 200
     shadow_hours: float = 24.0
+    labels: int = 0
     deadline_hours: float = 168.0
+    probation_hours: float = 168.0
 
 
 class ReplaySettings(

@@ -4,7 +4,7 @@ The same for every world: what is seen and done becomes facts in a log, and ever
 taken by `decide` on the fold of that log. Reads no clock: whoever calls says what time it is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -12,13 +12,13 @@ from msgspec import Struct
 
 from bucle.clock import FixedClock
 from bucle.errors import RequestError
-from bucle.loop.decide import Action, Promote, Wait, decide
-from bucle.loop.events import Decided, Fact, Promoted, draft_fact
+from bucle.loop.decide import Action, Deploy, Promote, Wait, decide
+from bucle.loop.events import Decided, Deployed, Fact, Promoted, draft_fact
 from bucle.loop.policy import Policy
 from bucle.loop.state import Fold, State
-from bucle.types import Log
+from bucle.types import Lease, Log
 
-__all__ = ["Controller", "Look", "World", "promoted"]
+__all__ = ["Controller", "Look", "World", "deployed_by", "promoted"]
 
 _MOST_ACTIONS = 20
 
@@ -30,19 +30,24 @@ class World(Protocol):
         """Return what has become known since the last look."""
         ...
 
-    def perform(self, action: Action, state: State, now: datetime) -> Sequence[Fact]:
+    def perform(self, action: Action, state: State, now: datetime) -> Sequence[Fact] | None:
         """Do something and return its effect; doing it again has the same effect.
 
-        The last fact carries the action's id: with it the action counts as done.
+        The last fact carries the action's id: with it the action counts as done. None says that it
+        is under way: it is asked for again at the next look.
         """
         ...
 
 
 class Look(Struct, frozen=True, kw_only=True):
-    """What one look at the world led to: the actions, in their order, and why."""
+    """What one look at the world led to: the actions, in their order, and why.
+
+    `under_way` is the action that has been begun and is not done.
+    """
 
     did: tuple[Action, ...]
     why: str
+    under_way: Action | None = None
 
 
 class Controller:
@@ -56,9 +61,19 @@ class Controller:
         policy: What is followed.
         log: Where facts go; folded from its beginning.
         actor: Who acts, as it will stand in the log.
+        fence: Returns the lease under which the log is written; None where nobody else leads.
     """
 
-    def __init__(self, world: World, policy: Policy, log: Log, *, actor: str = "loop") -> None:
+    def __init__(
+        self,
+        world: World,
+        policy: Policy,
+        log: Log,
+        *,
+        actor: str = "loop",
+        fence: Callable[[], Lease | None] = lambda: None,
+    ) -> None:
+        self._fence = fence
         self._world = world
         self._policy = policy
         self._log = log
@@ -72,13 +87,18 @@ class Controller:
         """What is true now."""
         return self._state
 
-    def look(self, now: datetime) -> Look:
+    def look(self, now: datetime, *, is_noted: bool = True) -> Look:
         """Read what others wrote; observe, then decide and act until nothing is left to do.
+
+        Args:
+            now: The moment.
+            is_noted: Whether the log is told of a look that did nothing, and why.
 
         Raises:
             RequestError: The world's effects never settle what was asked for (bucle-253).
             StalePositionError: Somebody else has written to the log since the look began; nothing
                 of what did not get through counts, and the next look begins with what they wrote.
+            FencedError: Another process leads by now.
         """
         self._catch_up()
         self._record(self._world.observe(self._state, now), now)
@@ -86,21 +106,35 @@ class Controller:
         for _ in range(_MOST_ACTIONS):
             for action in decide(self._state, self._policy, now):
                 if isinstance(action, Wait):
-                    return self._conclude(did, action, now)
+                    return self._conclude(did, action, now, is_noted=is_noted)
+                effect = self._world.perform(action, self._state, now)
+                if effect is None:
+                    return self._pause(did, action, now)
                 if action.id not in {done.id for done in did}:
                     did.append(action)
-                self._record(self._world.perform(action, self._state, now), now, cause=action.id)
+                self._record(effect, now, cause=action.id)
         raise RequestError(
             f"Cannot settle {did[-1].name} under the policy {self._policy.name}",
             cause=f"it was asked for {_MOST_ACTIONS} times and its effect is not on record",
             code="bucle-253",
         )
 
-    def _conclude(self, did: list[Action], wait: Wait, now: datetime) -> Look:
+    def _conclude(self, did: list[Action], wait: Wait, now: datetime, *, is_noted: bool) -> Look:
         why = f"{did[0].why}; {wait.settled}" if did else wait.why
+        if did or is_noted:
+            self._note(did, why, now)
+        return Look(did=tuple(did), why=why)
+
+    def _pause(self, did: list[Action], action: Action, now: datetime) -> Look:
+        """End a look at an action that takes longer than a look may."""
+        if did:
+            self._note(did, did[0].why, now)
+        why = f"{action.name} is under way: {action.why}"
+        return Look(did=tuple(did), why=why, under_way=action)
+
+    def _note(self, did: list[Action], why: str, now: datetime) -> None:
         names = tuple(action.name for action in did)
         self._record([Decided(policy=self._policy.name, did=names, why=why)], now)
-        return Look(did=tuple(did), why=why)
 
     def _record(self, facts: Sequence[Fact], now: datetime, *, cause: str = "") -> None:
         if facts:
@@ -108,7 +142,8 @@ class Controller:
             drafts = [
                 draft_fact(fact, clock=clock, actor=self._actor, cause=cause) for fact in facts
             ]
-            for event in self._log.append(drafts, expected=self._state.position):
+            position, fence = self._state.position, self._fence()
+            for event in self._log.append(drafts, expected=position, fence=fence):
                 self._fold.apply(event)
             self._state = self._fold.state()
 
@@ -132,4 +167,17 @@ def promoted(action: Promote, *, because: str = "") -> Promoted:
         because=because or action.why,
         verdict=action.verdict,
         previous=action.previous,
+    )
+
+
+def deployed_by(action: Deploy) -> Deployed:
+    """Return the fact that a deployment was done; it is nothing but this fact."""
+    return Deployed(
+        action=action.id,
+        model=action.model,
+        share=action.share,
+        champion=action.champion,
+        because=action.why,
+        run=action.run,
+        is_former=not action.run,
     )

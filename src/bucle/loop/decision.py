@@ -34,7 +34,7 @@ from bucle.pipeline.engine import Engine
 from bucle.store.chain import seal
 from bucle.types import Check, Verdict
 
-__all__ = ["Decision", "decide_champion", "policy_by_hand"]
+__all__ = ["Decision", "Referee", "decide_champion", "policy_by_hand", "refitted"]
 
 _ATTEMPTS = 20
 
@@ -50,8 +50,15 @@ class Decision(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
-class _Referee:
-    """Judges one challenger, again and again if the champion changes under its feet."""
+class Referee:
+    """Judges one challenger, again and again if the champion changes under its feet.
+
+    Args:
+        workspace: The project.
+        engine: Executes the judging.
+        fitted: The run whose model is the challenger.
+        packaged: The challenger as it would ship.
+    """
 
     def __init__(
         self,
@@ -174,7 +181,7 @@ def decide_champion(
         OutsideError: Other processes kept changing the champion.
         PackageError: The package that would ship does not load.
     """
-    referee = _Referee(workspace, engine, fitted, packaged)
+    referee = Referee(workspace, engine, fitted, packaged)
     for _ in range(_ATTEMPTS):
         try:
             return _decide(referee, finished, policy)
@@ -187,7 +194,7 @@ def decide_champion(
     )
 
 
-def _decide(referee: _Referee, finished: RunFinished, policy: Policy) -> Decision:
+def _decide(referee: Referee, finished: RunFinished, policy: Policy) -> Decision:
     """Ask what to do and do it, until nothing is left to do; then write it down."""
     workspace = referee.workspace
     proposal = _Proposal(workspace, finished)
@@ -202,7 +209,7 @@ def _decide(referee: _Referee, finished: RunFinished, policy: Policy) -> Decisio
         elif isinstance(action, Refit):
             refit, why = referee.refit()
             notes.append(why)
-            proposal.add(_refitted(action, refit, why))
+            proposal.add(refitted(action, refit, why))
             if refit is not None:
                 digests = {**proposal.finished.digests, refit.model: refit.digest}
                 proposal.finished = msgspec.structs.replace(
@@ -227,7 +234,14 @@ def policy_by_hand(charter: Charter) -> Policy:
     )
 
 
-def _refitted(action: Refit, refit: Packaged | None, why: str) -> Refitted:
+def refitted(action: Refit, refit: Packaged | None, why: str) -> Refitted:
+    """Return the fact that a model was refitted, or could not be.
+
+    Args:
+        action: What was decided.
+        refit: The refit that may ship; None for none.
+        why: What was found.
+    """
     return Refitted(
         action=action.id,
         run=action.run,

@@ -14,7 +14,7 @@ from bucle.loop.workspace import Workspace
 from bucle.models.package import open_package
 from bucle.models.registry import Tenure, champion
 
-__all__ = ["DeploymentChange", "deploy_model", "withdraw"]
+__all__ = ["DeploymentChange", "deploy_model", "require_fitting", "withdraw"]
 
 _ATTEMPTS = 5
 
@@ -61,7 +61,7 @@ def deploy_model(
         if known is not None and same and known.share == share:
             return _change(record, current, share, changed=False)
         if not same:
-            _require_fitting(workspace, state, record, current)
+            require_fitting(workspace, state, record, current)
         fact = Deployed(
             model=record.model,
             share=share,
@@ -118,10 +118,16 @@ def _require_other(state: State, record: ModelRecord) -> Tenure:
     return current
 
 
-def _require_fitting(
+def require_fitting(
     workspace: Workspace, state: State, record: ModelRecord, current: Tenure
 ) -> None:
-    """Raise unless the challenger loads and takes what the champion's requests hold."""
+    """Raise unless a challenger loads and takes what the champion's requests hold.
+
+    It is loaded in a limited child process.
+
+    Raises:
+        PackageError: It does not load, or takes other requests.
+    """
     from bucle.serve.slots import line_up  # noqa: PLC0415  (imports what serves)
 
     check_loads(workspace, record.model, digest=record.digest)

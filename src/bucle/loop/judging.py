@@ -37,7 +37,7 @@ _JUDGE = "bucle.loop.evidence:judge_package"
 _COMPARE = "bucle.loop.evidence:compare_packages"
 _LIBRARIES = ("polars", "sklearn", "skops", "numpy", "scipy")
 _LOOKS = ("looks", "others")
-_AFTER_VERDICT = ("promote", "refit")
+_AFTER_VERDICT = ("promote", "refit", "approval")
 
 
 class Fitted(Struct, frozen=True, kw_only=True):

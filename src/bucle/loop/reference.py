@@ -11,6 +11,7 @@ from bucle.gates.referee import deciding_metric
 from bucle.loop.question import Question
 from bucle.models.metrics import Cost, Floats
 from bucle.models.signature import Signature, conform
+from bucle.watch.distance import reference_of
 from bucle.watch.harm import Standard, standard_of
 from bucle.watch.losses import LossForm, loss_form, row_losses
 from bucle.watch.reference import make_reference, reference_bytes
@@ -58,6 +59,7 @@ def reference_files(
         output_days=days,
         form=form,
         standard=standard,
+        bins=reference_of(conform(signature, train.select(names))),
     )
     return reference_bytes(reference)
 

@@ -12,9 +12,11 @@ from bucle.grammar import say_count
 from bucle.loop.observations import ChallengerSeen
 from bucle.models.registry import Deployment
 
-__all__ = ["Rollout", "Step", "compare_former", "next_share", "next_step"]
+__all__ = ["Rollout", "Step", "compare_former", "is_news", "next_share", "next_step"]
 
 _HOURS = 3600.0
+_MUCH = 1.25
+_SOME = {"baked_s": 60.0, "pairs": 20, "answers": 20, "labelled": 20, "failures": 0}
 
 
 class Rollout(Struct, frozen=True, kw_only=True):
@@ -86,6 +88,26 @@ def compare_former(seen: ChallengerSeen | None, rollout: Rollout) -> Step:
 def next_share(rollout: Rollout, share: float | None) -> float | None:
     """Return the share after one, the first after None; None when all that is left is everyone."""
     return next((one for one in rollout.shares if share is None or one > share), None)
+
+
+def is_news(
+    deployed: Deployment, seen: ChallengerSeen, known: ChallengerSeen | None, rollout: Rollout
+) -> bool:
+    """Tell whether something seen of a deployed model is worth a place on record.
+
+    It is when it changes what is to be done, or says much more than what is known; so a model that
+    holds for a week leaves dozens of events, not thousands.
+    """
+    if known is None:
+        return True
+    judge = compare_former if deployed.is_former else None
+    before, after = (
+        judge(one, rollout) if judge else next_step(deployed, one, rollout) for one in (known, seen)
+    )
+    if before.kind != after.kind:
+        return True
+    numbers = ("baked_s", "pairs", "answers", "labelled", "failures")
+    return any(getattr(seen, name) > _MUCH * getattr(known, name) + _SOME[name] for name in numbers)
 
 
 def _harm(seen: ChallengerSeen, rollout: Rollout) -> str:

@@ -38,7 +38,7 @@ from bucle.pipeline.progress import Progress
 from bucle.pipeline.tasks import TaskResult, failure_of
 from bucle.types import Verdict
 
-__all__ = ["RunData", "RunOutcome", "run_project"]
+__all__ = ["Run", "RunData", "RunOutcome", "run_project"]
 
 _RANK = ("cached", "ran", "skipped", "failed")
 
@@ -79,8 +79,16 @@ class RunOutcome(Struct, frozen=True, kw_only=True):
     exit_code: int = 0
 
 
-class _Run:
-    """One run under way: its id, its plan, and what has come of it so far."""
+class Run:
+    """One run under way: its id, its plan, and what has come of it so far.
+
+    Args:
+        workspace: The project.
+        engine: Executes its tasks.
+        plan: What it is about.
+        asked: The id of the action that asked for it; empty when a person did.
+        policy: What decides on its model.
+    """
 
     def __init__(
         self, workspace: Workspace, engine: Engine, plan: RunPlan, *, asked: str, policy: Policy
@@ -198,7 +206,7 @@ def run_project(
     plan = plan_run(graph, charter, versions, moment=moment)
     with workspace.engine(progress) as engine:
         chosen = policy or policy_by_hand(charter)
-        run = _Run(workspace, engine, plan, asked=asked, policy=chosen)
+        run = Run(workspace, engine, plan, asked=asked, policy=chosen)
         workspace.record(_started(run))
         try:
             return _carry_out(run, additions)
@@ -209,7 +217,7 @@ def run_project(
             raise
 
 
-def _carry_out(run: _Run, additions: tuple[Addition, ...]) -> RunOutcome:
+def _carry_out(run: Run, additions: tuple[Addition, ...]) -> RunOutcome:
     run.execute()
     data = tuple(_run_data(run.plan, additions))
     failed = run.failed
@@ -238,7 +246,7 @@ def _carry_out(run: _Run, additions: tuple[Addition, ...]) -> RunOutcome:
     return _outcome(run, data, finished, decision)
 
 
-def _started(run: _Run) -> RunStarted:
+def _started(run: Run) -> RunStarted:
     workspace, plan = run.workspace, run.plan
     return RunStarted(
         run=run.id,
@@ -260,7 +268,7 @@ def _effective(plan: RunPlan) -> dict[str, dict[str, Any]]:
 
 
 def _finished(
-    run: _Run,
+    run: Run,
     state: str,
     *,
     packaged: Packaged | None = None,
@@ -285,7 +293,7 @@ def _finished(
 
 
 def _outcome(
-    run: _Run, data: tuple[RunData, ...], finished: RunFinished, decision: Decision
+    run: Run, data: tuple[RunData, ...], finished: RunFinished, decision: Decision
 ) -> RunOutcome:
     return RunOutcome(
         run=run.id,

@@ -58,6 +58,11 @@ class Workspace:
         self.home = root / STATE_FOLDER
 
     @property
+    def overrides(self) -> tuple[str, ...]:
+        """What the command line set, as it was written."""
+        return self.loaded.overrides
+
+    @property
     def charter(self) -> Charter:
         """The charter in force: file, environment and command line merged."""
         return self.loaded.charter

@@ -32,13 +32,15 @@ _DAY = "_day"
 class Reference(Struct, frozen=True, kw_only=True, eq=False):
     """What is measured, the days it was measured on, and what the losses were.
 
-    `form` and `standard` are None where there were too few rows to validate on.
+    `form` and `standard` are None where there were too few rows to validate on. `bins` are those
+    of the rows it has learned from, for `measure_distances`.
     """
 
     yardsticks: tuple[Yardstick, ...]
     days: Days
     form: LossForm | None = None
     standard: Standard | None = None
+    bins: dict[str, Any] = {}
 
     @property
     def measures(self) -> tuple[Measure, ...]:
@@ -50,6 +52,7 @@ class _Record(Struct, frozen=True, kw_only=True):
     yardsticks: tuple[Yardstick, ...]
     form: LossForm | None
     standard: Standard | None
+    bins: dict[str, Any] = {}
 
 
 def make_reference(
@@ -60,6 +63,7 @@ def make_reference(
     output_days: pl.Series,
     form: LossForm | None = None,
     standard: Standard | None = None,
+    bins: dict[str, Any] | None = None,
 ) -> Reference:
     """Return the reference of a model.
 
@@ -70,6 +74,7 @@ def make_reference(
         output_days: The day of each of those.
         form: How rows become losses.
         standard: What losses were at validation.
+        bins: Those of the rows it has learned from.
     """
     rows = features.with_columns(days.cast(pl.Date).alias(_DAY)).drop_nulls(_DAY)
     latest = rows[_DAY].max()
@@ -84,13 +89,17 @@ def make_reference(
         days=inputs.beside(profile_days(answers, output, time=_DAY)),
         form=form,
         standard=standard,
+        bins=bins or {},
     )
 
 
 def reference_bytes(reference: Reference) -> dict[str, bytes]:
     """Return a reference as the two files that a package keeps."""
     record = _Record(
-        yardsticks=reference.yardsticks, form=reference.form, standard=reference.standard
+        yardsticks=reference.yardsticks,
+        form=reference.form,
+        standard=reference.standard,
+        bins=reference.bins,
     )
     days = reference.days
     columns: dict[str, Any] = {"day": days.dates, "rows": days.rows}
@@ -136,5 +145,9 @@ def reference_from_bytes(files: Mapping[str, bytes]) -> Reference:
             code="bucle-380",
         ) from error
     return Reference(
-        yardsticks=record.yardsticks, days=days, form=record.form, standard=record.standard
+        yardsticks=record.yardsticks,
+        days=days,
+        form=record.form,
+        standard=record.standard,
+        bins=record.bins,
     )

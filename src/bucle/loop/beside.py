@@ -1,0 +1,119 @@
+"""What was seen of the model beside the champion: the evidence that leads or ends a deployment.
+
+A projection of the prediction log, of the labels that came and of what the workers counted.
+Imports polars and numpy where something was predicted.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bucle.clock import from_iso
+from bucle.loop.observations import ChallengerSeen
+from bucle.loop.registry import open_champion
+from bucle.loop.state import State
+from bucle.loop.workspace import Workspace
+from bucle.models.registry import champion
+from bucle.serve.counts import Counts, total
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["see_challenger"]
+
+_LEAST_MS = 5.0
+"""Below it nobody notices, and the times of two quick models are mostly noise."""
+
+
+def see_challenger(workspace: Workspace, state: State, *, baked_s: float) -> ChallengerSeen | None:
+    """Return what is known of the deployed model now; None where none is deployed.
+
+    Args:
+        workspace: The project.
+        state: What is true; the deployment and the champion are taken from it.
+        baked_s: For how long it was watched at its present share.
+
+    Raises:
+        DigestMismatchError: The prediction log is not what was written.
+    """
+    deployed, reigning = state.deployment, champion(state.tenures)
+    package = open_champion(workspace, state)
+    if deployed is None or reigning is None or package is None:
+        return None
+    from bucle.loop.activity import pairs_since  # noqa: PLC0415  (heavy)
+
+    paired = pairs_since(
+        workspace,
+        from_iso(deployed.began),
+        champion=reigning.model,
+        challenger=deployed.model,
+        signature=package.signature,
+    )
+    seen = ChallengerSeen(
+        champion=reigning.model,
+        model=deployed.model,
+        share=deployed.share,
+        baked_s=round(baked_s, 3),
+        failures=_failures(workspace.home / "serve", deployed.model),
+        labelled=paired.labelled,
+        gain=paired.gain,
+        low=paired.low,
+        high=paired.high,
+    )
+    return _at_share(workspace, seen, since=deployed.since)
+
+
+def _at_share(workspace: Workspace, seen: ChallengerSeen, *, since: str) -> ChallengerSeen:
+    """Add what was seen since the model came to its present share."""
+    from bucle.loop.genuine import read_predictions  # noqa: PLC0415  (heavy)
+
+    log = workspace.home / "serve" / "log"
+    if not log.is_dir() and workspace.tables.version("predictions") is None:
+        return seen
+    rows = read_predictions(
+        workspace, columns=("id", "of", "model", "role", "latency_us"), since=from_iso(since)
+    )
+    pairs, own, other = _pair_up(rows, seen)
+    return msgspec.structs.replace(
+        seen,
+        pairs=pairs.height,
+        answers=int((pairs["model"] == seen.model).sum()),
+        slower=round(own / other, 4) if own and other else None,
+    )
+
+
+def _pair_up(rows: "pl.DataFrame", seen: ChallengerSeen) -> "tuple[pl.DataFrame, float, float]":
+    """Return rows that both models scored, and the 99th percentile of the time of each, in ms."""
+    import polars as pl  # noqa: PLC0415  (heavy)
+
+    both = {seen.model, seen.champion}
+    answers = rows.filter((pl.col("role") != "shadow") & pl.col("model").is_in(both))
+    beside = rows.filter((pl.col("role") == "shadow") & pl.col("model").is_in(both)).select(
+        pl.col("of").alias("id"),
+        other=pl.col("model"),
+        other_us=pl.col("latency_us"),
+    )
+    pairs = answers.join(beside, on="id", how="inner").filter(pl.col("model") != pl.col("other"))
+    times = [
+        pl.concat(
+            [
+                pairs.filter(pl.col("model") == name)["latency_us"],
+                pairs.filter(pl.col("other") == name)["other_us"],
+            ]
+        )
+        for name in (seen.model, seen.champion)
+    ]
+    own, other = (_p99_ms(series) for series in times)
+    return pairs, own, other
+
+
+def _p99_ms(times: "pl.Series") -> float:
+    found = times.quantile(0.99, interpolation="higher")
+    return 0.0 if found is None else max(float(found) / 1000, _LEAST_MS)
+
+
+def _failures(folder: Path, model: str) -> int:
+    """Return on how many rows a model failed since the workers began."""
+    counted = total(Counts(), folder, worker=-1).predictions
+    return sum(count for name, count in counted.items() if name == f"{model}\tfailed")

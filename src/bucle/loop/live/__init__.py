@@ -1,0 +1,1 @@
+"""The real world as one that the controller drives: jobs in processes, one leader, real time."""

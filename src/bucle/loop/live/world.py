@@ -1,0 +1,292 @@
+"""The real world: clock, tables, sources and people become facts, actions become processes.
+
+Nothing here waits: what takes long is a job, and is looked after at every look. Imports nothing
+heavy.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+from msgspec import Struct
+
+from bucle.errors import BucleError
+from bucle.loop.actions import Action, Deploy, Judge, Promote, Refit, Retrain, RollBack, Withdraw
+from bucle.loop.arrivals import Arrival, Arrivals
+from bucle.loop.control import deployed_by, promoted
+from bucle.loop.events import (
+    Fact,
+    Refitted,
+    RolledBack,
+    RunFinished,
+    RunStarted,
+    VerdictGiven,
+    Withdrawn,
+)
+from bucle.loop.live.jobs import Jobs
+from bucle.loop.live.orders import Answer, Order, facts_of
+from bucle.loop.live.rounds import Rounds
+from bucle.loop.observations import ChallengerSeen
+from bucle.loop.policy import Policy
+from bucle.loop.rollout import is_news
+from bucle.loop.state import State
+from bucle.loop.workspace import Workspace
+from bucle.models.package_files import is_whole
+from bucle.models.registry import Deployment
+from bucle.types import Check, Lease, Verdict
+
+__all__ = ["LiveWorld", "Pace"]
+
+_MOST_TRIES = 5
+_PAUSE_S = 10.0
+
+
+class Pace(Struct, frozen=True, kw_only=True):
+    """How often the world is looked at, in seconds: by the kind of what is seen."""
+
+    see_s: float = 10.0
+    watch_s: float = 3600.0
+    arrivals_s: float = 2.0
+
+
+class LiveWorld:
+    """A project at work, as the controller sees it and acts on it.
+
+    Args:
+        workspace: The project.
+        policy: Which observations are worth making.
+        jobs: Does what takes long.
+        arrivals: Looks for new data; None leaves data to people.
+        lease: Returns the lease under which jobs write.
+        pace: How often to look.
+        say: Told what people should know, one line at a time.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        policy: Policy,
+        jobs: Jobs,
+        *,
+        arrivals: Arrivals | None = None,
+        lease: Callable[[], Lease | None] = lambda: None,
+        pace: Pace = Pace(),  # noqa: B008  (a frozen value)
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._workspace = workspace
+        self._policy = policy
+        self._jobs = jobs
+        self._arrivals = arrivals
+        self._lease = lease
+        self._pace = pace
+        self._say = say
+        self._rounds = Rounds(workspace.clock)
+        self._baking = _Baking(workspace)
+        self._arriving: Arrival | None = None
+        self._tries: dict[str, int] = {}
+        self._failed: dict[str, Answer] = {}
+
+    # ---- what is seen ----------------------------------------------------------
+
+    def observe(self, state: State, now: datetime) -> Sequence[Fact]:
+        """Return what has become known since the last look; begin to find out more."""
+        del now
+        self._take_in(state)
+        facts: list[Fact] = []
+        if state.deployment is not None:
+            baked_s = self._baking.seconds(state.deployment, state.trial)
+            seen = self._round("see", self._pace.see_s, {"baked_s": baked_s})
+            facts += [fact for fact in seen if self._is_news(state, fact)]
+        if state.tenures:
+            facts += self._round("watch", self._pace.watch_s, {})
+        kinds = sorted({one.kind for one in self._policy.triggers})
+        if {"performance", "drift", "gain", "regret", "code"} & set(kinds):
+            facts += self._round("windows", self._pace.watch_s, {"kinds": kinds})
+        return facts
+
+    def _is_news(self, state: State, seen: Fact) -> bool:
+        """Tell whether something seen is worth an event of its own."""
+        deployed, rollout = state.deployment, self._policy.rollout
+        if deployed is None or rollout is None or not isinstance(seen, ChallengerSeen):
+            return False
+        return is_news(deployed, seen, state.trial, rollout)
+
+    def _round(self, kind: str, every_s: float, details: dict[str, object]) -> tuple[Fact, ...]:
+        """Take what a repeated job has found, and begin it again when it is time."""
+        answer = self._jobs.take(kind)
+        if answer is None:
+            if not self._jobs.is_running(kind) and self._rounds.is_due(kind, every_s):
+                self._start(kind, kind, details)
+            return ()
+        if answer.error:
+            self._rounds.complain(kind, answer.error, self._say)
+            return ()
+        self._rounds.is_well(kind)
+        return facts_of(answer)
+
+    def _take_in(self, state: State) -> None:
+        """Let data in that has come, one arrival after the other."""
+        answer, arriving = self._jobs.take("ingest"), self._arriving
+        if answer is not None and arriving is not None and self._arrivals is not None:
+            if answer.error and not answer.is_outside:
+                self._arrivals.refuse(arriving)
+            self._say(answer.error or answer.said)
+            self._arriving = None
+            # What was added is not in this state yet.
+            return
+        if self._arrivals is None or self._jobs.is_running("ingest"):
+            return
+        if not self._rounds.is_due("arrivals", self._pace.arrivals_s):
+            return
+        found = self._arrivals.look(state)
+        for trouble in found.troubles:
+            self._say(trouble.render())
+        if found.arrivals:
+            self._arriving = found.arrivals[0]
+            details = {"dataset": self._arriving.dataset, "file": self._arriving.file}
+            self._start("ingest", "ingest", details)
+
+    # ---- what is done ----------------------------------------------------------
+
+    def perform(self, action: Action, state: State, now: datetime) -> Sequence[Fact] | None:
+        """Do something and return its effect; None while it is under way."""
+        del now
+        match action:
+            case Retrain():
+                policy = msgspec.to_builtins(self._policy)
+                return self._labour(action, state, {"action": action.id, "policy": policy})
+            case Judge() | Refit():
+                return self._labour(action, state, {"action": msgspec.to_builtins(action)})
+            case Deploy() if state.deployment is None or state.deployment.model != action.model:
+                return self._labour(action, state, {"action": msgspec.to_builtins(action)})
+        return self._note(action)
+
+    def _note(self, action: Action) -> Sequence[Fact]:
+        """Return the effect of an action that is nothing but its fact: workers follow the log."""
+        match action:
+            case Promote():
+                return (promoted(action),)
+            case Deploy():
+                return (deployed_by(action),)
+            case Withdraw():
+                return (Withdrawn(action=action.id, model=action.model, because=action.why),)
+            case RollBack():
+                if not is_whole(self._workspace.packages, action.model):
+                    # A model that cannot answer must not be champion, whatever is known of it.
+                    why = f"its package is not whole, so it cannot come back ({action.why})"
+                    return (Withdrawn(action=action.id, model=action.model, because=why),)
+                back = RolledBack(
+                    action=action.id,
+                    model=action.model,
+                    previous=action.previous,
+                    because=action.why,
+                )
+                return (back,)
+        return ()
+
+    def _labour(
+        self, action: Action, state: State, details: dict[str, object]
+    ) -> Sequence[Fact] | None:
+        """Do what takes long; what fails for reasons outside is tried again, with pauses."""
+        name = action.id
+        failed = self._failed.pop(name, None)
+        if failed is not None:
+            # It ended and left no effect on record, or decide would not ask for it again.
+            return _failure(action, state, failed)
+        answer = self._jobs.take(name)
+        if answer is None:
+            if not self._jobs.is_running(name) and self._rounds.is_due(name, 0.0):
+                self._say(f"{action.name}: {action.why}")
+                self._start(name, action.name, details)
+            return None
+        if answer.said:
+            self._say(answer.said)
+        if not answer.error:
+            return facts_of(answer) or None
+        self._say(f"{action.name}: {answer.error}")
+        tries = self._tries[name] = self._tries.get(name, 0) + 1
+        if answer.is_outside and tries < _MOST_TRIES:
+            self._rounds.put_off(name, _PAUSE_S * 4 ** (tries - 1))
+        else:
+            self._failed[name] = answer
+        return None
+
+    def _start(self, name: str, kind: str, details: Mapping[str, object]) -> None:
+        order = msgspec.convert(
+            {
+                "kind": kind,
+                "root": str(self._workspace.root),
+                "details": details,
+                "overrides": self._workspace.overrides,
+            },
+            Order,
+        )
+        try:
+            self._jobs.start(name, msgspec.structs.replace(order, fence=self._lease()))
+        except BucleError as error:
+            self._say(error.render())
+            self._rounds.put_off(name, _PAUSE_S)
+
+
+class _Baking:
+    """For how long a deployed model was watched at its share, by a clock that never goes back."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._clock = workspace.clock
+        self._of: tuple[str, float, str] | None = None
+        self._since = 0.0
+
+    def seconds(self, deployed: Deployment, seen: ChallengerSeen | None) -> float:
+        """Return the seconds; what was watched before this process began counts as recorded."""
+        now, name = self._clock.monotonic(), (deployed.model, deployed.share, deployed.since)
+        if name != self._of:
+            self._of, self._since = name, now - (seen.baked_s if seen else 0.0)
+        return now - self._since
+
+
+def _failure(action: Action, state: State, answer: Answer) -> tuple[Fact, ...]:
+    """Return the effect of an action that could not be done."""
+    error = answer.error
+    match action:
+        case Retrain():
+            begun = [one.started for one in state.runs.values() if one.started.asked == action.id]
+            started = begun[-1] if begun and state.runs[begun[-1].run].finished is None else None
+            run = started.run if started else f"r-{action.id}"
+            ended = RunFinished(
+                action=action.id, run=run, state="failed", steps=(), metrics={}, error=error
+            )
+            return (ended,) if started else (_unbegun(run, action.id), ended)
+        case Judge():
+            check = Check(name="evidence", outcome="undecided")
+            verdict = Verdict(
+                outcome="undecided",
+                checks=(check,),
+                rows=0,
+                challenger=action.model,
+                champion=action.champion,
+            )
+            given = VerdictGiven(
+                action=action.id, run=action.run, verdict=verdict, evidence=action.id
+            )
+            return (given,)
+        case Refit():
+            refitted = Refitted(
+                action=action.id,
+                run=action.run,
+                tested=action.model,
+                model=None,
+                outcome="undecided",
+                why=error,
+            )
+            return (refitted,)
+        case Deploy():
+            why = f"it cannot be put beside the champion: {error}"
+            return (Withdrawn(action=action.id, model=action.model, because=why),)
+    return ()
+
+
+def _unbegun(run: str, asked: str) -> RunStarted:
+    """Return the start of a run whose process never came to begin it."""
+    return RunStarted(
+        run=run, source="", environment="", seed=0, parameters={}, datasets={}, asked=asked
+    )
