@@ -95,7 +95,7 @@ def test_a_world_that_stays_as_it_was_is_quiet(workspace: Workspace) -> None:
 
 
 def test_inputs_that_move_are_found_and_dated_and_are_no_harm(workspace: Workspace) -> None:
-    end = live(workspace, days=20, size=lambda day: 1.0 if day < 12 else 2.0)
+    end = live(workspace, days=20, size=lambda day: 1.0 if day < 12 else 3.0)
     watched = look(workspace, end)
     assert watched.inputs is not None
     assert watched.harm is not None

@@ -24,11 +24,10 @@ class Spread(Struct, frozen=True, kw_only=True, eq=False):
     """A reference's days: their means and how these scatter, by measure.
 
     `cells` is 7 where each day of the week has its own mean, else 1. `means` has shape (cells,
-    measures); `parts` the sums that it is made of: rows that count, and the sum over days of
-    their squares. `between` and `within` are the variances of day effects and of rows around
-    their day, `memory` the correlation of a day's effect with that of the day before, `freedom`
-    the degrees of freedom of `between`; shape (measures,). `volume` is the mean and the variance
-    of the logarithm of rows a day, by cell.
+    measures); `counts` the rows that count and `square_counts` the sum over days of their squares.
+    `between` and `within` are the variances of day effects and of rows around their day, `size` the
+    rows of a typical day, `memory` the correlation of a day's effect with that of the day before,
+    `freedom` the degrees of freedom of days; shape (measures,).
     """
 
     cells: int
@@ -37,6 +36,7 @@ class Spread(Struct, frozen=True, kw_only=True, eq=False):
     square_counts: Floats
     between: Floats
     within: Floats
+    size: Floats
     memory: Floats
     freedom: Floats
     days: int
@@ -94,6 +94,7 @@ def spread_of(days: Days) -> Spread:
         square_counts=square_counts,
         between=between,
         within=within,
+        size=size,
         memory=_memory(days.dates, effects),
         freedom=freedom,
         days=int(days.dates.size),
@@ -105,7 +106,8 @@ def compare(spread: Spread, window: Days) -> Comparison:
 
     The window's variance is that of its days' effects, with the memory that one day has of the day
     before, and that of its rows; the reference's is added. The degrees of freedom are those of
-    Satterthwaite (1946): those of the day effects weigh by their part of the variance.
+    Satterthwaite (1946), for the mean square between days; where days seem to differ by nothing
+    beyond their rows, that still is only as well known as there are days.
     """
     cell = _cells(window.dates, spread.cells)
     by_cell = np.zeros_like(spread.counts)
@@ -122,10 +124,13 @@ def compare(spread: Spread, window: Days) -> Comparison:
             known, weights**2 * spread.square_counts / spread.counts**2, 0.0
         ).sum(axis=0)
         reference_rows = np.where(known, weights**2 / spread.counts, 0.0).sum(axis=0)
-        from_days = spread.between * (day_part + reference_days)
-        from_rows = spread.within * (1.0 / rows + reference_rows)
-        error = np.sqrt(from_days + from_rows)
-        freedom = spread.freedom * ((from_days + from_rows) / from_days) ** 2
+        days = day_part + reference_days
+        variance = spread.between * days + spread.within * (1.0 / rows + reference_rows)
+        square = days * (spread.between + spread.within / spread.size)
+        # Days of more rows than those of the reference may differ by what its rows have hidden.
+        hidden = np.maximum(square - variance, 0.0) * np.sqrt(2.0 / spread.freedom)
+        error = np.sqrt(variance + np.nan_to_num(hidden))
+        freedom = spread.freedom * np.maximum(variance / square, 1.0) ** 2
         freedom = np.where(np.isfinite(freedom), np.minimum(freedom, 1e6), 1e6)
         freedom = np.where(spread.freedom > 0, freedom, np.nan)
         steps = np.abs(found - expected) / error

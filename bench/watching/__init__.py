@@ -1,0 +1,1 @@
+"""Watching: what its alarms and its reports are worth, beside those of others."""

@@ -1,0 +1,111 @@
+"""False alarms: simulated projects in which nothing changes, watched day by day for half a year.
+
+Each day is looked at as `bucle watch` looks at it, with the functions that it uses. A budget of one
+false alarm in 180 days allows an alarm somewhere in a half-year to 1 - exp(-1) of the projects, and
+to each layer by its part of the budget; the bound is the 99 % point of the binomial law.
+"""
+
+import math
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy.stats import binom
+
+from bench.watching.worlds import WORLDS, World, draw_project
+from bucle.watch.days import profile_days
+from bucle.watch.harm import detect_harm, loss_days, standard_of
+from bucle.watch.inputs import look_at_inputs
+from bucle.watch.spread import spread_of
+from bucle.watch.yardsticks import measures_of, yardsticks_of
+
+__all__ = ["PARTS", "Half", "false_alarms", "half_year"]
+
+DAYS = 180
+PARTS = {"harm": 0.6, "inputs": 0.3}
+"""What each layer has of the budget."""
+
+SIZES = ((30, 28), (100, 60), (300, 60), (100, 120))
+"""Rows a day, and days of the reference: projects take their turns."""
+
+Half = dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Task:
+    world: World
+    number: int
+    days: int
+
+
+def half_year(world: World, number: int, *, days: int = DAYS) -> Half:
+    """Return on how many days each layer says that something is wrong; every alarm is false."""
+    rng = np.random.default_rng((WORLDS.index(world), number))
+    per_day, reference_days = SIZES[number % len(SIZES)]
+    project = draw_project(world, rng, days=days, per_day=per_day, reference_days=reference_days)
+    rows = project.rows
+    known = rows.filter(pl.col("day") < reference_days)
+    sticks = yardsticks_of(known.drop("day"))
+    measures = measures_of(sticks)
+    whole = profile_days(rows, sticks, time="day")
+    reference = whole.take(whole.dates < reference_days)
+    live = whole.take(whole.dates >= reference_days)
+    spread = spread_of(reference)
+    level = PARTS["inputs"] / DAYS
+    looks = [
+        look_at_inputs(spread, reference, live, measures, date=int(date), level=level)
+        for date in live.dates
+    ]
+    validated = project.days < reference_days
+    standard = standard_of(project.losses[validated], project.days[validated])
+    assert standard is not None
+    losses = loss_days(project.losses[~validated], project.days[~validated], standard)
+    harm = detect_harm(losses, standard, days_between=DAYS / PARTS["harm"])
+    return {
+        "harm": sum(evidence >= 1.0 for evidence in harm.evidence),
+        "inputs": sum(bool(look.findings) for look in looks),
+    }
+
+
+def false_alarms(
+    *, projects: int, days: int = DAYS, worlds: Sequence[World] = WORLDS, processes: int = 2
+) -> list[dict[str, Any]]:
+    """Return, for each world, the share of projects with any false alarm, by layer and over all."""
+    found = []
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        for world in worlds:
+            tasks = [_Task(world=world, number=number, days=days) for number in range(projects)]
+            halves = list(pool.map(_run, tasks, chunksize=4))
+            found.append(_line(world, halves))
+    return found
+
+
+def _run(task: _Task) -> Half:
+    return half_year(task.world, task.number, days=task.days)
+
+
+def _line(world: World, halves: Sequence[Half]) -> dict[str, Any]:
+    layers: dict[str, Any] = {}
+    for layer, part in {**PARTS, "all": 1.0}.items():
+        days = [sum(half.values()) if layer == "all" else half[layer] for half in halves]
+        share = sum(day > 0 for day in days) / len(days)
+        allowed = 1.0 - math.exp(-part)
+        bound = float(binom.ppf(0.99, len(days), allowed)) / len(days)
+        layers[layer] = {
+            "share": round(share, 4),
+            "days_in_alarm": round(sum(days) / len(days), 3),
+            "allowed": round(allowed, 4),
+            "at_most": round(bound, 4),
+            "met": share <= bound,
+        }
+    return {
+        "figure": "false alarms in half a year",
+        "world": world.name,
+        "projects": len(halves),
+        "met": all(layer["met"] for layer in layers.values()),
+        **layers,
+    }
