@@ -17,6 +17,7 @@ import polars as pl
 from scipy.stats import binom
 
 from bench.watching.worlds import WORLDS, World, draw_project
+from bucle.watch.contract import judge_volume
 from bucle.watch.days import profile_days
 from bucle.watch.harm import detect_harm, loss_days, standard_of
 from bucle.watch.inputs import look_at_inputs
@@ -26,11 +27,14 @@ from bucle.watch.yardsticks import measures_of, yardsticks_of
 __all__ = ["PARTS", "Half", "false_alarms", "half_year"]
 
 DAYS = 180
-PARTS = {"harm": 0.6, "inputs": 0.3}
+PARTS = {"harm": 0.6, "inputs": 0.3, "contract": 0.1}
 """What each layer has of the budget."""
 
 SIZES = ((30, 28), (100, 60), (300, 60), (100, 120))
 """Rows a day, and days of the reference: projects take their turns."""
+
+CHECKS = 4
+"""Among how many checks the contract's part is shared; volume is the one that has days here."""
 
 Half = dict[str, int]
 
@@ -65,9 +69,11 @@ def half_year(world: World, number: int, *, days: int = DAYS) -> Half:
     assert standard is not None
     losses = loss_days(project.losses[~validated], project.days[~validated], standard)
     harm = detect_harm(losses, standard, days_between=DAYS / PARTS["harm"])
+    volume = judge_volume(live.dates, live.rows, level=PARTS["contract"] / DAYS / CHECKS)
     return {
         "harm": sum(evidence >= 1.0 for evidence in harm.evidence),
         "inputs": sum(bool(look.findings) for look in looks),
+        "contract": sum(day.is_found for day in volume),
     }
 
 

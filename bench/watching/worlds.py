@@ -13,7 +13,16 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-__all__ = ["LOSSES", "WORLDS", "Project", "World", "draw_losses", "draw_project", "of_z"]
+__all__ = [
+    "LOSSES",
+    "WORLDS",
+    "Project",
+    "World",
+    "draw_losses",
+    "draw_project",
+    "gamma_of",
+    "of_z",
+]
 
 Floats = NDArray[np.float64]
 Words = tuple[str, int, float]
@@ -50,9 +59,16 @@ WORLDS = (
     World(name="both, days remember", season=1.0, icc=0.05, memory=0.5),
 )
 
+
+def gamma_of(z: Floats) -> Floats:
+    """Return gamma values of shape 3.3 and mean one, near enough (Wilson & Hilferty 1931)."""
+    shape = 3.3
+    return np.maximum(1.0 - 1.0 / (9.0 * shape) + z / (3.0 * shape**0.5), 0.0) ** 3
+
+
 LOSSES: dict[str, Callable[[Floats], Floats]] = {
     # Scaled to a mean near one; sd of the loss over its mean: 0.55, 1, 1.8.
-    "gamma": lambda z: _gamma(z),
+    "gamma": gamma_of,
     "exponential": lambda z: -np.log(np.maximum(ndtr(-z), 1e-300)),
     "lognormal": lambda z: np.exp(1.2 * z - 0.72),
 }
@@ -73,7 +89,10 @@ def draw_project(
 ) -> Project:
     """Draw the days of a reference and those after them, all of one world."""
     whole = reference_days + days
-    day = np.repeat(np.arange(whole), rng.poisson(per_day, whole))
+    # Days that are not alike differ in how many rows they have as well.
+    busy = of_z(world, rng, np.arange(whole), whole) if world.season or world.icc else 0.0
+    rate = per_day * np.exp(0.2 * np.asarray(busy))
+    day = np.repeat(np.arange(whole), rng.poisson(np.broadcast_to(rate, whole)))
     columns: dict[str, pl.Series] = {"day": pl.Series(day).cast(pl.Int32)}
     score = np.zeros(day.size)
     for name, shape in NUMBERS.items():
@@ -151,9 +170,3 @@ def _missing(
         size = 1.0 / world.icc - 1.0
         rates = rng.beta(rate * size, (1.0 - rate) * size, whole)
     return pl.Series(rng.random(day.size) < rates[day])
-
-
-def _gamma(z: Floats) -> Floats:
-    # Wilson and Hilferty's cube is near enough to a gamma of shape 3.3.
-    shape = 3.3
-    return np.maximum(1.0 - 1.0 / (9.0 * shape) + z / (3.0 * shape**0.5), 0.0) ** 3
