@@ -28,6 +28,12 @@ COMMANDS = (
         "replay", "try retrain policies on the project's history", "bucle.cli.replay", "REPLAY"
     ),
     Command("serve", "answer predictions over HTTP", "bucle.cli.serve", "SERVE"),
+    Command("up", "keep the loop going: serve, watch, retrain", "bucle.cli.up", "UP"),
+    Command("retrain", "ask the loop for a new model", "bucle.cli.orders", "RETRAIN"),
+    Command("approve", "let a model answer, in a role", "bucle.cli.orders", "APPROVE"),
+    Command("pause", "tell the loop to start nothing new", "bucle.cli.orders", "PAUSE"),
+    Command("resume", "tell the loop to go on", "bucle.cli.orders", "RESUME"),
+    Command("why-not", "why the loop does nothing now", "bucle.cli.orders", "WHY_NOT"),
     Command("predict", "predict rows at hand, without a server", "bucle.cli.predict", "PREDICT"),
     Command("load", "how many predictions a second a server gives", "bucle.cli.load", "LOAD"),
     Command("status", "who answers, how much, how fast, how well", "bucle.cli.status", "STATUS"),
@@ -40,6 +46,7 @@ COMMANDS = (
     Command("promote", "make a model version the champion", "bucle.cli.models", "PROMOTE"),
     Command("rollback", "go back to an earlier champion", "bucle.cli.models", "ROLLBACK"),
     Command("history", "who was champion, when, why, by whom", "bucle.cli.models", "HISTORY"),
+    Command("backup", "copy the project while it is in use", "bucle.cli.backup", "BACKUP"),
     Command("log", "read the event log", "bucle.cli.log", "SHOW"),
     Command("log verify", "check the whole log against its chain", "bucle.cli.log", "VERIFY"),
 )

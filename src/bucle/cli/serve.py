@@ -14,13 +14,14 @@ from bucle.errors import UsageError
 from bucle.grammar import say_count
 from bucle.loop.workspace import Workspace, open_workspace
 
-__all__ = ["SERVE"]
+__all__ = ["SERVE", "serving_arguments", "serving_settings"]
 
 _MOST_WORKERS = 256
 _MOST_PORT = 65_535
 
 
-def _arguments(parser: ArgumentParser) -> None:
+def serving_arguments(parser: ArgumentParser) -> None:
+    """Add what a server takes."""
     project_arguments(parser)
     parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on, 0 for a free one")
@@ -41,7 +42,7 @@ def _call(options: Namespace, terminal: Terminal) -> int:
     from bucle.serve.token import open_token  # noqa: PLC0415
 
     workspace = open_workspace(project_folder(options), overrides=options.set)
-    host, port, workers = _settings(options, workspace)
+    host, port, workers = serving_settings(options, workspace)
     path = workspace.home / "serve" / "token"
     token, is_new = open_token(path)
     listener = listen(host, port)
@@ -88,7 +89,12 @@ def _call(options: Namespace, terminal: Terminal) -> int:
     return 0
 
 
-def _settings(options: Namespace, workspace: Workspace) -> tuple[str, int, int]:
+def serving_settings(options: Namespace, workspace: Workspace) -> tuple[str, int, int]:
+    """Return host, port and number of workers.
+
+    Raises:
+        UsageError: One of them cannot be used, or a host needs `--public`.
+    """
     serve = workspace.charter.serve
     host = options.host if options.host is not None else serve.host
     port = options.port if options.port is not None else serve.port
@@ -123,4 +129,4 @@ def _settings(options: Namespace, workspace: Workspace) -> tuple[str, int, int]:
     return host, port, workers
 
 
-SERVE = Handler(_arguments, _call, "bucle serve --port 8000 --workers 2")
+SERVE = Handler(serving_arguments, _call, "bucle serve --port 8000 --workers 2")

@@ -13,7 +13,6 @@ import msgspec
 from bucle.errors import BucleError
 from bucle.loop.actions import Deploy, Judge, Refit
 from bucle.loop.control import deployed_by
-from bucle.loop.events import Fact
 from bucle.loop.live.orders import Answer, Kind, Order, written
 from bucle.loop.policy import Policy
 from bucle.loop.workspace import Workspace, open_workspace
@@ -36,39 +35,37 @@ def carry_out(order: Order, *, workspace: Workspace | None = None) -> Answer:
         opened = workspace or open_workspace(
             Path(order.root), overrides=order.overrides, actor=ACTOR, fence=order.fence
         )
-        facts, said = _DEEDS[order.kind](opened, order)
+        return _DEEDS[order.kind](opened, order)
     except BucleError as error:
         return Answer(error=error.render(), is_outside=error.exit_code == _MACHINE)
-    return Answer(facts=written(facts), said=said)
 
 
-_Done = tuple[tuple[Fact, ...], str]
-
-
-def _retrain(workspace: Workspace, order: Order) -> _Done:
+def _retrain(workspace: Workspace, order: Order) -> Answer:
     from bucle.loop.training import run_project  # noqa: PLC0415  (only here)
 
     policy = msgspec.convert(order.details["policy"], Policy)
     done = run_project(workspace, asked=order.details["action"], policy=policy)
     if done.state != "done":
-        return (), f"run {done.run} {done.state}: {done.error}"
+        return Answer(said=f"run {done.run} {done.state}: {done.error}")
     verdict = f", {done.verdict.outcome}" if done.verdict else ""
-    return (), f"run {done.run} made {done.model or 'no model'}{verdict}"
+    return Answer(said=f"run {done.run} made {done.model or 'no model'}{verdict}")
 
 
-def _judge(workspace: Workspace, order: Order) -> _Done:
+def _judge(workspace: Workspace, order: Order) -> Answer:
     from bucle.loop.again import judge_again  # noqa: PLC0415  (only here)
 
-    return (judge_again(workspace, msgspec.convert(order.details["action"], Judge)),), ""
+    action = msgspec.convert(order.details["action"], Judge)
+    return Answer(facts=written([judge_again(workspace, action)]))
 
 
-def _refit(workspace: Workspace, order: Order) -> _Done:
+def _refit(workspace: Workspace, order: Order) -> Answer:
     from bucle.loop.again import refit_again  # noqa: PLC0415  (only here)
 
-    return (refit_again(workspace, msgspec.convert(order.details["action"], Refit)),), ""
+    action = msgspec.convert(order.details["action"], Refit)
+    return Answer(facts=written([refit_again(workspace, action)]))
 
 
-def _deploy(workspace: Workspace, order: Order) -> _Done:
+def _deploy(workspace: Workspace, order: Order) -> Answer:
     """Put a model beside the champion, once it has loaded in a limited process and fits."""
     from bucle.loop.deployment import require_fitting  # noqa: PLC0415  (only here)
 
@@ -76,41 +73,42 @@ def _deploy(workspace: Workspace, order: Order) -> _Done:
     reigning = champion(state.tenures)
     if reigning is not None and reigning.model == action.champion:
         require_fitting(workspace, state, state.models[action.model], reigning)
-    return (deployed_by(action),), ""
+    return Answer(facts=written([deployed_by(action)]))
 
 
-def _see(workspace: Workspace, order: Order) -> _Done:
+def _see(workspace: Workspace, order: Order) -> Answer:
     from bucle.loop.beside import see_challenger  # noqa: PLC0415  (only here)
 
     seen = see_challenger(workspace, workspace.state(), baked_s=order.details["baked_s"])
-    return (seen,) if seen is not None else (), ""
+    return Answer(facts=written([seen] if seen is not None else []))
 
 
-def _watch(workspace: Workspace, order: Order) -> _Done:
-    del order
-    from bucle.loop.alarms import news_of  # noqa: PLC0415  (only here)
+def _watch(workspace: Workspace, order: Order) -> Answer:
+    from bucle.loop.alarms import find_news  # noqa: PLC0415  (only here)
     from bucle.loop.watching import watch_project  # noqa: PLC0415  (heavy)
 
     watched = watch_project(workspace, workspace.clock.now())
-    return news_of(workspace.state(), watched), ""
+    news = find_news(workspace.state(), watched, quiet=order.details.get("memory") or {})
+    return Answer(facts=written(news.facts), memory=news.quiet)
 
 
-def _windows(workspace: Workspace, order: Order) -> _Done:
+def _windows(workspace: Workspace, order: Order) -> Answer:
     from bucle.loop.live.windows import see_windows  # noqa: PLC0415  (heavy)
 
-    return see_windows(workspace, workspace.state(), kinds=order.details["kinds"]), ""
+    seen = see_windows(workspace, workspace.state(), kinds=order.details["kinds"])
+    return Answer(facts=written(seen))
 
 
-def _ingest(workspace: Workspace, order: Order) -> _Done:
+def _ingest(workspace: Workspace, order: Order) -> Answer:
     from bucle.loop.datasets import add_rows  # noqa: PLC0415  (only here)
     from bucle.loop.narration import tell_addition  # noqa: PLC0415  (only here)
 
     name, file = order.details["dataset"], order.details["file"]
     addition = add_rows(workspace, name, [Path(file)] if file else ())
-    return (), f"{name}: {tell_addition(addition.fact)}"
+    return Answer(said=f"{name}: {tell_addition(addition.fact)}")
 
 
-_DEEDS: Mapping[Kind, Callable[[Workspace, Order], _Done]] = {
+_DEEDS: Mapping[Kind, Callable[[Workspace, Order], Answer]] = {
     "retrain": _retrain,
     "judge": _judge,
     "refit": _refit,

@@ -34,11 +34,13 @@ class Order(Struct, frozen=True, kw_only=True):
 class Answer(Struct, frozen=True, kw_only=True):
     """How it went: facts for the controller to record, or what failed.
 
-    `is_outside` says that the failure is the machine's, so that trying again may help. `said` is
-    one line for people, empty for nothing.
+    `memory` is what the next order of the kind is to be given. `is_outside` says that the failure
+    is the machine's, so that trying again may help. `said` is one line for people, empty for
+    nothing.
     """
 
     facts: tuple[dict[str, Any], ...] = ()
+    memory: dict[str, Any] = {}
     error: str = ""
     is_outside: bool = False
     said: str = ""

@@ -6,6 +6,7 @@ heavy.
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -85,6 +86,7 @@ class LiveWorld:
         self._arriving: Arrival | None = None
         self._tries: dict[str, int] = {}
         self._failed: dict[str, Answer] = {}
+        self._memory: dict[str, dict[str, Any]] = {}
 
     # ---- what is seen ----------------------------------------------------------
 
@@ -116,12 +118,13 @@ class LiveWorld:
         answer = self._jobs.take(kind)
         if answer is None:
             if not self._jobs.is_running(kind) and self._rounds.is_due(kind, every_s):
-                self._start(kind, kind, details)
+                self._start(kind, kind, {**details, "memory": self._memory.get(kind, {})})
             return ()
         if answer.error:
             self._rounds.complain(kind, answer.error, self._say)
             return ()
         self._rounds.is_well(kind)
+        self._memory[kind] = answer.memory
         return facts_of(answer)
 
     def _take_in(self, state: State) -> None:

@@ -1,4 +1,4 @@
-"""The parent of a server's processes: workers that share one socket, and the compactor.
+"""The parent of a server's processes: workers that share one socket, and what goes on beside them.
 
 It answers nothing itself and holds nothing that cannot be lost: a process that dies is started
 again, and when the parent dies they end. Imports nothing heavy.
@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from bucle.errors import BucleError, OutsideError
 from bucle.loop.serving.compaction import CompactionSettings
+from bucle.loop.serving.companions import Companion, CompanionSettings
 from bucle.loop.serving.worker_settings import WorkerSettings
 from bucle.loop.workspace import Workspace, open_workspace
 
@@ -36,10 +37,14 @@ _COMPACTION = "bucle.loop.serving.compaction"
 
 
 class _Part(Struct):
-    """One process that has to be there: how it is started, and how it went so far."""
+    """One process that has to be there: how it is started, and how it went so far.
+
+    Those of a lower `rank` end first.
+    """
 
     name: str
     start: Callable[[], "subprocess.Popen[bytes]"]
+    rank: int = 0
     process: Any = None
     began: float = 0.0
     failures: int = 0
@@ -51,22 +56,24 @@ class Supervisor:
 
     Args:
         workspace: The project.
-        listener: The socket that all workers share.
+        listener: The socket that all workers share; None for companions alone.
         token: What clients must show.
         overrides: Settings of the command line, for workers to read the charter with.
         workers: How many processes answer.
         say: Told what happens, a line each.
+        companions: What else has to go on, each with the places that it watches.
     """
 
     def __init__(
         self,
         workspace: Workspace,
-        listener: socket.socket,
+        listener: socket.socket | None,
         *,
-        token: str,
+        token: str = "",
         overrides: Sequence[str] = (),
         workers: int = 1,
         say: Callable[[str], object] = lambda _: None,
+        companions: Sequence[tuple[Companion, tuple[str, ...]]] = (),
     ) -> None:
         self._workspace = workspace
         self._listener = listener
@@ -80,9 +87,14 @@ class Supervisor:
         self._ready: list[int] = []
         self._parts = [
             _Part(name=f"worker {number}", start=partial(self._start_worker, number))
-            for number in range(workers)
+            for number in range(workers if listener is not None else 0)
         ]
-        self._parts.append(_Part(name="compactor", start=self._start_compactor))
+        for companion, watched in companions:
+            start = partial(self._start_companion, companion, watched)
+            self._parts.append(_Part(name=companion.name, start=start))
+        if listener is not None:
+            # It goes last: it brings home what the workers finished while they stopped.
+            self._parts.append(_Part(name="compactor", start=self._start_compactor, rank=1))
 
     def start(self) -> None:
         """Start every process and wait until the workers answer.
@@ -91,8 +103,9 @@ class Supervisor:
             OutsideError: A worker ended, or did not come up in time.
         """
         # What an earlier server counted is no number of this one's.
-        for old in (self._workspace.home / "serve").glob("counts-*.json"):
-            old.unlink(missing_ok=True)
+        if self._listener is not None:
+            for old in (self._workspace.home / "serve").glob("counts-*.json"):
+                old.unlink(missing_ok=True)
         for part in self._parts:
             self._start(part)
         deadline = time.monotonic() + _READY_S
@@ -109,10 +122,15 @@ class Supervisor:
             os.close(ready)
         self._ready = []
 
-    def run(self) -> None:
-        """Keep every process running until `stop` is called from a signal."""
+    def run(self, beside: Callable[[], object] = lambda: None) -> None:
+        """Keep every process running until `stop` is called from a signal.
+
+        Args:
+            beside: Called again and again; it must not take long.
+        """
         while not self._stopping:
             time.sleep(_LOOK_S)
+            beside()
             if self._reloading:
                 self._reloading = False
                 self._reload()
@@ -129,13 +147,12 @@ class Supervisor:
 
     def close(self) -> None:
         """End every process: requests under way are finished, then predictions are compacted."""
-        *workers, compactor = [part.process for part in self._parts]
-        # The compactor goes last: it brings home what the workers finished while they stopped.
-        _end(workers)
-        _end([compactor])
+        for rank in (0, 1):
+            _end([part.process for part in self._parts if part.rank == rank])
         for descriptor in (self._lifeline, self._held):
             os.close(descriptor)
-        self._listener.close()
+        if self._listener is not None:
+            self._listener.close()
 
     def _reload(self) -> None:
         """Read `bucle.toml` again, and replace one process after the other while all answer."""
@@ -183,6 +200,7 @@ class Supervisor:
         part.began = time.monotonic()
 
     def _start_worker(self, number: int) -> "subprocess.Popen[bytes]":
+        assert self._listener is not None  # noqa: S101  (without one there are no workers)
         seen, told = os.pipe()
         settings = self._workspace.charter.serve
         content = WorkerSettings(
@@ -202,6 +220,17 @@ class Supervisor:
         os.close(told)
         self._ready.append(seen)
         return process
+
+    def _start_companion(
+        self, companion: Companion, watched: tuple[str, ...]
+    ) -> "subprocess.Popen[bytes]":
+        content = CompanionSettings(
+            root=str(self._workspace.root),
+            overrides=self._overrides,
+            lifeline=self._lifeline,
+            watched=watched,
+        )
+        return _run(companion.module, msgspec.json.encode(content), (self._lifeline,))
 
     def _start_compactor(self) -> "subprocess.Popen[bytes]":
         content = CompactionSettings(

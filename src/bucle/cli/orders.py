@@ -1,0 +1,155 @@
+"""What people tell the loop: retrain, approve, pause, resume; and ask of it: why not."""
+
+from argparse import ArgumentParser, Namespace
+
+import msgspec
+
+from bucle.cli.handler import Handler, project_arguments, project_folder
+from bucle.cli.terminal import Terminal
+from bucle.clock import to_iso
+from bucle.errors import RequestError, nearest
+from bucle.loop.decide import Wait, decide
+from bucle.loop.fact import Fact
+from bucle.loop.live.rules import live_policy
+from bucle.loop.orders import Approved, Paused, Resumed, RetrainAsked
+from bucle.loop.registry import find_model
+from bucle.loop.workspace import Workspace, open_workspace
+
+__all__ = ["APPROVE", "PAUSE", "RESUME", "RETRAIN", "WHY_NOT"]
+
+
+def _because(parser: ArgumentParser, what: str) -> None:
+    project_arguments(parser)
+    parser.add_argument("--because", required=True, metavar="REASON", help=what)
+
+
+def _retrain_arguments(parser: ArgumentParser) -> None:
+    _because(parser, "why a new model is wanted; it stays on record")
+
+
+def _retrain(options: Namespace, terminal: Terminal) -> int:
+    workspace = _open(options)
+    fact = RetrainAsked(because=_reason(options))
+    return _told(workspace, terminal, fact, "asked for a retrain")
+
+
+def _pause_arguments(parser: ArgumentParser) -> None:
+    _because(parser, "why; it stays on record")
+
+
+def _pause(options: Namespace, terminal: Terminal) -> int:
+    workspace, because = _open(options), _reason(options)
+    paused = workspace.state().paused
+    if paused is not None:
+        raise RequestError(
+            "Cannot pause: the loop is paused already",
+            cause=f"since {paused[0][:16]} UTC: {paused[1]}",
+            attempt="bucle resume",
+            code="bucle-422",
+        )
+    words = "paused: nothing new begins; a bad candidate is still taken away"
+    return _told(workspace, terminal, Paused(because=because), words)
+
+
+def _resume_arguments(parser: ArgumentParser) -> None:
+    project_arguments(parser)
+    parser.add_argument("--because", default="", metavar="REASON", help="why")
+
+
+def _resume(options: Namespace, terminal: Terminal) -> int:
+    workspace = _open(options)
+    if workspace.state().paused is None:
+        raise RequestError(
+            "Cannot resume: the loop is not paused", attempt="bucle why-not", code="bucle-423"
+        )
+    because = options.because.strip() or "a person said so"
+    return _told(workspace, terminal, Resumed(because=because), "resumed")
+
+
+def _approve_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="a model version, or the start of its id")
+    parser.add_argument(
+        "--as", required=True, dest="role", metavar="ROLE", help="a role of gates.approval"
+    )
+    _because(parser, "why it may answer; it stays on record")
+
+
+def _approve(options: Namespace, terminal: Terminal) -> int:
+    workspace, because = _open(options), _reason(options)
+    state = workspace.state()
+    record = find_model(state, options.model)
+    asked = workspace.charter.gates.approval
+    if options.role not in asked:
+        raise RequestError(
+            f"Cannot approve as {options.role!r}",
+            cause=f"gates.approval asks for {', '.join(asked) or 'nobody'}",
+            did_you_mean=nearest(options.role, list(asked)),
+            attempt='approval = ["business"] in [gates]',
+            code="bucle-424",
+        )
+    if options.role in state.approvals.get(record.model, ()):
+        terminal.say(f"{record.model} is approved as {options.role} already")
+        return 0
+    fact = Approved(model=record.model, role=options.role, because=because)
+    return _told(workspace, terminal, fact, f"approved {record.model} as {options.role}")
+
+
+def _why_not(options: Namespace, terminal: Terminal) -> int:
+    workspace = _open(options)
+    policy, now = live_policy(workspace.charter), workspace.clock.now()
+    (action,) = decide(workspace.state(), policy, now)
+    is_idle = isinstance(action, Wait)
+    terminal.answer(
+        {
+            "at": to_iso(now),
+            "policy": policy.name,
+            "action": None if is_idle else action.name,
+            "why": action.why,
+            "settled": action.settled if isinstance(action, Wait) else "",
+        }
+    )
+    if terminal.json:
+        return 0
+    terminal.say(f"policy    {policy.name}")
+    if isinstance(action, Wait):
+        for number, why in enumerate(action.why.split("; ")):
+            terminal.say(f"{'' if number else 'why not':<9} {why}")
+        if action.settled and action.settled != action.why:
+            terminal.say(f"last run  {action.settled}")
+    else:
+        terminal.say(f"next      {action.name}: {action.why}")
+    return 0
+
+
+def _open(options: Namespace) -> Workspace:
+    return open_workspace(project_folder(options), overrides=options.set)
+
+
+def _reason(options: Namespace) -> str:
+    found: str = options.because.strip()
+    if not found:
+        raise RequestError(
+            "Cannot go on without a reason",
+            cause="--because is empty",
+            attempt='--because "the new prices are in"',
+            code="bucle-425",
+        )
+    return found
+
+
+def _told(workspace: Workspace, terminal: Terminal, fact: Fact, words: str) -> int:
+    """Put what a person said on record, and say so."""
+    (event,) = workspace.record(fact)
+    terminal.answer({"event": event.position, "kind": event.kind, **msgspec.to_builtins(fact)})
+    if not terminal.json:
+        terminal.say(words)
+    return 0
+
+
+RETRAIN = Handler(_retrain_arguments, _retrain, 'bucle retrain --because "the new prices are in"')
+APPROVE = Handler(
+    _approve_arguments, _approve, 'bucle approve m-1a2b --as business --because "agreed"'
+)
+PAUSE = Handler(_pause_arguments, _pause, 'bucle pause --because "stocktaking until Monday"')
+RESUME = Handler(_resume_arguments, _resume, "bucle resume")
+WHY_NOT = Handler(project_arguments, _why_not, "bucle why-not")
