@@ -5,13 +5,16 @@ look reads only what is new; losing it costs time, and the memory of what days w
 Imports polars and numpy.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import polars as pl
 
 from bucle.charter.budget import days_between
 from bucle.errors import RequestError
 from bucle.loop.contract_watch import contract_alarms, watch_contract
+from bucle.loop.explaining import explain_week
 from bucle.loop.harm_watch import harm_alarms, watch_harm
 from bucle.loop.input_watch import input_alarms, watch_inputs
 from bucle.loop.registry import open_champion
@@ -21,34 +24,47 @@ from bucle.loop.workspace import Workspace
 from bucle.models.registry import champion
 from bucle.watch.reference import reference_from_bytes
 
-__all__ = ["HarmLayer", "InputLayer", "Watched", "watch_in_detail", "watch_project"]
+__all__ = ["Explain", "HarmLayer", "InputLayer", "Watched", "watch_in_detail", "watch_project"]
+
+Explain = Literal["never", "found", "always"]
 
 # The alarm budget is split 60 % harm, 30 % inputs, 10 % contract.
 _HARM, _INPUTS, _CONTRACT = 0.6, 0.3, 0.1
 _HISTORY = 90
 
 
-def watch_project(workspace: Workspace, now: datetime) -> Watched:
+def watch_project(workspace: Workspace, now: datetime, *, explain: Explain = "never") -> Watched:
     """Judge what was seen of the world up to a moment.
 
+    Args:
+        workspace: The project.
+        now: The moment.
+        explain: When to try what the last week is told from the reference by, which takes seconds:
+            `found` is when something was found.
+
     Raises:
         RequestError: There is no champion.
         DigestMismatchError: The prediction log is not what was written.
     """
-    return _watch(workspace, now, is_detailed=False).watched
+    return _watch(workspace, now, explain=explain, is_detailed=False).watched
 
 
-def watch_in_detail(workspace: Workspace, now: datetime) -> Detailed:
+def watch_in_detail(workspace: Workspace, now: datetime, *, explain: Explain = "never") -> Detailed:
     """Judge what was seen of the world, and return each measure day by day as well.
 
+    Args:
+        workspace: The project.
+        now: The moment.
+        explain: As for `watch_project`.
+
     Raises:
         RequestError: There is no champion.
         DigestMismatchError: The prediction log is not what was written.
     """
-    return _watch(workspace, now, is_detailed=True)
+    return _watch(workspace, now, explain=explain, is_detailed=True)
 
 
-def _watch(workspace: Workspace, now: datetime, *, is_detailed: bool) -> Detailed:
+def _watch(workspace: Workspace, now: datetime, *, explain: Explain, is_detailed: bool) -> Detailed:
     state = workspace.state()
     package, reigning = open_champion(workspace, state), champion(state.tenures)
     if package is None or reigning is None:
@@ -74,6 +90,9 @@ def _watch(workspace: Workspace, now: datetime, *, is_detailed: bool) -> Detaile
             why.append("too few labels at validation to judge losses by")
         seen = watch_inputs(workspace, package, reference, index, now=now, level=_INPUTS / between)
         alarms += input_alarms(seen.layer)
+    separation = None
+    if reference and seen and seen.layer.date and _is_asked(explain, alarms):
+        separation = explain_week(workspace, package, reference, last=seen.layer.date)
     contract = watch_contract(
         workspace,
         state,
@@ -91,8 +110,13 @@ def _watch(workspace: Workspace, now: datetime, *, is_detailed: bool) -> Detaile
             harm=harm,
             contract=contract,
             alarms=(*alarms, *contract_alarms(contract)),
+            separation=separation,
             why=tuple(why),
         ),
         series=seen.series(reference) if is_detailed and seen and reference else (),
         profiled=seen.profiled if seen else 0,
     )
+
+
+def _is_asked(explain: Explain, alarms: Sequence[Alarm]) -> bool:
+    return explain == "always" or (explain == "found" and bool(alarms))

@@ -34,7 +34,7 @@ _MODEL, _SCALE = "model.skops", "scale.skops"
 _COMPILED = "compiled.json"
 _TREES, _SCALE_TREES = "compiled.onnx", "compiled-scale.onnx"
 _REFERENCE = "explanation.json"
-_WATCHED = ("reference.json", "reference.parquet")
+_WATCHED = ("reference.json", "reference.parquet", "reference-sample.parquet")
 _OLDER = Engine(name="estimator", reason="packaged before models were compiled")
 
 

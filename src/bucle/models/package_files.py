@@ -29,7 +29,7 @@ _SOMETIMES = frozenset(
     {
         *("calibration.json", "intervals.json", "rules.json", "scale.skops"),
         *("compiled.json", "compiled.onnx", "compiled-scale.onnx", "explanation.json"),
-        *("reference.json", "reference.parquet"),
+        *("reference.json", "reference.parquet", "reference-sample.parquet"),
     }
 )
 _FORMAT = 1

@@ -18,6 +18,7 @@ from bucle.models.metrics import Floats
 from bucle.watch.days import Days, profile_days
 from bucle.watch.harm import Standard
 from bucle.watch.losses import LossForm
+from bucle.watch.sample import Sample, code_rows, thin_weeks
 from bucle.watch.yardsticks import Measure, Yardstick, measures_of, yardsticks_of
 
 __all__ = ["OUTPUT", "Reference", "make_reference", "reference_bytes", "reference_from_bytes"]
@@ -27,13 +28,15 @@ OUTPUT = "(prediction)"
 
 _DAYS = 400
 _DAY = "_day"
+_SAMPLE = "reference-sample.parquet"
 
 
 class Reference(Struct, frozen=True, kw_only=True, eq=False):
     """What is measured, the days it was measured on, and what the losses were.
 
     `form` and `standard` are None where there were too few rows to validate on. `bins` are those
-    of the rows it has learned from, for `measure_distances`.
+    of the rows it has learned from, for `measure_distances`, and `sample` a few of all rows; a
+    package of an earlier version has none.
     """
 
     yardsticks: tuple[Yardstick, ...]
@@ -41,6 +44,12 @@ class Reference(Struct, frozen=True, kw_only=True, eq=False):
     form: LossForm | None = None
     standard: Standard | None = None
     bins: dict[str, Any] = {}
+    sample: Sample | None = None
+
+    @property
+    def inputs(self) -> tuple[Yardstick, ...]:
+        """What is measured of the columns that the model takes."""
+        return tuple(stick for stick in self.yardsticks if stick.column != OUTPUT)
 
     @property
     def measures(self) -> tuple[Measure, ...]:
@@ -90,11 +99,12 @@ def make_reference(
         form=form,
         standard=standard,
         bins=bins or {},
+        sample=thin_weeks(code_rows(rows, sticks, time=_DAY)),
     )
 
 
 def reference_bytes(reference: Reference) -> dict[str, bytes]:
-    """Return a reference as the two files that a package keeps."""
+    """Return a reference as the files that a package keeps."""
     record = _Record(
         yardsticks=reference.yardsticks,
         form=reference.form,
@@ -107,12 +117,13 @@ def reference_bytes(reference: Reference) -> dict[str, bytes]:
         columns[f"n{number}"] = days.counts[:, number]
         columns[f"s{number}"] = days.sums[:, number]
         columns[f"q{number}"] = days.squares[:, number]
-    content = BytesIO()
-    pl.DataFrame(columns).write_parquet(content, compression="zstd", statistics=False)
-    return {
+    found = {
         "reference.json": canonical_json(msgspec.to_builtins(record)),
-        "reference.parquet": content.getvalue(),
+        "reference.parquet": _parquet(pl.DataFrame(columns)),
     }
+    if reference.sample is not None:
+        found[_SAMPLE] = _parquet(_sample_frame(reference.sample))
+    return found
 
 
 def reference_from_bytes(files: Mapping[str, bytes]) -> Reference:
@@ -137,6 +148,8 @@ def reference_from_bytes(files: Mapping[str, bytes]) -> Reference:
             sums=matrix("s"),
             squares=matrix("q"),
         )
+        inputs = sum(stick.column != OUTPUT for stick in record.yardsticks)
+        sample = _sample_of(files.get(_SAMPLE), inputs)
     except (KeyError, msgspec.DecodeError, pl.exceptions.PolarsError) as error:
         raise PackageError(
             "Cannot read the reference of a package",
@@ -150,4 +163,30 @@ def reference_from_bytes(files: Mapping[str, bytes]) -> Reference:
         form=record.form,
         standard=record.standard,
         bins=record.bins,
+        sample=sample,
+    )
+
+
+def _parquet(frame: pl.DataFrame) -> bytes:
+    content = BytesIO()
+    frame.write_parquet(content, compression="zstd", statistics=False)
+    return content.getvalue()
+
+
+def _sample_frame(sample: Sample) -> pl.DataFrame:
+    """Return a sample as a frame; its values are whole numbers that single precision holds."""
+    columns: dict[str, Any] = {"day": sample.dates}
+    for number in range(sample.values.shape[1]):
+        columns[f"c{number}"] = sample.values[:, number].astype(np.float32)
+    return pl.DataFrame(columns)
+
+
+def _sample_of(content: bytes | None, columns: int) -> Sample | None:
+    if content is None:
+        return None
+    frame = pl.read_parquet(BytesIO(content))
+    values = frame.select([f"c{number}" for number in range(columns)]).to_numpy()
+    return Sample(
+        values=np.asarray(values, dtype=np.float64),
+        dates=frame["day"].cast(pl.Int64).to_numpy(),
     )
