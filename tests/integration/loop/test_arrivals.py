@@ -355,6 +355,7 @@ def test_a_database_that_is_gone_is_said_once(base, queried):
     assert seen.arrivals == ()
 
 
+@pytest.mark.thorough
 def test_a_query_of_postgresql_has_a_mark_too(postgres, tmp_path):
     psycopg = pytest.importorskip("psycopg")
     with psycopg.connect(postgres, autocommit=True) as connection:
