@@ -50,7 +50,12 @@ class Policy(Struct, frozen=True, kw_only=True):
 
 
 def make_policy(
-    text: str, *, gate: str = "referee", window: str = _EXPANDING, price: float = 0.0
+    text: str,
+    *,
+    gate: str = "referee",
+    window: str = _EXPANDING,
+    price: float = 0.0,
+    zone: str = "UTC",
 ) -> Policy:
     """Read a policy from the texts people write.
 
@@ -75,7 +80,9 @@ def make_policy(
     chosen: Gate = "referee" if gate == "referee" else "none"
     if gate == "referee+refit":
         chosen = "referee+refit"
-    return Policy(text=text, triggers=found.triggers, window=window, gate=chosen, price=price)
+    return Policy(
+        text=text, triggers=found.triggers, window=window, gate=chosen, price=price, zone=zone
+    )
 
 
 def window_span(window: str) -> Span | None:

@@ -29,13 +29,14 @@ class Life(Struct, frozen=True, kw_only=True):
 class Ways(Struct, frozen=True, kw_only=True):
     """How one policy lives: what it follows, how much chance its proposals have, what errors cost.
 
-    `price` is that of a retrain, alarms apart.
+    `price` is that of a retrain, alarms apart; `zone` that of its schedules.
     """
 
     policy: str
     gate: str
     window: str
     price: float
+    zone: str
     exploration: float
     holdout: float
     kind: Literal["regression", "classification"]

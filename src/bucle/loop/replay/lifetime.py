@@ -83,7 +83,9 @@ def _charter(asked: Ways) -> Charter:
 
 
 def _walk(branch: Branch, scale: Scale, asked: Ways) -> list[Leg]:
-    policy = make_policy(asked.policy, gate=asked.gate, window=asked.window, price=asked.price)
+    policy = make_policy(
+        asked.policy, gate=asked.gate, window=asked.window, price=asked.price, zone=asked.zone
+    )
     outlook = Outlook(branch, scale, branch.suspects())
     driver = Driver(outlook, policy)
     branch.serve(0, driver.legs[-1].champion)

@@ -128,6 +128,7 @@ def _ways(life: Life, kitchen: Kitchen, charter: Charter) -> Ways:
         gate=life.policy.gate,
         window=life.policy.window,
         price=life.policy.price,
+        zone=life.policy.zone,
         exploration=life.exploration,
         holdout=kitchen.holdout,
         kind=charter.pipeline.kind,

@@ -12,7 +12,6 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from bucle.charter.policies import Trigger
 from bucle.charter.settings import Charter, ReplaySettings
 from bucle.clock import from_iso, to_iso
 from bucle.errors import RequestError
@@ -21,7 +20,7 @@ from bucle.loop.judging import read_artifact
 from bucle.loop.plan import RunPlan, check_plan, plan_run
 from bucle.loop.policy import Policy, make_policy
 from bucle.loop.replay.advice import recommend
-from bucle.loop.replay.answerable import require_answers
+from bucle.loop.replay.answerable import require_answers, shortest_days
 from bucle.loop.replay.archive import Archive
 from bucle.loop.replay.course import Course, walk
 from bucle.loop.replay.faults import Fault
@@ -36,7 +35,7 @@ from bucle.loop.replay.retraining import compared_sets, measure_benefit
 from bucle.loop.replay.scores import Hindsight
 from bucle.loop.replay.survey import Survey
 from bucle.loop.replay.tasks import Kitchen, expected_calls, survey_task
-from bucle.loop.spans import Span, parse_span
+from bucle.loop.spans import parse_span
 from bucle.loop.workspace import Workspace
 from bucle.pipeline.engine import Engine
 from bucle.pipeline.graph import read_graph
@@ -113,13 +112,13 @@ def combine(request: ReplayRequest, charter: Charter) -> tuple[Policy, ...]:
     named = request.policies or _policies_of(charter)
     for text in named:
         require_answers(text, others=named)
-    price = charter.charter.money.retrain
+    price, zone = charter.charter.money.retrain, charter.retrain.zone
     found: dict[str, Policy] = {}
     for text, window, gate in product(named, request.windows or _WINDOWS, request.gates or _GATES):
-        policy = make_policy(text, gate=gate, window=window, price=price)
+        policy = make_policy(text, gate=gate, window=window, price=price, zone=zone)
         if not policy.triggers:
             # What never retrains has nothing to judge.
-            policy = make_policy(text, gate="none", window=window, price=price)
+            policy = make_policy(text, gate="none", window=window, price=price, zone=zone)
         found.setdefault(policy.name, policy)
     return tuple(found.values())
 
@@ -294,7 +293,7 @@ class _Replay:
             "would follow it"
             for policy in self._policies
             for trigger in policy.triggers
-            if trigger.kind == "every" and _days(trigger) < span.days
+            if 0 < shortest_days(trigger, zone=policy.zone) < span.days
         ]
 
     def _open(self, fault: Fault | None) -> Archive:
@@ -313,10 +312,6 @@ class _Replay:
         )
         found = self._engine.read(read_artifact(self._engine.execute([task])[task.name]))
         return kitchen, msgspec.convert(found, Survey)
-
-
-def _days(trigger: Trigger) -> float:
-    return Span(count=int(trigger.amount), unit=trigger.unit or "d").days
 
 
 def _nothing_known(final: Known) -> RequestError:

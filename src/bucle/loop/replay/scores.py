@@ -16,6 +16,7 @@ from bucle.clock import from_iso
 from bucle.errors import RequestError
 from bucle.grammar import say_count
 from bucle.loop.decide import Retrain
+from bucle.loop.replay.answerable import CALENDAR
 from bucle.loop.replay.archive import Archive
 from bucle.loop.replay.comparison import compare_losses, compare_money
 from bucle.loop.replay.course import Course
@@ -271,7 +272,7 @@ def price_of_retrains(did: Sequence[object], money: Money) -> float:
     A calendar that asks for a retrain is no alarm to anybody.
     """
     return sum(
-        money.retrain + (money.alarm if action.trigger != "every" else 0.0)
+        money.retrain + (money.alarm if action.trigger not in CALENDAR else 0.0)
         for action in did
         if isinstance(action, Retrain)
     )

@@ -4,9 +4,9 @@ from typing import get_args
 
 import pytest
 
-from bucle.charter.policies import Kind
+from bucle.charter.policies import Kind, parse_policy
 from bucle.errors import BucleError, RequestError
-from bucle.loop.replay.answerable import ANSWERED, require_answers
+from bucle.loop.replay.answerable import ANSWERED, require_answers, shortest_days
 
 TEXTS = {
     "every": "every:1mo",
@@ -40,3 +40,21 @@ def test_what_is_no_policy_is_told_as_such() -> None:
     with pytest.raises(BucleError) as caught:
         require_answers("harmm")
     assert caught.value.did_you_mean == ("harm",)
+
+
+@pytest.mark.parametrize(
+    ("text", "days"),
+    [
+        ("every:2w", 14.0),
+        ("age:90d", 90.0),
+        ("cron:0 6 * * *", 1.0),
+        ("cron:0 6 * * mon-fri", 1.0),
+        ("cron:0 6 * * mon", 7.0),
+        ("cron:0 6,18 1 * *", 0.5),
+        ("gain", 0.0),
+        ("drift", 0.0),
+    ],
+)
+def test_a_calendar_says_how_often_it_asks(text: str, days: float) -> None:
+    (trigger,) = parse_policy(text).triggers
+    assert shortest_days(trigger, zone="UTC") == days

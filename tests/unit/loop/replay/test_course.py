@@ -54,6 +54,17 @@ def test_the_calendar_retrains_when_its_span_is_over_and_ships_without_a_gate() 
     assert [leg.candidate and leg.candidate.model for leg in legs[:3]] == [None, None, "m-2"]
 
 
+def test_a_schedule_retrains_at_the_first_look_after_its_moments() -> None:
+    weekly, monthly = drive("cron:0 6 * * wed"), drive("cron:0 6 1 * *")
+    assert champions(weekly) == champions(drive("every:1w"))
+    # History begins on 19 January and is looked at on Mondays.
+    assert [at for at, did in enumerate(did(monthly)) if did] == [2, 6, 11]
+
+
+def test_a_champion_that_is_old_enough_is_replaced() -> None:
+    assert champions(drive("age:14d")) == champions(drive("every:2w"))
+
+
 def test_a_gate_ships_what_was_tested_or_its_refit() -> None:
     tested, refit = drive("every:2w", gate="referee"), drive("every:2w", gate="referee+refit")
     assert champions(tested)[6] == "m-3"
