@@ -71,7 +71,7 @@ def load_charter(
     """
     path = root / CHARTER_FILE
     layers = _merge(_decode(_read(path)), environ, overrides)
-    loaded = _assemble(layers)
+    loaded = _assemble(layers, overrides)
     _check_files(root, loaded.charter, layers)
     return loaded
 
@@ -88,7 +88,7 @@ def read_charter(
         >>> read_charter('[project]\nname = "shop"\n').charter.gates.holdout
         0.2
     """
-    return _assemble(_merge(text, environ or {}, overrides))
+    return _assemble(_merge(text, environ or {}, overrides), overrides)
 
 
 # ---- bytes ------------------------------------------------------------------
@@ -148,7 +148,7 @@ def _merge(text: str, environ: Mapping[str, str], overrides: Sequence[str]) -> _
     return layers
 
 
-def _assemble(layers: _Layers) -> Loaded:
+def _assemble(layers: _Layers, overrides: Sequence[str]) -> Loaded:
     document: dict[str, Any] = {}
     for path, given in layers.items():
         _check_type(path, given)
