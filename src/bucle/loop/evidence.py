@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from bucle.charter.settings import GateSettings, Kpi
+from bucle.clock import from_iso
 from bucle.data.leaks import Suspect, find_leaks
 from bucle.gates.baselines import BaselineColumns, predict_baselines
 from bucle.gates.evidence import Evidence
@@ -21,13 +22,14 @@ from bucle.gates.referee import deciding_metric, judge
 from bucle.gates.refit import compare_refit
 from bucle.loop.columns import require_columns
 from bucle.loop.question import Question
-from bucle.models.metrics import Floats
+from bucle.models.metrics import Floats, losses
 from bucle.models.package import Package, open_package
 from bucle.types import Check, Verdict
 
-__all__ = ["compare_packages", "judge_package", "predict_naively"]
+__all__ = ["compare_packages", "estimate_gain", "judge_package", "predict_naively"]
 
 _LATENCY_CALLS = 15
+_LEAST_GAIN_ROWS = 20
 
 
 def judge_package(
@@ -99,6 +101,54 @@ def compare_packages(
         cost=asked.cost(project),
     )
     return _as_json(check)
+
+
+def estimate_gain(
+    package: dict[str, Any],
+    newer: pl.DataFrame,
+    *,
+    question: dict[str, Any],
+    kpis: list[dict[str, Any]],
+    champion: str,
+    champion_digest: str | None,
+    champion_cut: str | None,
+    since: str,
+    packages: str,
+    root: str,
+) -> dict[str, Any]:
+    """Return what a new model would have saved on labels that became known after a moment.
+
+    Returns:
+        `rows` that neither model has seen, the share `gain` of the champion's loss on them, and
+        the money `saved`; of too few rows only their number.
+    """
+    asked, project = msgspec.convert(question, Question), Path(root)
+    challenger = open_package(Path(packages), package["model"], project=project)
+    reigning = open_package(Path(packages), champion, project=project, digest=champion_digest)
+    rows = _rows_for_both(asked, newer, champion=champion, cut=champion_cut)
+    if asked.label_time in rows.columns:
+        moment = pl.lit(from_iso(since)).cast(rows.schema[str(asked.label_time)])
+        rows = rows.filter(pl.col(str(asked.label_time)) > moment)
+    truth = asked.truth(rows, challenger.signature.classes)
+    old, new = (_predict(one, rows) for one in (reigning, challenger))
+    known = np.isfinite(old) & np.isfinite(new)
+    if int(known.sum()) < _LEAST_GAIN_ROWS:
+        return {"rows": int(known.sum())}
+    truth, old, new = truth[known], old[known], new[known]
+    metric, cost = (
+        deciding_metric(msgspec.convert(kpis, list[Kpi]), kind=asked.kind),
+        asked.cost(project),
+    )
+    summed = "log_loss" if metric == "auc" else metric
+    before, after = (
+        losses(summed, truth, found, threshold=asked.threshold, cost=cost) for found in (old, new)
+    )
+    lost = float(before.sum())
+    return {
+        "rows": int(known.sum()),
+        "gain": 1.0 - float(after.sum()) / lost if lost > 0 else 0.0,
+        "saved": float(np.sum(cost(truth, old) - cost(truth, new))),
+    }
 
 
 def predict_naively(

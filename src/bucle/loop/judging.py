@@ -23,6 +23,7 @@ __all__ = [
     "Packaged",
     "describe_question",
     "evidence_id",
+    "gain_task",
     "judge_task",
     "package_task",
     "read_artifact",
@@ -35,6 +36,7 @@ _PACKAGE = "bucle.loop.packaging:make_package"
 _REFIT = "bucle.loop.packaging:make_refit_package"
 _JUDGE = "bucle.loop.evidence:judge_package"
 _COMPARE = "bucle.loop.evidence:compare_packages"
+_GAIN = "bucle.loop.evidence:estimate_gain"
 _LIBRARIES = ("polars", "sklearn", "skops", "numpy", "scipy")
 _LOOKS = ("looks", "others")
 _AFTER_VERDICT = ("promote", "refit", "approval")
@@ -125,6 +127,31 @@ def judge_task(
             "champion_cut": champion.cut if champion else None,
             "looks": looks,
             "others": others,
+        },
+        stamps=_money_code(workspace),
+        context=_folders(workspace),
+    )
+
+
+def gain_task(
+    workspace: Workspace, fitted: Fitted, packaged: Packaged, *, champion: ModelRecord, since: str
+) -> Task:
+    """Return the task that tells what a packaged model would have saved since a moment."""
+    return Task(
+        name="gain",
+        call=_GAIN,
+        code=workspace.code_reader.of_builtin(_GAIN, libraries=_LIBRARIES),
+        artifacts={
+            "package": packaged.artifact,
+            "newer": fitted.artifact(fitted.plan.examples, NEWER),
+        },
+        parameters={
+            "question": _question(workspace, fitted),
+            "kpis": msgspec.to_builtins(workspace.charter.charter.kpis),
+            "champion": champion.model,
+            "champion_digest": champion.digest,
+            "champion_cut": champion.cut,
+            "since": since,
         },
         stamps=_money_code(workspace),
         context=_folders(workspace),

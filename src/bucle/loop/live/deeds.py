@@ -14,6 +14,7 @@ from bucle.errors import BucleError
 from bucle.loop.actions import Deploy, Judge, Refit
 from bucle.loop.control import deployed_by
 from bucle.loop.live.orders import Answer, Kind, Order, written
+from bucle.loop.observations import CodeSeen
 from bucle.loop.policy import Policy
 from bucle.loop.workspace import Workspace, open_workspace
 from bucle.models.registry import champion
@@ -99,6 +100,27 @@ def _windows(workspace: Workspace, order: Order) -> Answer:
     return Answer(facts=written(seen))
 
 
+def _gain(workspace: Workspace, order: Order) -> Answer:
+    del order
+    from bucle.loop.live.gains import see_gain  # noqa: PLC0415  (only here)
+
+    state = workspace.state()
+    seen, reigning = see_gain(workspace, state), champion(state.tenures)
+    known = state.observed.get(reigning.model) if reigning else None
+    is_news = seen is not None and (known is None or known.gain is None or known.gain[1] != seen)
+    return Answer(facts=written([seen] if seen is not None and is_news else []))
+
+
+def _code(workspace: Workspace, order: Order) -> Answer:
+    del order
+    from bucle.pipeline.environment import snapshot_sources  # noqa: PLC0415  (only here)
+
+    state = workspace.state()
+    source = snapshot_sources(workspace.code_reader.modules, blobs=workspace.blobs)
+    last = state.code or (state.last_run.started.source if state.last_run else "")
+    return Answer(facts=written([CodeSeen(source=source)] if source != last else []))
+
+
 def _ingest(workspace: Workspace, order: Order) -> Answer:
     from bucle.loop.datasets import add_rows  # noqa: PLC0415  (only here)
     from bucle.loop.narration import tell_addition  # noqa: PLC0415  (only here)
@@ -116,5 +138,7 @@ _DEEDS: Mapping[Kind, Callable[[Workspace, Order], Answer]] = {
     "see": _see,
     "watch": _watch,
     "windows": _windows,
+    "gain": _gain,
+    "code": _code,
     "ingest": _ingest,
 }

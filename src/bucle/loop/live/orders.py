@@ -14,7 +14,9 @@ from bucle.types import Lease
 
 __all__ = ["Answer", "Kind", "Order", "facts_of", "written"]
 
-Kind = Literal["retrain", "judge", "refit", "deploy", "see", "watch", "ingest", "windows"]
+Kind = Literal[
+    "retrain", "judge", "refit", "deploy", "see", "watch", "ingest", "windows", "gain", "code"
+]
 
 
 class Order(Struct, frozen=True, kw_only=True):

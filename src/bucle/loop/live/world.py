@@ -38,6 +38,11 @@ from bucle.types import Check, Lease, Verdict
 
 __all__ = ["LiveWorld", "Pace"]
 
+_BY_TRIGGER: Mapping[str, set[str]] = {
+    "windows": {"performance", "drift"},
+    "gain": {"gain", "regret"},
+    "code": {"code"},
+}
 _MOST_TRIES = 5
 _PAUSE_S = 10.0
 
@@ -101,9 +106,11 @@ class LiveWorld:
             facts += [fact for fact in seen if self._is_news(state, fact)]
         if state.tenures:
             facts += self._round("watch", self._pace.watch_s, {})
-        kinds = sorted({one.kind for one in self._policy.triggers})
-        if {"performance", "drift", "gain", "regret", "code"} & set(kinds):
-            facts += self._round("windows", self._pace.watch_s, {"kinds": kinds})
+        kinds = {one.kind for one in self._policy.triggers}
+        for kind, wanted in _BY_TRIGGER.items():
+            if wanted & kinds and state.tenures:
+                details = {"kinds": sorted(wanted & kinds)}
+                facts += self._round(kind, self._pace.watch_s, details)
         return facts
 
     def _is_news(self, state: State, seen: Fact) -> bool:
@@ -113,7 +120,7 @@ class LiveWorld:
             return False
         return is_news(deployed, seen, state.trial, rollout)
 
-    def _round(self, kind: str, every_s: float, details: dict[str, object]) -> tuple[Fact, ...]:
+    def _round(self, kind: str, every_s: float, details: Mapping[str, object]) -> tuple[Fact, ...]:
         """Take what a repeated job has found, and begin it again when it is time."""
         answer = self._jobs.take(kind)
         if answer is None:
