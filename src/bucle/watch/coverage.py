@@ -20,6 +20,7 @@ _WINDOW = 5000
 _LEAST = 500
 _MISSES = (0.005, 0.5)
 _RECENT = 30
+_LARGEST = 1e9
 _EPOCH = date(1970, 1, 1)
 
 
@@ -60,7 +61,7 @@ def interval_scores(truth: Floats, prediction: Floats, high: Floats) -> Floats:
     """Return each row's error as a share of its interval's half width: at most 1 is held.
 
     The upper half is measured, because lower ends may be cut at 0. A width of 0 holds only what is
-    exact.
+    exact; of anything else the score is a billion.
 
     Example:
         >>> interval_scores(np.array([3.0]), np.array([5.0]), np.array([9.0])).tolist()
@@ -69,7 +70,7 @@ def interval_scores(truth: Floats, prediction: Floats, high: Floats) -> Floats:
     error, half = np.abs(truth - prediction), high - prediction
     with np.errstate(invalid="ignore", divide="ignore"):
         found = np.where(error == 0.0, 0.0, error / half)
-    return np.asarray(found, dtype=np.float64)
+    return np.asarray(np.minimum(found, _LARGEST), dtype=np.float64)
 
 
 def adapt_coverage(
@@ -88,7 +89,7 @@ def adapt_coverage(
     rows that the adapted interval did not hold: one step a day, however many rows it has.
 
     Args:
-        scores: As `interval_scores` gives them, finite or infinite, shape (rows,).
+        scores: As `interval_scores` gives them, shape (rows,).
         dates: The day of each row, in days since 1970; a day's labels count from the next day on.
         level: The coverage that intervals promise.
         validated: The coverage they were measured at.

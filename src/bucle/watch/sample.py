@@ -58,6 +58,8 @@ def thin_weeks(sample: Sample) -> Sample:
     """Return at most 250 rows of each of at most six weeks, spread evenly over the days."""
     weeks = sample.dates // _WEEK
     known = np.unique(weeks)
+    if not known.size:
+        return sample
     chosen = known[np.unique(np.linspace(0, known.size - 1, _WEEKS).round().astype(np.int64))]
     keep = np.zeros(weeks.size, dtype=np.bool_)
     for week in chosen:

@@ -1,0 +1,97 @@
+"""What rows without a label should lose, if the rules of the world have not changed."""
+
+import numpy as np
+import pytest
+
+from bucle.watch.estimate import estimate_loss, expected_losses
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("metric", ["mae", "wape", "rmse", "r2"])
+def test_wider_intervals_mean_more_loss(metric: str) -> None:
+    scale = RNG.uniform(0.5, 2, 20_000)
+    error = RNG.normal(0, scale)
+    said = RNG.normal(size=scale.size)
+    loss = np.abs(error) if metric in {"mae", "wape"} else error**2
+    width = 2 * 1.645 * scale
+    first = slice(0, 10_000)
+    found = expected_losses(
+        metric,
+        prediction=said,
+        high=said + width / 2,
+        width=float(
+            np.sqrt((width[first] ** 2).mean()) if metric in {"rmse", "r2"} else width[first].mean()
+        ),
+        validated=float(loss[first].mean()),
+    )
+    assert found is not None
+    rough = scale > 1.6
+    assert found[rough].mean() == pytest.approx(loss[rough].mean(), rel=0.08)
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "brier", "accuracy"])
+def test_probabilities_that_can_be_believed_say_what_they_cost(metric: str) -> None:
+    p = RNG.uniform(0.01, 0.99, 200_000)
+    yes = RNG.random(p.size) < p
+    actual = {
+        "log_loss": -np.where(yes, np.log(p), np.log1p(-p)),
+        "brier": (yes - p) ** 2,
+        "accuracy": yes != (p >= 0.3),
+    }[metric]
+    found = expected_losses(metric, prediction=p, high=None, validated=0.0, threshold=0.3)
+    assert found is not None
+    assert found.mean() == pytest.approx(actual.mean(), rel=0.01)
+
+
+def test_probabilities_are_believed_as_far_as_they_came_true() -> None:
+    said = np.full(1000, 0.9)
+    bold = expected_losses("brier", prediction=said, high=None, validated=0.0)
+    tame = expected_losses(
+        "brier", prediction=said, high=None, validated=0.0, calibration=[(0.1, 0.3), (0.9, 0.6)]
+    )
+    assert bold is not None
+    assert tame is not None
+    assert tame.mean() == pytest.approx(0.6 * 0.01 + 0.4 * 0.81)
+    assert tame.mean() > bold.mean()
+
+
+def test_without_intervals_or_for_other_metrics_nothing_is_said() -> None:
+    said = np.ones(30)
+    assert expected_losses("mae", prediction=said, high=None, width=1.0, validated=1.0) is None
+    assert expected_losses("mae", prediction=said, high=said, width=None, validated=1.0) is None
+    for metric in ("money", "mdape", "r2_log"):
+        assert expected_losses(metric, prediction=said, high=said, width=1.0, validated=1.0) is None
+
+
+def test_it_is_as_sure_as_past_days_were() -> None:
+    dates = np.repeat(np.arange(40), 50)
+    gaps = np.linspace(-0.2, 0.2, 40)
+    past = np.ones(dates.size)
+    found = estimate_loss(
+        "mae", np.full(60, 1.5), past=past, actual=past + gaps[dates], dates=dates, reference=1.0
+    )
+    assert found is not None
+    assert found.loss == pytest.approx(1.5)
+    assert found.compared == 40
+    # 37 of the 40 gaps have to be held: ceil(41 * 0.9).
+    assert found.high == pytest.approx(1.5 + np.sort(np.abs(gaps))[36])
+    assert found.low == pytest.approx(3.0 - (found.high or 0))
+
+
+def test_few_days_give_no_interval_and_few_rows_nothing() -> None:
+    dates = np.repeat(np.arange(8), 50)
+    past = np.ones(dates.size)
+    found = estimate_loss("mae", np.ones(60), past=past, actual=past, dates=dates, reference=1.0)
+    assert found is not None
+    assert (found.low, found.high, found.compared) == (None, None, 8)
+    none = np.empty(0)
+    alone = estimate_loss(
+        "mae", np.ones(60), past=none, actual=none, dates=np.empty(0, dtype=np.int64), reference=1.0
+    )
+    assert alone is not None
+    assert alone.compared == 0
+    assert (
+        estimate_loss("mae", np.ones(19), past=past, actual=past, dates=dates, reference=1.0)
+        is None
+    )
