@@ -150,3 +150,19 @@ def test_the_command_says_it_in_words(workspace: Workspace) -> None:
     assert "no whole day of predictions yet" in said
     found = bucle("watch", "--json", at=workspace.root).json
     assert found["champion"] == workspace.state().tenures[-1].model
+
+
+@pytest.mark.thorough
+def test_a_page_of_everything_is_written_where_it_is_wanted(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    live(workspace, days=3)
+    told = bucle("watch", "--html", "--json", at=workspace.root).json
+    page = workspace.home / "reports" / "watch.html"
+    assert told["report"] == str(page)
+    assert "<title>Watch of " in page.read_text(encoding="utf-8")
+    said = bucle("watch", "--html", "mine.html", at=workspace.root).out
+    assert said.splitlines()[-1].split() == ["report", "mine.html"]
+    refused = bucle("watch", "--html", tmp_path, at=workspace.root, code=None)
+    assert refused.code != 0
+    assert "bucle-266" in refused.err

@@ -1,23 +1,20 @@
 """`bucle replay`: the loop back-tested on the project's own history."""
 
-import os
-import tempfile
 import textwrap
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
-from pathlib import Path
 
 from bucle.cli.handler import Handler, project_arguments, project_folder
+from bucle.cli.report_file import report_path, say_path, write_report
 from bucle.cli.terminal import Terminal
 from bucle.clock import from_iso, to_iso
-from bucle.errors import OutsideError, UsageError
+from bucle.errors import UsageError
 from bucle.grammar import say_count
 from bucle.loop.replay.faults import parse_fault
 from bucle.loop.replay.findings import Findings, as_document
 from bucle.loop.replay.standings import rank_policies, turn_share
-from bucle.loop.workspace import Workspace, open_workspace
+from bucle.loop.workspace import open_workspace
 from bucle.pipeline.progress import choose_progress
-from bucle.store.files import write_whole
 
 __all__ = ["REPLAY"]
 
@@ -83,13 +80,13 @@ def _call(options: Namespace, terminal: Terminal) -> int:
         explore=_shares(options.explore),
         fault=parse_fault(options.fault) if options.fault else None,
     )
-    report = _report_path(workspace, options.report)
+    report = report_path(workspace, options.report, name="replay", option="--report")
     findings = replay_project(workspace, request, progress=choose_progress(counts=True))
-    _write_report(report, render_report(findings))
+    write_report(report, render_report(findings), option="--report")
     terminal.answer(as_document(findings) | {"report": str(report)})
     if not terminal.json:
         _tell(findings, terminal)
-        terminal.say(f"\nreport  {_short(report)}")
+        terminal.say(f"\nreport  {say_path(report)}")
     return 0
 
 
@@ -115,45 +112,6 @@ def _moment(text: str | None, option: str) -> str | None:
             cause="a date is written 2011-01-31, a month 2011-01",
             attempt=f"bucle replay {option} 2011-01-31",
         ) from error
-
-
-def _report_path(workspace: Workspace, wanted: str | None) -> Path:
-    """Return where the report goes; refuse a place it cannot go to before anything is trained."""
-    path = Path(wanted) if wanted else workspace.home / "reports" / "replay.html"
-    above = next((folder for folder in path.absolute().parents if folder.exists()), Path("/"))
-    if path.is_dir() or not path.name:
-        raise _unwritable(path, "it is a folder")
-    if not above.is_dir():
-        raise _unwritable(path, f"{above} is no folder")
-    if not os.access(above, os.W_OK | os.X_OK):
-        raise _unwritable(path, f"{above} may not be written")
-    try:
-        # Only trying tells of disks that are mounted to be read, and of folders like /proc.
-        with tempfile.TemporaryFile(dir=above):
-            pass
-    except OSError as error:
-        raise _unwritable(path, error.strerror or str(error)) from error
-    return path
-
-
-def _write_report(path: Path, page: str) -> None:
-    try:
-        write_whole(path, page.encode("utf-8", "replace"))
-    except OutsideError as error:
-        raise _unwritable(path, error.cause or error.what) from error
-
-
-def _unwritable(path: Path, cause: str) -> OutsideError:
-    return OutsideError(
-        f"Cannot write the report to {str(path)!r}",
-        cause=cause,
-        attempt="--report FILE",
-        code="bucle-266",
-    )
-
-
-def _short(path: Path) -> str:
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _tell(findings: Findings, terminal: Terminal) -> None:

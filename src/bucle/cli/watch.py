@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bucle.cli.handler import Handler, project_arguments, project_folder
+from bucle.cli.report_file import report_path, say_path, write_report
 from bucle.cli.terminal import Terminal
 from bucle.grammar import say_count
+from bucle.loop.watch_report import render_watch_report
 from bucle.loop.workspace import open_workspace
 
 if TYPE_CHECKING:
@@ -20,16 +22,34 @@ _SHOWN = 10
 
 def _arguments(parser: ArgumentParser) -> None:
     project_arguments(parser)
+    parser.add_argument(
+        "--html",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="write a page with every column too (.bucle/reports/watch.html)",
+    )
 
 
 def _call(options: Namespace, terminal: Terminal) -> int:
-    from bucle.loop.watching import watch_project  # noqa: PLC0415  (heavy)
+    from bucle.loop.watching import watch_in_detail, watch_project  # noqa: PLC0415  (heavy)
 
     workspace = open_workspace(project_folder(options), overrides=options.set)
-    watched = watch_project(workspace, workspace.clock.now())
-    terminal.answer(msgspec.to_builtins(watched))
+    now = workspace.clock.now()
+    if options.html is None:
+        watched, page = watch_project(workspace, now), None
+    else:
+        page = report_path(workspace, options.html, name="watch", option="--html")
+        detailed = watch_in_detail(workspace, now)
+        watched = detailed.watched
+        content = render_watch_report(detailed, project=workspace.charter.project.name)
+        write_report(page, content, option="--html")
+    report = {} if page is None else {"report": str(page)}
+    terminal.answer(msgspec.to_builtins(watched) | report)
     if not terminal.json:
         _tell(terminal, watched)
+        if page is not None:
+            terminal.say(f"\nreport    {say_path(page)}")
     return 0
 
 

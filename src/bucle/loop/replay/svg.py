@@ -14,7 +14,18 @@ from msgspec import Struct
 
 from bucle.loop.replay.report_words import say_axis
 
-__all__ = ["Label", "Line", "Scale", "draw_axis", "draw_lane", "draw_lines", "draw_strip", "fit"]
+__all__ = [
+    "Band",
+    "Label",
+    "Line",
+    "Scale",
+    "draw_axis",
+    "draw_lane",
+    "draw_lines",
+    "draw_small",
+    "draw_strip",
+    "fit",
+]
 
 _Place: TypeAlias = tuple[float, float]
 
@@ -57,6 +68,13 @@ class Line(Struct, frozen=True, kw_only=True):
 
     places: tuple[_Place | None, ...]
     style: str
+
+
+class Band(Struct, frozen=True, kw_only=True):
+    """An area between two lines; a place where either is None interrupts it."""
+
+    lows: tuple[_Place | None, ...]
+    highs: tuple[_Place | None, ...]
 
 
 def fit(values: Iterable[float], *, logarithmic: bool = False, most: int = 5) -> Scale:
@@ -129,6 +147,39 @@ def draw_lines(
         parts.append(f'<text x="-8" y="{at}" dy=".32em" class="end">{say_axis(tick)}</text>')
     parts += [_label(one, y="100%", drop="1.5em") for one in labels]
     parts.append(_stretched("".join(map(_stroke, lines))))
+    return "".join(parts) + "</svg>"
+
+
+def draw_small(
+    lines: Sequence[Line],
+    *,
+    bands: Sequence[Band],
+    dots: Sequence[_Place],
+    scale: Scale,
+    labels: Sequence[Label],
+    title: str,
+) -> str:
+    """Draw a small chart with its ends named only: areas below, then lines, then dots.
+
+    Args:
+        lines: Places are shares of the plot, from the left and from the bottom.
+        bands: Areas that the lines are seen against.
+        dots: Places that stand out.
+        scale: Of the vertical axis.
+        labels: Of the horizontal axis.
+        title: What is drawn and what can be seen, for those who hear the page.
+    """
+    parts = [_head("small", title)]
+    for tick in (scale.low, scale.high):
+        at = _percent(1 - scale.share(tick))
+        parts.append(f'<line class="grid" x1="0" x2="100%" y1="{at}" y2="{at}"/>')
+        parts.append(f'<text x="-6" y="{at}" dy=".32em" class="end">{say_axis(tick)}</text>')
+    parts += [_label(one, y="100%", drop="1.4em") for one in labels]
+    parts.append(_stretched("".join(map(_area, bands)) + "".join(map(_stroke, lines))))
+    parts += [
+        f'<circle class="dot alarm" cx="{_percent(x)}" cy="{_percent(1 - y)}" r="3.5"/>'
+        for x, y in dots
+    ]
     return "".join(parts) + "</svg>"
 
 
@@ -211,6 +262,19 @@ def _arrow(place: float, shape: str) -> str:
         f'<svg x="{_percent(place)}" y="50%" overflow="visible">'
         f'<path class="arrow" d="{shape}"/></svg>'
     )
+
+
+def _area(band: Band) -> str:
+    """Draw the stretches of a band that are known on both sides; one place alone is a line."""
+    pairs = list(zip(band.lows, band.highs, strict=True))
+    shape = ""
+    for known, group in groupby(pairs, key=lambda pair: None not in pair):
+        if known:
+            both = [(low, high) for low, high in group if low is not None and high is not None]
+            there = [f"{_at(high[0])} {_at(1 - high[1])}" for _, high in both]
+            back = [f"{_at(low[0])} {_at(1 - low[1])}" for low, _ in reversed(both)]
+            shape += "M" + "L".join([*there, *back]) + "Z"
+    return f'<path class="band" d="{shape}"/>' if shape else ""
 
 
 def _stroke(line: Line) -> str:
