@@ -89,7 +89,9 @@ _RANGES: dict[str, tuple[float, float, bool]] = {
     "deploy.bake_minutes": (0, 525_600, True),
     "deploy.requests": (0, 1_000_000_000, True),
     "deploy.shadow_hours": (0, 87_600, True),
+    "deploy.labels": (0, 1_000_000_000, True),
     "deploy.deadline_hours": (0, 87_600, False),
+    "deploy.probation_hours": (0, 87_600, True),
 }
 
 

@@ -74,14 +74,14 @@ def _deploy(deploy: DeploySettings) -> Iterator[Problem]:
     if any(after <= before for before, after in pairwise(steps)):
         cause = "each step is larger than the one before"
         yield Problem(key="deploy.steps", value=list(steps), cause=cause, attempt="[0, 0.05, 0.25]")
-    shadow = deploy.shadow_hours if steps and steps[0] == 0 else 0.0
-    baked = sum(1 for share in steps if share > 0) * deploy.bake_minutes / _MINUTES
-    if steps and shadow + baked >= deploy.deadline_hours:
+    lasts = [deploy.bake_minutes / _MINUTES if share else deploy.shadow_hours for share in steps]
+    longest = max(lasts, default=0.0)
+    if steps and longest >= deploy.deadline_hours:
         yield Problem(
             key="deploy.deadline_hours",
             value=deploy.deadline_hours,
-            cause=f"the steps alone may take {shadow + baked:g} hours: nothing would get through",
-            attempt=f"deadline_hours = {math.ceil(2 * (shadow + baked))}",
+            cause=f"a step alone may take {longest:g} hours: nothing would get through",
+            attempt=f"deadline_hours = {math.ceil(2 * longest)}",
         )
 
 
