@@ -55,7 +55,12 @@ def test_reads_what_the_loop_follows() -> None:
         ("[deploy]\nbake_minutes = inf", "deploy.bake_minutes", "between 0", "114"),
         ("[deploy]\ndeadline_hours = 24", "deploy.deadline_hours", "get through", "114"),
         ("[deploy]\nlabels = -1", "deploy.labels", "between 0", "114"),
-        ("[deploy]\nbake_minutes = 20160", "deploy.deadline_hours", "336 hours", "114"),
+        (
+            "[deploy]\ndeadline_hours = 48\nbake_minutes = 9e3",
+            "deploy.deadline_hours",
+            "150",
+            "114",
+        ),
         ("[deploy]\nprobation_hours = -1", "deploy.probation_hours", "between 0", "114"),
         ('[watch]\nfalse_alarms = "never"', "watch.false_alarms", "1 per 180 days", "114"),
         ('[watch]\nevery = "1s"', "watch.every", "10 seconds", "114"),
