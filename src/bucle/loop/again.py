@@ -55,7 +55,8 @@ def _take_up(workspace: Workspace, engine: Engine, state: State, name: str, mode
     charter, run = workspace.charter, state.runs[name]
     module = workspace.code_reader.modules.of_file(charter.pipeline.file)
     graph = read_graph(module, datasets=tuple(charter.data))
-    plan = plan_run(graph, charter, _versions(state, run), moment=run.started.as_of)
+    begun = run.started
+    plan = plan_run(graph, charter, _versions(state, run), moment=begun.as_of, since=begun.since)
     again = Run(workspace, engine, plan, asked="", policy=policy_by_hand(charter))
     again.execute()
     packaged = None if again.failed else again.package()

@@ -98,7 +98,8 @@ class DataAdded(Fact, frozen=True, kw_only=True):
 class RunStarted(Fact, frozen=True, kw_only=True):
     """A run began: everything it will be judged to have depended on.
 
-    `asked` is the id of the action that asked for it, empty when a person did.
+    `asked` is the id of the action that asked for it, empty when a person did. Rows from before
+    `since` were left out.
     """
 
     kind: ClassVar[str] = "run_started"
@@ -111,6 +112,7 @@ class RunStarted(Fact, frozen=True, kw_only=True):
     datasets: dict[str, str]
     as_of: str | None = None
     asked: str = ""
+    since: str | None = None
 
 
 class StepRecord(Struct, frozen=True, kw_only=True):

@@ -69,6 +69,7 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     datasets: dict[str, DataVersion]
     settings: dict[str, DatasetSettings]
     parameters: dict[str, dict[str, Any]]
+    since: str | None = None
 
 
 def plan_run(
@@ -77,8 +78,11 @@ def plan_run(
     versions: Mapping[str, DataVersion],
     *,
     moment: str | None = None,
+    since: str | None = None,
 ) -> RunPlan:
     """Read from charter and graph what one run is about.
+
+    With `since`, rows of the predicted dataset from before that moment are left out.
 
     Raises:
         PipelineError: A dataset has no version yet, or model, examples or target do not fit.
@@ -108,6 +112,7 @@ def plan_run(
         datasets={name: versions[name] for name in used},
         settings={name: charter.data[name] for name in used},
         parameters=graph.check_parameters(charter.pipeline.parameters),
+        since=since,
     )
 
 
@@ -144,6 +149,7 @@ def cut_task(plan: RunPlan, charter: Charter, *, tables: Path, reader: CodeReade
             "holdout": charter.gates.holdout,
             "moment": plan.moment,
             "seed": charter.pipeline.seed,
+            **_since(plan, plan.primary),
         },
         stamps={f"data {plan.primary}": version.fingerprint},
         context={"tables": str(tables), "version": msgspec.to_builtins(version)},
@@ -275,6 +281,7 @@ class _Tasks:
                     "moment": self._plan.moment,
                     "holdout": self._charter.gates.holdout,
                     "seed": self._charter.pipeline.seed,
+                    **_since(self._plan, name),
                 },
                 stamps={f"data {name}": version.fingerprint},
                 context={"tables": str(self._tables), "version": msgspec.to_builtins(version)},
@@ -304,6 +311,11 @@ def steps_after(graph: Graph, model: str | None) -> frozenset[str]:
         if model in step.inputs or after.intersection(step.inputs):
             after.add(step.name)
     return frozenset(after)
+
+
+def _since(plan: RunPlan, dataset: str) -> dict[str, str]:
+    """Return from when on rows of a dataset are taken; nothing where all are."""
+    return {"since": plan.since} if plan.since and dataset == plan.primary else {}
 
 
 def _named_columns(plan: RunPlan, charter: Charter) -> dict[str, list[str]]:

@@ -28,7 +28,7 @@ from bucle.loop.plan import (
     plan_tasks,
     task_name,
 )
-from bucle.loop.policy import Policy
+from bucle.loop.policy import Policy, window_span
 from bucle.loop.workspace import Workspace
 from bucle.models.package_files import is_whole
 from bucle.pipeline.engine import Engine
@@ -203,7 +203,9 @@ def run_project(
         for name, record in workspace.state().datasets.items()
         if record.current.version
     }
-    plan = plan_run(graph, charter, versions, moment=moment)
+    span = window_span(policy.window) if policy is not None else None
+    since = to_iso(span.after(workspace.clock.now(), times=-1)) if span is not None else None
+    plan = plan_run(graph, charter, versions, moment=moment, since=since)
     with workspace.engine(progress) as engine:
         chosen = policy or policy_by_hand(charter)
         run = Run(workspace, engine, plan, asked=asked, policy=chosen)
@@ -257,6 +259,7 @@ def _started(run: Run) -> RunStarted:
         datasets={name: version.fingerprint for name, version in plan.datasets.items()},
         as_of=plan.moment,
         asked=run.asked,
+        since=plan.since,
     )
 
 

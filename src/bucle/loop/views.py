@@ -30,6 +30,7 @@ def find_cut(
     holdout: float,
     moment: str | None,
     seed: int,
+    since: str | None = None,
 ) -> dict[str, Any]:
     """Say where training ends and judging begins, with what cannot be promised.
 
@@ -39,6 +40,7 @@ def find_cut(
     recorded = msgspec.convert(version, DataVersion)
     frame = read_recorded(DeltaTables(Path(tables)), recorded)
     rules = msgspec.convert(settings, DatasetSettings)
+    frame = _from(frame, rules, since)
     views = view_pair(frame, rules, holdout=holdout, moment=moment, seed=seed)
     if moment is not None and not views.newer.height:
         raise RequestError(
@@ -66,6 +68,7 @@ def take_view(
     moment: str | None,
     holdout: float,
     seed: int,
+    since: str | None = None,
 ) -> pl.DataFrame:
     """Return what a pipeline may see of a dataset.
 
@@ -78,9 +81,11 @@ def take_view(
         moment: The present of this run; None for all that is known.
         holdout: The share kept for judging where rows carry no event time.
         seed: Of the split where rows carry no event time.
+        since: Rows from before this moment are left out; None for none.
     """
-    frame = read_recorded(DeltaTables(Path(tables)), msgspec.convert(version, DataVersion))
     rules = msgspec.convert(settings, DatasetSettings)
+    whole = read_recorded(DeltaTables(Path(tables)), msgspec.convert(version, DataVersion))
+    frame = _from(whole, rules, since)
     if part == "all":
         return as_of(frame, moment if rules.event_time else None, rules)
     if rules.event_time is not None and cut is not None:
@@ -102,6 +107,12 @@ def keep_newer(value: Any, *, event_time: str | None, cut: str | None) -> Any:
         return value
     frame = value
     return frame.filter(_moments(frame, event_time) >= from_iso(cut))
+
+
+def _from(frame: pl.DataFrame, settings: DatasetSettings, since: str | None) -> pl.DataFrame:
+    if since is None or settings.event_time is None:
+        return frame
+    return frame.filter(_moments(frame, settings.event_time) >= from_iso(since))
 
 
 def _moments(frame: pl.DataFrame, name: str) -> pl.Expr:

@@ -3,10 +3,12 @@
 A retrain that follows finds its steps in the cache.
 """
 
+from bucle.clock import to_iso
 from bucle.loop.decision import policy_by_hand
 from bucle.loop.judging import gain_task, read_artifact
 from bucle.loop.observations import GainEstimated
 from bucle.loop.plan import plan_run
+from bucle.loop.policy import window_span
 from bucle.loop.state import State
 from bucle.loop.training import Run
 from bucle.loop.workspace import Workspace
@@ -33,7 +35,7 @@ def see_gain(workspace: Workspace, state: State) -> GainEstimated | None:
         name: known.current for name, known in state.datasets.items() if known.current.version
     }
     with workspace.engine() as engine:
-        plan = plan_run(graph, charter, versions)
+        plan = plan_run(graph, charter, versions, since=_since(workspace))
         run = Run(workspace, engine, plan, asked="", policy=policy_by_hand(charter))
         run.execute()
         packaged = None if run.failed else run.package()
@@ -50,3 +52,9 @@ def see_gain(workspace: Workspace, state: State) -> GainEstimated | None:
         gain=round(found["gain"], 6),
         saved=round(found["saved"], 6),
     )
+
+
+def _since(workspace: Workspace) -> str | None:
+    """Return from when on the loop's models learn; None for everything."""
+    span = window_span(workspace.charter.retrain.window)
+    return to_iso(span.after(workspace.clock.now(), times=-1)) if span is not None else None
