@@ -24,16 +24,20 @@ if TYPE_CHECKING:
     from bucle.models.intervals import Band
 
 __all__ = [
+    "MOST_AT_ONCE",
     "CompiledEngine",
     "Engine",
     "EstimatorEngine",
     "OverloadedError",
     "Scored",
+    "Scores",
     "open_engine",
 ]
 
 _MOST_TOGETHER = 512
-_MOST_AT_ONCE = 256
+MOST_AT_ONCE = 256
+"""Rows that are scored in one go; for more, others would have to wait."""
+
 _MOST_WAITING = 10_000
 
 
@@ -46,10 +50,18 @@ class Scored(Struct, frozen=True, gc=False):
     details: dict[str, Any] | None = None
 
 
+class Scores(Struct, frozen=True, gc=False):
+    """What a model says of some rows; `low` and `high` are None where it has no intervals."""
+
+    prediction: Sequence[float]
+    low: Sequence[float | None] | None = None
+    high: Sequence[float | None] | None = None
+
+
 class Engine(Protocol):
     """Scores rows of one model; used from one event loop.
 
-    `is_quick` says whether it scores few rows at once.
+    `is_quick` says whether it scores few rows at once, and only then has `score_columns`.
     """
 
     name: str
@@ -57,6 +69,10 @@ class Engine(Protocol):
 
     def score_now(self, rows: Sequence[Row]) -> list[Scored] | None:
         """Return the scores at once; None where the engine has to be waited for."""
+        ...
+
+    def score_columns(self, columns: Sequence[Row]) -> Scores | None:
+        """Return the scores of rows given by column; None where the engine has to be waited for."""
         ...
 
     async def score(self, rows: Sequence[Row]) -> list[Scored]:
@@ -94,19 +110,31 @@ class CompiledEngine:
         Raises:
             ProblemError: The model refuses a row.
         """
-        if len(rows) > _MOST_AT_ONCE:
+        if len(rows) > MOST_AT_ONCE:
             return None
         try:
             return self._score(rows)
         except BucleError as error:
             raise _refusal(error) from error
 
+    def score_columns(self, columns: Sequence[Row]) -> Scores | None:
+        """Return the scores of rows given by column, as `score_now` does for rows."""
+        if columns and len(columns[0]) > MOST_AT_ONCE:
+            return None
+        try:
+            found, both = self._scorer.answers_by_column(columns)
+        except BucleError as error:
+            raise _refusal(error) from error
+        if both is None:
+            return Scores(found.tolist())
+        return Scores(found.tolist(), both[0].tolist(), both[1].tolist())
+
     async def score(self, rows: Sequence[Row]) -> list[Scored]:
         """Return the scores of many rows, and let others have their turn in between."""
         found: list[Scored] = []
-        for first in range(0, len(rows), _MOST_AT_ONCE):
+        for first in range(0, len(rows), MOST_AT_ONCE):
             try:
-                found += self._score(rows[first : first + _MOST_AT_ONCE])
+                found += self._score(rows[first : first + MOST_AT_ONCE])
             except BucleError as error:
                 raise _refusal(error) from error
             await asyncio.sleep(0)
@@ -154,6 +182,11 @@ class EstimatorEngine:
     def score_now(self, rows: Sequence[Row]) -> list[Scored] | None:
         """Return None: an estimator may take long."""
         del rows
+        return None
+
+    def score_columns(self, columns: Sequence[Row]) -> Scores | None:
+        """Return None, as `score_now` does."""
+        del columns
         return None
 
     async def score(self, rows: Sequence[Row]) -> list[Scored]:

@@ -21,7 +21,14 @@ from msgspec import Struct
 from bucle.clock import SystemClock
 from bucle.errors import OutsideError
 from bucle.serve.frames import frame, frames, seed_of
-from bucle.serve.records import Record, encode, encode_together
+from bucle.serve.records import (
+    PredictionColumns,
+    Record,
+    count_records,
+    encode,
+    encode_together,
+    take_apart,
+)
 from bucle.serve.segments import WORKER_NAME, Disk, FileDisk, Segment, segment_path
 from bucle.store.files import translated_errors
 
@@ -139,7 +146,7 @@ class Journal:
                     return
             self._keep([content])
 
-    def append_many(self, records: Sequence[Record]) -> None:
+    def append_many(self, records: Sequence[Record | PredictionColumns]) -> None:
         """Keep some records, all of them or none, in one write.
 
         Raises:
@@ -155,10 +162,10 @@ class Journal:
                 and file is not None
                 and self._put(file, frames(together, seed=file.seed))
             ):
-                self._records += len(records)
+                self._records += count_records(records)
                 return
             # What waits is counted, so it waits one by one.
-            self._keep([encode(record) for record in records])
+            self._keep([encode(one) for record in records for one in _one_by_one(record)])
 
     @property
     def state(self) -> JournalState:
@@ -377,3 +384,7 @@ class Journal:
                     raise
                 self._error, self._blocked = error, True
                 return None
+
+
+def _one_by_one(record: Record | PredictionColumns) -> Sequence[Record]:
+    return take_apart(record) if isinstance(record, PredictionColumns) else (record,)

@@ -1,13 +1,14 @@
 """What the prediction log holds: predictions and feedback, and how each is written.
 
 MessagePack, because it is smaller and faster than JSON here and keeps NaN. Fields are written in
-their order, so a new field goes last and has a default. Imports nothing heavy.
+their order, so a new field goes last and has a default. Many rows of one request are one record,
+written by column. Imports nothing heavy.
 """
 
 import os
 import time
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -16,12 +17,15 @@ __all__ = [
     "LOAD_REQUEST",
     "Feedback",
     "Prediction",
+    "PredictionColumns",
     "PredictionIds",
     "Record",
+    "count_records",
     "decode",
     "encode",
     "encode_together",
     "is_prediction",
+    "take_apart",
 ]
 
 LOAD_REQUEST = "bucle-load"
@@ -31,6 +35,8 @@ _TOGETHER = 64
 _COUNTED = 1 << 16
 _POOL_BYTES = 8192
 _LENGTH = 34
+_CHANCE = 16
+_ENDS = tuple(map("{:02x}".format, range(256)))
 
 
 class Prediction(Struct, frozen=True, kw_only=True, array_like=True, tag="p", gc=False):
@@ -70,6 +76,33 @@ class Feedback(Struct, frozen=True, kw_only=True, array_like=True, tag="f"):
     source: str = ""
 
 
+class PredictionColumns(Struct, frozen=True, kw_only=True, array_like=True, tag="c", gc=False):
+    """The answers to several rows of one request, by column; what they share is there once.
+
+    `first` is the id of the first row, and those of the others are the ones that `PredictionIds`
+    takes with it. `fields` names what a row holds and `columns` are their values, as a list of
+    lists in MessagePack or, where that cannot say the same, in JSON. `low`, `high` and `key` are
+    None where no row has one. The rest is as in `Prediction`.
+    """
+
+    first: str
+    at: int
+    model: str
+    role: Literal["champion", "canary", "shadow"]
+    prediction: Sequence[float]
+    fields: tuple[str, ...]
+    columns: bytes
+    low: Sequence[float | None] | None = None
+    high: Sequence[float | None] | None = None
+    key: Sequence[str | None] | None = None
+    request: str = ""
+    latency_us: int = 0
+
+    def __len__(self) -> int:
+        """Return how many rows it answers."""
+        return len(self.prediction)
+
+
 Record = Prediction | Feedback
 
 
@@ -80,19 +113,80 @@ class _Several(Struct, frozen=True, array_like=True, tag="m"):
 
 
 encode = msgspec.msgpack.Encoder().encode
-_decoder: msgspec.msgpack.Decoder[Prediction | Feedback | _Several] = msgspec.msgpack.Decoder(
-    Prediction | Feedback | _Several
+_decoder: msgspec.msgpack.Decoder[Prediction | Feedback | _Several | PredictionColumns] = (
+    msgspec.msgpack.Decoder(Prediction | Feedback | _Several | PredictionColumns)
 )
+_encode_row = msgspec.json.Encoder().encode
 
 
-def encode_together(records: Sequence[Record]) -> list[bytes]:
-    """Return the contents that hold some records, up to 64 of them in one."""
+def encode_together(records: Sequence[Record | PredictionColumns]) -> list[bytes]:
+    """Return the contents that hold some records, in their order: up to 64 of them in one."""
     if len(records) == 1:
         return [encode(records[0])]
-    return [
-        encode(_Several(list(records[first : first + _TOGETHER])))
-        for first in range(0, len(records), _TOGETHER)
-    ]
+    contents: list[bytes] = []
+    single: list[Record] = []
+    for record in records:
+        if not isinstance(record, PredictionColumns):
+            single.append(record)
+            if len(single) < _TOGETHER:
+                continue
+        if single:
+            contents.append(encode(_Several(single)))
+            single = []
+        if isinstance(record, PredictionColumns):
+            contents.append(encode(record))
+    if single:
+        contents.append(encode(_Several(single)))
+    return contents
+
+
+def count_records(records: Sequence[Record | PredictionColumns]) -> int:
+    """Return how many records those are, each row of many counted."""
+    return sum([len(one) if isinstance(one, PredictionColumns) else 1 for one in records])
+
+
+def take_apart(record: PredictionColumns) -> tuple[Prediction, ...]:
+    """Return each row's answer as a record of its own.
+
+    Raises:
+        ValueError: The columns are not of one length, or there is no such id.
+    """
+    content = record.columns
+    columns: list[list[Any]] = (
+        msgspec.json.decode(content, type=list[list[Any]])
+        if content[:1] == b"["  # No list in MessagePack begins so.
+        else msgspec.msgpack.decode(content, type=list[list[Any]])
+    )
+    count = len(record)
+    nothing = [None] * count
+    if not is_prediction(record.first) or len(columns) != len(record.fields):
+        raise ValueError("not the columns of predictions")
+    ids = _take(int(record.first[2:18], 16), count, record.first[18:])
+    rows = zip(*columns, strict=True) if columns else [()] * count
+    return tuple(
+        Prediction(
+            id=name,
+            at=record.at,
+            model=record.model,
+            role=record.role,
+            prediction=prediction,
+            features=_encode_row(dict(zip(record.fields, row, strict=True))),
+            low=low,
+            high=high,
+            key=key,
+            request=record.request,
+            latency_us=record.latency_us,
+        )
+        for name, row, prediction, low, high, key in zip(
+            ids,
+            rows,
+            record.prediction,
+            nothing if record.low is None else record.low,
+            nothing if record.high is None else record.high,
+            nothing if record.key is None else record.key,
+            strict=True,
+        )
+    )
 
 
 def decode(content: bytes) -> tuple[Record, ...]:
@@ -104,7 +198,9 @@ def decode(content: bytes) -> tuple[Record, ...]:
     """
     try:
         found = _decoder.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        if isinstance(found, PredictionColumns):
+            return take_apart(found)
+    except (msgspec.MsgspecError, ArithmeticError, RecursionError, TypeError, ValueError):
         return ()
     return tuple(found.records) if isinstance(found, _Several) else (found,)
 
@@ -154,16 +250,26 @@ class PredictionIds:
         first = max(moment * _COUNTED, self._last + 1)
         self._last = first + count - 1
         start = self._place
-        if start + 16 > len(self._pool):
+        if start + _CHANCE > len(self._pool):
             self._pool = os.urandom(_POOL_BYTES).hex()
             start = 0
-        self._place = start + 16
-        chance = self._pool[start : start + 16]
+        self._place = start + _CHANCE
+        chance = self._pool[start : start + _CHANCE]
         if count == 1:
             return (f"p-{first:016x}{chance}",)
-        return tuple([f"p-{number:016x}{chance}" for number in range(first, first + count)])
+        return tuple(_take(first, count, chance))
 
     def _forget(self) -> None:
         """Draw anew: two processes must not share what was drawn before they parted."""
         self._pool = ""
         self._place = 0
+
+
+def _take(first: int, count: int, chance: str) -> list[str]:
+    """Return ids that count from a number, 256 of them with one head."""
+    found: list[str] = []
+    while count > 0:
+        head, low = f"p-{first >> 8:014x}", first & 255
+        found += [f"{head}{one}{chance}" for one in _ENDS[low : low + count]]
+        first, count = first + 256 - low, count - 256 + low
+    return found

@@ -30,12 +30,13 @@ class Treated:
         self._known = tuple(
             (at, known[name] | {None}) for at, name in enumerate(self._names) if name in known
         )
-        self._words = {at: values - {None} for at, values in self._known}
+        self._words = tuple(known[name] - {None} if name in known else None for name in self._names)
 
     def count(self, rows: Sequence[Sequence[Any]], counts: Counts) -> None:
         """Count a request's rows, given in the order of the signature."""
         if len(rows) > _BY_COLUMN:
-            self._count_columns(rows, counts)
+            for found in self.find(list(zip(*rows, strict=True))):
+                counts.treated(*found)
             return
         known = self._known
         for row in rows:
@@ -47,17 +48,22 @@ class Treated:
                 if row[at] not in values:
                     counts.treated(self._names[at], "unknown")
 
-    def _count_columns(self, rows: Sequence[Sequence[Any]], counts: Counts) -> None:
-        """Count many rows: one look at each column, and at its values only where there is need."""
-        for at, column in enumerate(zip(*rows, strict=True)):
-            words = self._words.get(at)
-            # To look a word up is faster than to compare it with a null.
-            if words is not None and words.issuperset(column):
+    def find(self, columns: Sequence[Sequence[Any]]) -> list[tuple[str, str, int]]:
+        """Return what there is to count in rows given by column: column, treatment, how often."""
+        found: list[tuple[str, str, int]] = []
+        for name, words, column in zip(self._names, self._words, columns, strict=True):
+            others = 0
+            if words is None:
+                nulls = column.count(None)
+            elif words.issuperset(column):
+                # To look a word up is faster than to compare it with a null.
                 continue
-            nulls = column.count(None)
+            else:
+                odd = set(column) - words
+                nulls = column.count(None) if None in odd else 0
+                others = sum(map(odd.__contains__, column)) - nulls
             if nulls:
-                counts.treated(self._names[at], "null", nulls)
-            if words is not None:
-                unknown = sum(value is not None and value not in words for value in column)
-                if unknown:
-                    counts.treated(self._names[at], "unknown", unknown)
+                found.append((name, "null", nulls))
+            if others:
+                found.append((name, "unknown", others))
+        return found

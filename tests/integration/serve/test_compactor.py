@@ -8,13 +8,14 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import msgspec
 import polars as pl
 import pytest
 
 from bucle.errors import OutsideError
 from bucle.serve.compactor import FEEDBACK, PREDICTIONS, Compacted, compact, pause_s, read_log
 from bucle.serve.journal import Journal
-from bucle.serve.records import Feedback, Prediction
+from bucle.serve.records import Feedback, Prediction, PredictionColumns, PredictionIds
 from bucle.serve.segments import segment_path, segments_in
 from bucle.store.delta_tables import DeltaTables
 from bucle.store.locks import exclusive
@@ -78,6 +79,45 @@ def left(folder: Path) -> list[str]:
 @pytest.fixture(params=[MemoryTables, DeltaTables])
 def tables(request, tmp_path: Path) -> Tables:
     return request.param() if request.param is MemoryTables else DeltaTables(tmp_path / "tables")
+
+
+def test_every_kind_of_record_in_one_file_becomes_rows(tmp_path: Path, tables: Tables) -> None:
+    ids = PredictionIds().take(20)
+    many = PredictionColumns(
+        first=ids[0],
+        at=1_790_000_000_000_000,
+        model="m-0123456789ab",
+        role="canary",
+        prediction=[number / 4 for number in range(20)],
+        fields=("age", "brand"),
+        columns=msgspec.msgpack.encode([[*range(19), None], ["Zara"] * 20]),
+        high=[*range(19), None],
+    )
+    with Journal(tmp_path / "log", name="w0", sync_s=60) as journal:
+        journal.append(prediction(1))
+        journal.append_many([prediction(2), many, feedback(1), prediction(3)])
+        journal.append_many([many])
+        waiting = read_log(tmp_path / "log", tables, name=PREDICTIONS)
+    done = compact(tmp_path / "log", tables)
+    assert (done.predictions, done.feedback, done.damaged) == (43, 1, ())
+    rows = tables.read(PREDICTIONS)
+    assert rows["id"].to_list() == ["p-1", "p-2", *ids, "p-3", *ids]
+    assert rows.equals(waiting)
+    assert rows.equals(read_log(tmp_path / "log", tables, name=PREDICTIONS))
+    assert rows.row(21, named=True) | {"at": None} == {
+        "id": ids[19],
+        "at": None,
+        "model": "m-0123456789ab",
+        "role": "canary",
+        "of": "",
+        "prediction": 4.75,
+        "low": None,
+        "high": None,
+        "key": None,
+        "request": "",
+        "latency_us": 0,
+        "features": '{"age":null,"brand":"Zara"}',
+    }
 
 
 def test_finished_files_become_typed_rows_and_are_removed(tmp_path: Path, tables: Tables) -> None:

@@ -18,7 +18,7 @@ from disks import require_mounts, run_on_small_disk
 from bucle.errors import OutsideError
 from bucle.serve.frames import scan, seed_of
 from bucle.serve.journal import BacklogFullError, Journal
-from bucle.serve.records import Feedback, decode
+from bucle.serve.records import Feedback, PredictionColumns, PredictionIds, decode
 from bucle.serve.segments import FileDisk, finished_segments, segment_path, segments_in
 
 SOURCE = Path(__file__).resolve().parents[3] / "src"
@@ -95,6 +95,36 @@ def test_a_record_is_in_the_file_when_append_returns(tmp_path: Path) -> None:
         assert kept(tmp_path / "log") == list(range(7))
     assert kept(tmp_path / "log") == list(range(7))
     assert [one.state for one in segments_in(tmp_path / "log")] == ["done"]
+
+
+def many(count: int) -> PredictionColumns:
+    """Return rows of one request, as one record."""
+    return PredictionColumns(
+        first=PredictionIds().take()[0],
+        at=1,
+        model="m-1",
+        role="champion",
+        prediction=[1.0] * count,
+        fields=(),
+        columns=b"\x90",
+    )
+
+
+def test_rows_of_one_record_are_counted_and_wait_one_by_one(tmp_path: Path) -> None:
+    disk = FaultyDisk()
+    with Journal(tmp_path, name="w0", disk=disk, backlog=150, sync_s=0.01) as journal:
+        journal.append_many([many(100), record(1)])
+        assert journal.state.records == 101
+        disk.refusal = errno.ENOSPC
+        journal.append_many([many(100), record(1)])
+        assert journal.state.backlog == 101
+        with pytest.raises(BacklogFullError):
+            journal.append_many([many(50)])
+        journal.append_many([many(49)])
+        assert journal.state.backlog == 150
+        disk.refusal = None
+        wait_until(lambda: journal.state.backlog == 0)
+    assert kept(tmp_path) == [1] * 251
 
 
 def test_files_are_finished_by_age_also_when_nothing_follows(tmp_path: Path) -> None:

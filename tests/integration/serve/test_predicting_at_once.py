@@ -12,7 +12,7 @@ from bucle.models.signature import Feature, Signature
 from bucle.serve.app import App, Quick, Reply, Request
 from bucle.serve.compactor import read_log
 from bucle.serve.counts import Counts
-from bucle.serve.engines import Scored
+from bucle.serve.engines import Scored, Scores
 from bucle.serve.guard import Guard
 from bucle.serve.journal import BacklogFullError, Journal
 from bucle.serve.pairing import Pairing
@@ -38,6 +38,10 @@ class Engine:
         if len(rows) > 3:
             return None
         return [Scored(self.factor * row[0], 0.0, 9.0) for row in rows]
+
+    def score_columns(self, columns: Any) -> Scores:
+        found = [self.factor * value for value in columns[0]]
+        return Scores(found, [0.0] * len(found), [9.0] * len(found))
 
     async def score(self, rows: Any) -> list[Scored]:
         return [Scored(self.factor * row[0], 0.0, 9.0) for row in rows]
@@ -95,7 +99,8 @@ def test_what_was_answered_is_on_record_once_it_is_kept(shop: Shop) -> None:
 
 
 def test_the_answer_is_the_one_of_the_long_way(shop: Shop) -> None:
-    for body in ({"x": 1.5, "id": "a"}, [{"x": 2}], [{"x": 2}, {"x": 3}]):
+    many = [{"x": number, "id": f"k{number}"} for number in range(40)]
+    for body in ({"x": 1.5, "id": "a"}, [{"x": 2}], [{"x": 2}, {"x": 3}], many):
         found = shop.ask(body)
         reply = asyncio.run(shop.predictor.predict(Request(JSON, json.dumps(body).encode(), b"")))
         wanted = json.loads(reply.body)
@@ -103,6 +108,29 @@ def test_the_answer_is_the_one_of_the_long_way(shop: Shop) -> None:
             for row in one if isinstance(one, list) else [one]:
                 assert row.pop("id").startswith("p-")
         assert found == wanted
+
+
+def test_many_rows_are_on_record_as_few_are(shop: Shop) -> None:
+    rows = [{"x": number / 2, "id": number if number % 3 else None} for number in range(100)]
+    few = [one for at in range(0, 100, 2) for one in shop.ask(rows[at : at + 2])]
+    many = shop.ask(rows)
+    asyncio.run(shop.predictor.predict(Request(JSON, json.dumps(rows).encode(), b"")))
+    shop.predictor.keep()
+    assert shop.journal.state.records == 300
+    assert shop.counts.predictions == {"m-1\tchampion": 300}
+    log = shop.log().sort("id")
+    assert log["id"].to_list()[:100] == [one["id"] for one in few]
+    assert set(log["id"]) > {one["id"] for one in many}
+    told = ("model", "role", "prediction", "low", "high", "key", "request", "features")
+    parts = [log.select(told)[at : at + 100] for at in (0, 100, 200)]
+    assert parts[0].equals(parts[1])
+    assert parts[0].equals(parts[2])
+    assert parts[0].row(4, named=True)["features"] == '{"x":2.0,"id":4}'
+
+
+def test_more_rows_than_are_scored_in_one_go_have_to_wait(shop: Shop) -> None:
+    assert len(shop.ask([{"x": 1}] * 256)) == 256
+    assert shop.ask([{"x": 1}] * 257) is None
 
 
 @pytest.mark.parametrize(
@@ -169,14 +197,15 @@ def test_a_shadow_scores_the_same_rows_once_they_are_on_record(tmp_path: Path) -
 
     async def story() -> Any:
         answers = [shop.ask({"x": 1}), shop.ask({"x": 2})]
+        answers += shop.ask([{"x": number} for number in range(3, 33)])
         shop.predictor.keep()
         await shop.pairing.finish(seconds=20)
         return answers
 
     answers = asyncio.run(story())
-    assert [one["shadow"] for one in answers] == ["m-2", "m-2"]
+    assert {one["shadow"] for one in answers} == {"m-2"}
     beside = shop.log().filter(pl.col("role") == "shadow").sort("prediction")
-    assert beside["prediction"].to_list() == [7.0, 14.0]
+    assert beside["prediction"].to_list() == [7.0 * number for number in range(1, 33)]
     assert beside["of"].to_list() == [one["id"] for one in answers]
 
 

@@ -243,6 +243,7 @@ def test_an_unknown_field_is_named_with_the_near_ones() -> None:
         '{"x" :1,"x"\n:\t2}',
         '{"x":1,"\\u0078":2}',
         '[{"x":1},{"x":1,"x":1}]',
+        "[" + '{"x":1},' * 2000 + '{"x":1,"x":1}]',
     ],
 )
 def test_a_field_that_is_there_twice_is_refused(body: str) -> None:

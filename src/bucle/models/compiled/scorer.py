@@ -124,7 +124,16 @@ class Scorer:
         """
         if not rows:
             return np.zeros(0), self.interval_many(rows, np.zeros(0))
-        columns = _by_column(rows)
+        return self.answers_by_column(_by_column(rows))
+
+    def answers_by_column(
+        self, columns: Sequence[Sequence[Any]]
+    ) -> tuple[_Floats, tuple[_Floats, _Floats] | None]:
+        """Return what `answers` does, of rows that were turned before: the values of each column.
+
+        Raises:
+            PackageError: A row holds something the model cannot answer; no row is answered.
+        """
         prediction = self._learner.many(columns)
         return prediction, self._ends_of(columns, prediction)
 
