@@ -1,7 +1,5 @@
 """What `bucle watch` says of a project whose predictions and labels are on record."""
 
-import json
-from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -9,64 +7,11 @@ import numpy as np
 import pytest
 from calls import bucle
 from shop import write_shop
+from shop_days import PER_DAY, live, start
 
 from bucle.errors import RequestError
 from bucle.loop.watching import Watched, watch_project
 from bucle.loop.workspace import Workspace, open_workspace
-from bucle.models.registry import champion
-from bucle.serve.journal import Journal
-from bucle.serve.records import Feedback, Prediction, PredictionIds
-
-PER_DAY = 80
-"""Answers a day."""
-
-
-def start(workspace: Workspace) -> datetime:
-    reigning = champion(workspace.state().tenures)
-    assert reigning is not None
-    day = datetime.fromisoformat(reigning.since).date() + timedelta(days=1)
-    return datetime(day.year, day.month, day.day, 6, tzinfo=UTC)
-
-
-def live(
-    workspace: Workspace,
-    *,
-    days: int,
-    size: Callable[[int], float] = lambda _: 1.0,
-    wrong: Callable[[int], float] = lambda _: 1.0,
-    delay: timedelta = timedelta(days=2),
-) -> datetime:
-    """Let a champion answer for some days, its labels coming later; return the end."""
-    rng = np.random.default_rng(5)
-    model = workspace.state().tenures[-1].model
-    ids = PredictionIds()
-    records: list[Prediction | Feedback] = []
-    begin = start(workspace)
-    for day in range(days):
-        for number in range(PER_DAY):
-            at = begin + timedelta(days=day, minutes=number)
-            drawn = float(rng.uniform(1, 20) * size(day))
-            (name,) = ids.take(now_ms=int(at.timestamp() * 1000))
-            said = 10 + 3 * drawn
-            records.append(
-                Prediction(
-                    id=name,
-                    at=_microseconds(at),
-                    model=model,
-                    role="champion",
-                    prediction=said,
-                    features=json.dumps({"size": drawn}).encode(),
-                )
-            )
-            truth = said + float(rng.normal(0, 2)) * wrong(day)
-            records.append(Feedback(id=name, at=_microseconds(at + delay), label=json.dumps(truth)))
-    with Journal(workspace.home / "serve" / "log", name="w0") as journal:
-        journal.append_many(records)
-    return begin + timedelta(days=days)
-
-
-def _microseconds(moment: datetime) -> int:
-    return int(moment.timestamp() * 1_000_000)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ __all__ = ["tell_watched"]
 
 _SHOWN = 10
 _DAYS = 7
+_CLEAR = 1000
 _INDENT = " " * 10
 
 
@@ -42,7 +43,8 @@ def _tell_harm(terminal: Terminal, harm: "HarmLayer") -> None:
         )
     else:
         state = f"ALARM since {harm.since}" if harm.alarm else "quiet"
-        terminal.say(f"harm      {state}, evidence {harm.evidence:.2g} of 1")
+        evidence = "over 1,000" if harm.evidence > _CLEAR else f"{harm.evidence:.2g}"
+        terminal.say(f"harm      {state}, evidence {evidence} of 1")
         share = harm.labelled / harm.rows
         corrected = f", {harm.corrected:,} corrected" if harm.corrected else ""
         _more(

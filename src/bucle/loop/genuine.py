@@ -44,11 +44,16 @@ def read_predictions(
 
 
 def label_predictions(
-    workspace: Workspace, predictions: pl.DataFrame, signature: Signature
+    workspace: Workspace,
+    predictions: pl.DataFrame,
+    signature: Signature,
+    *,
+    until: datetime | None = None,
 ) -> pl.DataFrame:
     """Return predictions with the columns of `join_labels`, and their label as a number in `truth`.
 
-    It is null where no label has come, where it is no number, or not one of the classes.
+    It is null where no label has come, where it is no number, or not one of the classes. Labels
+    that arrived after `until` are left out.
     """
     log, tables = workspace.home / "serve" / "log", workspace.tables
     value = pl.col("value")
@@ -56,5 +61,8 @@ def label_predictions(
         no, yes = (canonical_json(name).decode() for name in signature.classes)
         word = pl.when(pl.col("label") == yes).then(1.0).when(pl.col("label") == no).then(0.0)
         value = word.otherwise(value)
-    joined = join_labels(predictions, read_log(log, tables, name=FEEDBACK))
+    told = read_log(log, tables, name=FEEDBACK)
+    if until is not None:
+        told = told.filter(pl.col("at") <= until)
+    joined = join_labels(predictions, told)
     return joined.with_columns(truth=pl.when(value.is_finite()).then(value))

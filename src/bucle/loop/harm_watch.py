@@ -50,7 +50,9 @@ def watch_harm(
     if form is None or standard is None:
         return None
     began = datetime.fromisoformat(reigning.since).date()
-    rows = labelled_since(workspace, began, model=package.model, signature=package.signature)
+    rows = labelled_since(
+        workspace, began, model=package.model, signature=package.signature, until=now
+    )
     delay = _delay(rows, now)
     until = now.astimezone(UTC).date() - timedelta(days=1 + int(np.ceil(delay)))
     mature = rows.filter(pl.col("day") <= until)
@@ -99,8 +101,7 @@ def harm_alarms(layer: HarmLayer) -> tuple[Alarm, ...]:
             layer="harm",
             subject=layer.metric,
             since=layer.since or layer.alarm,
-            why=f"{layer.metric}{found} since {layer.since}{before}, "
-            f"evidence {layer.evidence:.2g} of 1",
+            why=f"{layer.metric}{found} since {layer.since}{before}",
             examples=layer.examples,
         ),
     )

@@ -90,7 +90,7 @@ def watch_inputs(
     visible = {
         f"{measure.column}: {measure}": change
         for measure, change in zip(measures, latest.visible, strict=True)
-        if np.isfinite(change) and (measure.column in named or not named)
+        if np.isfinite(change) and change > 0.0 and (measure.column in named or not named)
     }
     layer = InputLayer(
         date=str(_date(latest.date)),

@@ -71,9 +71,9 @@ def features_of(answers: pl.DataFrame, signature: Signature) -> pl.DataFrame:
 
 
 def labelled_since(
-    workspace: Workspace, moment: date, *, model: str, signature: Signature
+    workspace: Workspace, moment: date, *, model: str, signature: Signature, until: datetime
 ) -> pl.DataFrame:
-    """Return what a model has said of rows from a day on, with the truth where it is known.
+    """Return what a model has said of rows from a day on, with the truth where it was known.
 
     Columns: `id`, `day`, `prediction`, `high`, the upper end of its interval, `truth` as a number,
     `received`, when the label that counts arrived, and `corrections`. What it has said as a shadow
@@ -83,8 +83,8 @@ def labelled_since(
         workspace,
         columns=("id", "at", "model", "role", "of", "prediction", "high"),
         since=_midnight(moment),
-    ).filter(pl.col("model") == model)
-    return label_predictions(workspace, said, signature).select(
+    ).filter((pl.col("model") == model) & (pl.col("at") <= until))
+    return label_predictions(workspace, said, signature, until=until).select(
         pl.col("at").dt.date().alias("day"),
         "id",
         "at",
