@@ -6,7 +6,7 @@ to each layer by its part of the budget; the bound is the 99 % point of the bino
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -79,15 +79,13 @@ def half_year(world: World, number: int, *, days: int = DAYS) -> Half:
 
 def false_alarms(
     *, projects: int, days: int = DAYS, worlds: Sequence[World] = WORLDS, processes: int = 2
-) -> list[dict[str, Any]]:
-    """Return, for each world, the share of projects with any false alarm, by layer and over all."""
-    found = []
+) -> Iterator[dict[str, Any]]:
+    """Yield, for each world, the share of projects with any false alarm, by layer and over all."""
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         for world in worlds:
             tasks = [_Task(world=world, number=number, days=days) for number in range(projects)]
             halves = list(pool.map(_run, tasks, chunksize=4))
-            found.append(_line(world, halves))
-    return found
+            yield _line(world, halves)
 
 
 def _run(task: _Task) -> Half:
