@@ -149,6 +149,25 @@ class SqliteLog:
             reason=reason,
         )
 
+    def copy_to(self, path: Path) -> Head:
+        """Copy the log as it is between two appends, with its head; return where the copy ends.
+
+        Others read and append meanwhile. The copy is not verified.
+
+        Args:
+            path: The new file; the head is recorded beside it.
+        """
+        target = contextlib.closing(sqlite3.connect(path))
+        with target as copy, self._access.reading() as connection:
+            if connection is not None:
+                connection.backup(copy)
+        log = SqliteLog(path)
+        head = log.head()
+        log.close()
+        if head != START:
+            Anchor(path.with_suffix(".head")).write(head)
+        return head
+
     def close(self) -> None:
         """Let go of the file; the next use opens it again."""
         self._access.close()
