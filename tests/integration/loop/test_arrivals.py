@@ -246,6 +246,14 @@ def test_a_folder_that_is_gone_is_said_once_and_again_when_it_goes_again(shop):
     assert shop.look().troubles == ()
 
 
+@pytest.mark.parametrize("pattern", ["in", ".", "/"])
+def test_a_folder_itself_is_no_file_to_watch(shop, pattern, monkeypatch):
+    monkeypatch.chdir(shop.root)
+    shop.watch(f"more={pattern}")
+    (trouble,) = shop.look().troubles
+    assert "/*.csv" in trouble.attempt
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_file_that_may_not_be_read_holds_up_no_other(shop):
     shop.watch(f"more={shop.root}/inbox/*.csv")
