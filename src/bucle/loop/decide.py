@@ -21,7 +21,7 @@ from bucle.loop.actions import (
     action_id,
 )
 from bucle.loop.policy import Policy
-from bucle.loop.rollout import compare_former, next_share, next_step
+from bucle.loop.rollout import Rollout, Step, compare_former, next_share, next_step
 from bucle.loop.state import RunRecord, State, VerdictRecord
 from bucle.loop.triggers import find_triggers, why_idle, why_not_now
 from bucle.models.registry import Deployment, Tenure, champion, was_rolled_back
@@ -98,9 +98,15 @@ def _guard(state: State, policy: Policy) -> Action | None:
             )
         return _withdraw(deployed, found.why) if found.kind == "go" else None
     if deployed.run:
-        found = next_step(deployed, state.trial, policy.rollout)
+        found = _next_step(state, policy, policy.rollout, deployed)
         return _withdraw(deployed, found.why) if found.kind == "stop" else None
     return None
+
+
+def _next_step(state: State, policy: Policy, rollout: Rollout, deployed: Deployment) -> Step:
+    run = state.runs.get(deployed.run)
+    held = _held_back(state, policy, run, deployed.model) if run is not None else ""
+    return next_step(deployed, state.trial, rollout, held=held)
 
 
 def _lead(state: State, policy: Policy) -> Action | None:
@@ -113,12 +119,9 @@ def _lead(state: State, policy: Policy) -> Action | None:
     run = state.runs.get(deployed.run)
     if deployed.is_former or run is None:
         return None
-    found = next_step(deployed, state.trial, rollout)
+    found = _next_step(state, policy, rollout, deployed)
     if found.kind != "go":
         return Wait(why=f"{deployed.model} is on its way: {found.why}")
-    held = _held_back(state, policy, run, deployed.model)
-    if held:
-        return Wait(why=f"{deployed.model} is on its way: {held}")
     share = next_share(rollout, deployed.share)
     if share is not None:
         return _deploy(run.started.run, deployed.model, reigning.model, share, why=found.why)
@@ -239,7 +242,7 @@ def _ship(
     """Return what brings a model that may ship into service, a refit first where one is asked."""
     name = run.started.run
     is_led = policy.rollout is not None and current is not None
-    held = "" if is_led else _held_back(state, policy, run, model)
+    held = _never(state, run, model) if is_led else _held_back(state, policy, run, model)
     if held:
         return _done(held)
     if policy.gate == "referee+refit":
@@ -269,13 +272,17 @@ def _begin(
         if deployed is not None and (deployed.run, deployed.model) == (first.run, model):
             return _done(f"it is on its way as a {deployed.stage}")
         return _done("it was taken away from beside the champion")
-    against = _never(state, run, model)
+    # A shadow answers nobody: it may show what it can before people are asked.
+    against = _held_back(state, policy, run, model) if share else ""
+    if deployed is not None and not deployed.run and not deployed.is_former:
+        against = against or f"it waits: {deployed.by} has put {deployed.model} beside the champion"
     return _done(against) if against else first
 
 
 def _held_back(state: State, policy: Policy, run: RunRecord, model: str) -> str:
     """Say why a model that passed is not promoted by itself; empty when nothing is against it."""
-    missing = [role for role in policy.approval if role not in state.approvals.get(model, ())]
+    approved = {role for name in _twins(state, model) for role in state.approvals.get(name, ())}
+    missing = [role for role in policy.approval if role not in approved]
     if missing:
         return f"it waits for {missing[0]}: bucle approve {model} --as {missing[0]}"
     if policy.promote == "ask":
@@ -286,12 +293,18 @@ def _held_back(state: State, policy: Policy, run: RunRecord, model: str) -> str:
 def _never(state: State, run: RunRecord, model: str) -> str:
     """Say why a model that passed needs a person's word; empty when it does not."""
     ask = f"bucle promote {model}"
-    if run.started.as_of is not None:
+    if run.started.as_of is not None and not run.started.asked:
         return f"a look at an earlier moment promotes nothing: {ask} would"
-    twins = {model} | {name for name, known in state.models.items() if known.twin == model}
-    if any(was_rolled_back(state.tenures, twin) for twin in twins):
+    if any(was_rolled_back(state.tenures, twin) for twin in _twins(state, model)):
         return f'it passed, but was rolled back from before: {ask} --because "..."'
     return ""
+
+
+def _twins(state: State, model: str) -> set[str]:
+    """Return a model, the one that was tested for it, and every refit of that one."""
+    record = state.models.get(model)
+    tested = (record.twin if record is not None else None) or model
+    return {model, tested} | {name for name, known in state.models.items() if known.twin == tested}
 
 
 def _verdict_of(state: State, run: str, model: str, current: str | None) -> VerdictRecord | None:

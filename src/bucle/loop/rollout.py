@@ -49,13 +49,16 @@ class Step(Struct, frozen=True, kw_only=True):
     why: str
 
 
-def next_step(deployed: Deployment, seen: ChallengerSeen | None, rollout: Rollout) -> Step:
+def next_step(
+    deployed: Deployment, seen: ChallengerSeen | None, rollout: Rollout, *, held: str = ""
+) -> Step:
     """Judge a candidate at its present share.
 
     Args:
         deployed: The candidate.
         seen: What was last seen of it at that share; None for nothing yet.
         rollout: The rules.
+        held: What it waits for beside evidence, such as a person's word; empty for nothing.
     """
     if seen is None:
         return Step(kind="hold", why=f"nothing was seen of {deployed.model} yet")
@@ -63,12 +66,12 @@ def next_step(deployed: Deployment, seen: ChallengerSeen | None, rollout: Rollou
     if stop:
         return Step(kind="stop", why=stop)
     missing = _missing(deployed, seen, rollout)
-    if not missing:
+    if not missing and not held:
         return Step(kind="go", why=_good(seen))
     if seen.baked_s >= rollout.deadline_s:
-        why = f"after {_say_time(seen.baked_s)} at this share still {missing}"
-        return Step(kind="stop", why=why)
-    return Step(kind="hold", why=f"the {deployed.stage} {missing}")
+        still = f"still {missing}" if missing else held
+        return Step(kind="stop", why=f"after {_say_time(seen.baked_s)} at this share {still}")
+    return Step(kind="hold", why=f"the {deployed.stage} {missing}" if missing else held)
 
 
 def compare_former(seen: ChallengerSeen | None, rollout: Rollout) -> Step:

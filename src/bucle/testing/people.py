@@ -1,23 +1,40 @@
 """People who act beside the loop: they promote, roll back, and run by hand, finished or not.
 
+Where it serves they also deploy, withdraw, approve, pause, resume, and ask for a retrain.
+
 Must not be imported by anything but tests.
 """
 
+import contextlib
 from datetime import datetime
 
 from bucle.clock import FixedClock, to_iso
+from bucle.errors import OutsideError
 from bucle.ids import digest_json
-from bucle.loop.events import Fact, Promoted, RolledBack, VerdictGiven, draft_fact
+from bucle.loop.events import (
+    Approved,
+    Deployed,
+    Fact,
+    Paused,
+    Promoted,
+    Resumed,
+    RetrainAsked,
+    RolledBack,
+    VerdictGiven,
+    Withdrawn,
+    draft_fact,
+)
 from bucle.loop.state import Fold, State
 from bucle.models.registry import champion, last_good
 from bucle.testing.chance import chance
+from bucle.testing.ledger import PERSON
 from bucle.testing.simulated_log import SimulatedLog
 from bucle.testing.simulated_world import SimulatedWorld
 from bucle.testing.windows import moment_of
 
-__all__ = ["PERSON", "People"]
+__all__ = ["People"]
 
-PERSON = "ana"
+_SHARES = (0.0, 0.05, 0.25, 0.5)
 
 
 class People:
@@ -37,15 +54,33 @@ class People:
 
     def found(self, now: datetime) -> None:
         """Make the first champion by hand."""
-        self._write(now, *self._world.run_facts("r-0", self._world.train_model("r-0"), began=0.0))
+        self._write(now, *self._world.run_facts("r-0", self._world.train_model("r-0")))
         self._promote(self._state(), now)
 
     def may_act(self, now: datetime, *, share: float) -> None:
         """Do one of the things people do, with some probability."""
         if self._draw.happens(share):
             state = self._state()
-            acts = (self._promote, self._roll_back, self._roll_back, self._run, self._run)
+            acts = [self._promote, self._roll_back, self._roll_back, self._run, self._run]
+            if self._world.options.live is not None:
+                acts += [self._deploy, self._withdraw, self._approve, self._approve]
+                acts += [self._pause, self._resume, self._resume, self._ask]
             self._draw.choose(acts)(state, now)
+
+    def leave(self, now: datetime) -> None:
+        """Undo by hand what would keep the loop waiting: a pause, a deployment of theirs."""
+        state = self._state()
+        self._resume(state, now)
+        if state.deployment is not None and state.deployment.by == PERSON:
+            self._withdraw(state, now)
+
+    def may_approve(self, now: datetime) -> None:
+        """Approve what is on its way, if anybody in this life goes on to do so."""
+        live, state = self._world.options.live, self._state()
+        if live is not None and live.approving and state.deployment is not None:
+            for role in live.approval:
+                if role not in state.approvals.get(state.deployment.model, ()):
+                    self._write(now, Approved(model=state.deployment.model, role=role, because=""))
 
     def _promote(self, state: State, now: datetime) -> None:
         if state.models:
@@ -61,6 +96,40 @@ class People:
             fact = RolledBack(model=target.model, previous=reigning.model, because="odd prices")
             self._write(now, fact)
 
+    def _deploy(self, state: State, now: datetime) -> None:
+        reigning = champion(state.tenures)
+        if reigning is not None and state.models:
+            model, share = self._draw.choose(list(state.models)), self._draw.choose(_SHARES)
+            if model != reigning.model:
+                fact = Deployed(
+                    model=model, share=share, champion=reigning.model, because="to see it"
+                )
+                self._write(now, fact)
+
+    def _withdraw(self, state: State, now: datetime) -> None:
+        if state.deployment is not None:
+            self._write(now, Withdrawn(model=state.deployment.model, because="enough"))
+
+    def _approve(self, state: State, now: datetime) -> None:
+        live = self._world.options.live
+        if live is not None and live.approval and state.models:
+            deployed = state.deployment.model if state.deployment else None
+            model = deployed or self._draw.choose(list(state.models))
+            role = self._draw.choose(live.approval)
+            self._write(now, Approved(model=model, role=role, because="it is good"))
+
+    def _pause(self, state: State, now: datetime) -> None:
+        if state.paused is None:
+            self._write(now, Paused(because="stocktaking"))
+
+    def _resume(self, state: State, now: datetime) -> None:
+        if state.paused is not None:
+            self._write(now, Resumed(because="it is over"))
+
+    def _ask(self, state: State, now: datetime) -> None:
+        del state
+        self._write(now, RetrainAsked(because="a new season"))
+
     def _run(self, state: State, now: datetime) -> None:
         """Run by hand: killed, failed, of an earlier moment, not judged, or judged at once."""
         self._acts += 1
@@ -68,7 +137,7 @@ class People:
         kind = self._draw.choose(("killed", "failed", "as_of", "judged", "judged"))
         made = None if kind == "failed" else world.train_model(run)
         as_of = to_iso(moment_of(world.today - 30)) if kind == "as_of" else None
-        started, ended = world.run_facts(run, made, began=world.today, as_of=as_of)
+        started, ended = world.run_facts(run, made, as_of=as_of)
         if kind == "killed" or made is None:
             self._write(now, *((started,) if kind == "killed" else (started, ended)))
             return
@@ -89,4 +158,5 @@ class People:
 
     def _write(self, now: datetime, *facts: Fact) -> None:
         clock = FixedClock(now)
-        self._log.write([draft_fact(fact, clock=clock, actor=PERSON) for fact in facts])
+        with contextlib.suppress(OutsideError):
+            self._log.write([draft_fact(fact, clock=clock, actor=PERSON) for fact in facts])

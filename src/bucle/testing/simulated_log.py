@@ -5,6 +5,8 @@ Must not be imported by anything but tests. Imports nothing heavy.
 
 from collections.abc import Callable, Iterator, Sequence
 
+from bucle.errors import OutsideError
+from bucle.store.memory_leases import MemoryLeases
 from bucle.store.memory_log import MemoryLog
 from bucle.testing.chance import chance
 from bucle.testing.interruptions import Interruptions
@@ -17,6 +19,8 @@ __all__ = ["SimulatedLog"]
 class SimulatedLog:
     """Passes everything on to a log in memory, and every event that entered it to a witness.
 
+    While `is_full` says so, no write gets through.
+
     Args:
         options: What the seed stands for.
         interruptions: Kills around a write.
@@ -26,7 +30,9 @@ class SimulatedLog:
     def __init__(
         self, options: Options, interruptions: Interruptions, witness: Callable[[Event], None]
     ) -> None:
-        self.kept: Log = MemoryLog()
+        self.leases = MemoryLeases()
+        self.kept: Log = MemoryLog(leases=self.leases)
+        self.is_full: Callable[[], bool] = lambda: False
         self._echoes = options.faults.echoes
         self._draw = chance(options.seed, "log")
         self._interruptions = interruptions
@@ -52,7 +58,13 @@ class SimulatedLog:
         expected: int | None = None,
         fence: Lease | None = None,
     ) -> tuple[Event, ...]:
-        """Append facts as somebody else, who is not killed."""
+        """Append facts as somebody else, who is not killed.
+
+        Raises:
+            OutsideError: The disk is full.
+        """
+        if drafts and self.is_full():
+            raise OutsideError("Cannot write to the log: no space is left")
         events = self.kept.append(drafts, expected=expected, fence=fence)
         for event in events:
             self._witness(event)

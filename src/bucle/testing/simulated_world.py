@@ -10,20 +10,36 @@ from datetime import datetime
 
 from bucle.clock import to_iso
 from bucle.ids import digest_json
-from bucle.loop.control import promoted
-from bucle.loop.decide import Action, Judge, Promote, Refit, Retrain
-from bucle.loop.events import Fact, Refitted, RunFinished, RunStarted, VerdictGiven
+from bucle.loop.control import deployed_by, promoted
+from bucle.loop.decide import Action, Deploy, Judge, Promote, Refit, Retrain, RollBack, Withdraw
+from bucle.loop.events import (
+    Fact,
+    Refitted,
+    RolledBack,
+    RunFinished,
+    RunStarted,
+    VerdictGiven,
+    Withdrawn,
+)
+from bucle.loop.rollout import is_news
 from bucle.loop.state import Observed, State
 from bucle.models.registry import champion
 from bucle.testing.chance import Chance, chance
 from bucle.testing.interruptions import Interruptions
-from bucle.testing.options import Options
+from bucle.testing.ledger import Ledger
+from bucle.testing.options import LONGEST_JOB, Options
+from bucle.testing.service import Service
+from bucle.testing.signals import Signals
+from bucle.testing.spells import draw_spells
 from bucle.testing.truth import HiddenModel, Truth
 from bucle.testing.windows import Window, moment_of, open_window
 from bucle.types import Outcome
 
-__all__ = ["SimulatedWorld", "Witness"]
+__all__ = ["JOBS", "POINTERS", "SimulatedWorld", "Witness"]
 
+# What is nothing but its fact: it says what is so when it is written.
+POINTERS = (Promote, Deploy, Withdraw, RollBack)
+JOBS = (Retrain, Judge, Refit)
 _REMEMBERED = 20
 _WOULD = "m-would-"
 
@@ -37,16 +53,28 @@ class SimulatedWorld:
         options: What the seed stands for.
         interruptions: Kills between the effects.
         witness: Told of each action with its effect, once it happened.
+        ledger: What the log says, and so what a server does.
     """
 
-    def __init__(self, options: Options, interruptions: Interruptions, witness: Witness) -> None:
+    def __init__(
+        self,
+        options: Options,
+        interruptions: Interruptions,
+        witness: Witness,
+        *,
+        ledger: Ledger,
+    ) -> None:
         self.options = options
         self.today = 0.0
         self.truth = Truth(options)
         self.models: dict[str, HiddenModel] = {}
+        dead = draw_spells(options, "dead", share=options.faults.dead)
+        self.service = Service(options, ledger, self.truth, self.models, dead=dead)
+        self.signals = Signals(options)
         self._interruptions = interruptions
         self._witness = witness
         self._effects: dict[str, tuple[Fact, ...]] = {}
+        self._jobs: dict[str, float] = {}
         self._windows: dict[int, Window] = {}
         self._opened = 0
         self._said: list[Fact] = []
@@ -61,12 +89,24 @@ class SimulatedWorld:
         facts: list[Fact] = []
         for window in list(self._windows.values()):
             facts.extend(self._news(window, state.observed.get(window.drift.model) or Observed()))
+        if self.options.live is not None:
+            facts.extend(self._live_news(state))
         self._said = [*self._said, *facts][-_REMEMBERED:]
         if self._said and self._echoes:
             echo = chance(self.options.seed, "echo", self._opened)
             if echo.happens(self._echoes):
                 facts += [echo.choose(self._said), facts[0] if facts else self._said[0]]
         self._interruptions.pass_point("after a look")
+        return [*facts, *self.signals.arrivals(state)]
+
+    def _live_news(self, state: State) -> list[Fact]:
+        """Return what a loop that serves sees: the model beside the champion, alarms, code."""
+        facts = self.signals.alarms(state)
+        seen, deployed = self.service.see(self.today), state.deployment
+        rollout = self.options.rules.rollout
+        if seen is not None and deployed is not None and rollout is not None:
+            known = state.trial
+            facts += [seen] if is_news(deployed, seen, known, rollout) else []
         return facts
 
     def _open_windows(self, state: State) -> None:
@@ -74,6 +114,7 @@ class SimulatedWorld:
         model = self.models.get(reigning.model) if reigning else None
         tick = self.options.tick
         while (self._opened + 1) * tick <= self.today:
+            self.signals.pass_tick(self._opened)
             if model is not None:
                 start = self._opened * tick
                 self._windows[self._opened] = open_window(
@@ -104,24 +145,36 @@ class SimulatedWorld:
 
     # ---- what is done --------------------------------------------------------
 
-    def perform(self, action: Action, state: State, now: datetime) -> Sequence[Fact]:
-        """Do something once; asked again, return the same effect."""
+    def perform(self, action: Action, state: State, now: datetime) -> Sequence[Fact] | None:
+        """Do something once; asked again, return the same effect, or None while it is under way."""
         self._interruptions.pass_point(f"before {action.name}")
+        if self._is_under_way(action, state):
+            return None
         effect = self._effects.get(action.id)
-        if effect is None or isinstance(action, Promote):
-            # A promotion is nothing but its fact: it names whoever reigns when it is written.
+        if effect is None or isinstance(action, POINTERS):
             effect = self._effects[action.id] = self._do(action)
         self._witness(action, state, now, effect)
         self._interruptions.pass_point(f"after {action.name}")
         facts = list(effect)
         draw = self._draw("deliver", action.id)
-        if isinstance(action, Retrain) and draw.happens(self.options.trainings.halves):
-            (begun, *_) = effect
-            if isinstance(begun, RunStarted) and begun.run not in state.runs:
-                return [begun]
+        if isinstance(action, Retrain) and not _has_begun(state, action):
+            has_jobs = self.options.live is not None and self.options.live.jobs
+            if has_jobs or draw.happens(self.options.trainings.halves):
+                return effect[:1]
         if draw.happens(self._echoes):
             facts += effect
         return facts
+
+    def _is_under_way(self, action: Action, state: State) -> bool:
+        """Tell whether an action takes longer than this look; a run is on record as it begins."""
+        live = self.options.live
+        if live is None or not live.jobs or not isinstance(action, JOBS):
+            return False
+        if isinstance(action, Retrain) and not _has_begun(state, action):
+            return False
+        wait = self._draw("job", action.id).wait(self.options.trainings.slow)
+        until = self._jobs.setdefault(action.id, self.today + min(wait, LONGEST_JOB))
+        return self.today < until
 
     @property
     def _echoes(self) -> float:
@@ -146,26 +199,22 @@ class SimulatedWorld:
                 )
             case Refit():
                 return (self._refit(action),)
-            case Promote():
-                return (promoted(action),)
-        return ()
+        return self._pointed(action)
 
     def _train(self, action: Retrain) -> tuple[Fact, ...]:
         draw = self._draw("run", action.id)
         fails = not self._interruptions.is_calm and draw.happens(self.options.trainings.fails)
         made = None if fails else self._model(action.id, draw, again=self.options.trainings.repeats)
-        began, ended = self.today, self.today + draw.wait(self.options.trainings.slow)
-        self.today = ended
-        return self.run_facts(
-            f"r-{action.id}", made, asked=action.id, action=action.id, began=began
-        )
+        facts = self.run_facts(f"r-{action.id}", made, asked=action.id, action=action.id)
+        if self.options.live is None or not self.options.live.jobs:
+            self.today += min(draw.wait(self.options.trainings.slow), LONGEST_JOB)
+        return facts
 
     def run_facts(
         self,
         run: str,
         made: HiddenModel | None,
         *,
-        began: float,
         asked: str = "",
         action: str = "",
         as_of: str | None = None,
@@ -173,11 +222,11 @@ class SimulatedWorld:
         """Return how a run began and ended; it failed when it made no model."""
         started = RunStarted(
             run=run,
-            source="simulated",
+            source=self.signals.source,
             environment="simulated",
             seed=self.options.seed,
             parameters={},
-            datasets={"sales": digest_json([self.options.seed, round(began, 6)])},
+            datasets={"sales": self.signals.fingerprint},
             as_of=as_of,
             asked=asked,
         )
@@ -225,6 +274,27 @@ class SimulatedWorld:
             return self._refitted(action, made, outcome, "it is not shown to be as good")
         return self._refitted(action, made, "pass", "as good as its tested twin")
 
+    def _pointed(self, action: Action) -> tuple[Fact, ...]:
+        """Return the effect of an action that is nothing but its fact; some models do not load."""
+        live = self.options.live
+        is_unfit = live is not None and self._draw("unfit", action.id).happens(live.unfit)
+        match action:
+            case Promote():
+                return (promoted(action),)
+            case Deploy() if not is_unfit or self.service.beside == action.model:
+                return (deployed_by(action),)
+            case RollBack() if not is_unfit:
+                back = RolledBack(
+                    action=action.id,
+                    model=action.model,
+                    previous=action.previous,
+                    because=action.why,
+                )
+                return (back,)
+            case Deploy() | RollBack() | Withdraw():
+                return (Withdrawn(action=action.id, model=action.model, because=action.why),)
+        return ()
+
     @staticmethod
     def _refitted(action: Refit, made: HiddenModel | None, outcome: Outcome, why: str) -> Refitted:
         return Refitted(
@@ -239,3 +309,7 @@ class SimulatedWorld:
 
     def _draw(self, *name: object) -> Chance:
         return chance(self.options.seed, *name)
+
+
+def _has_begun(state: State, action: Retrain) -> bool:
+    return any(one.started.asked == action.id for one in reversed(state.runs.values()))

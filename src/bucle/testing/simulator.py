@@ -13,25 +13,28 @@ import msgspec
 from msgspec import Struct
 
 from bucle.clock import to_iso
-from bucle.errors import RequestError, StalePositionError
+from bucle.errors import RequestError
 from bucle.ids import digest_bytes
-from bucle.loop.control import Controller
 from bucle.loop.narration import tell_event
 from bucle.loop.state import State, fold, state_bytes
+from bucle.testing.breach import BrokenInvariantError, fail
 from bucle.testing.chance import chance
-from bucle.testing.interruptions import Interruptions, KilledError
-from bucle.testing.invariants import BrokenInvariantError, Invariants
+from bucle.testing.crew import Crew
+from bucle.testing.interruptions import Interruptions
+from bucle.testing.invariants import Invariants
+from bucle.testing.machine import Machine
 from bucle.testing.options import MODES, Options, draw_options
 from bucle.testing.people import People
 from bucle.testing.simulated_log import SimulatedLog
 from bucle.testing.simulated_world import SimulatedWorld
+from bucle.testing.spells import draw_spells, is_inside
 from bucle.testing.windows import moment_of
 from bucle.types import Event
 
 __all__ = ["Life", "Lived", "SimulationError", "live", "main"]
 
-_TRIES = 40
 _SHOWN = 12
+_DAY_S = 86400.0
 
 
 class SimulationError(AssertionError):
@@ -39,7 +42,12 @@ class SimulationError(AssertionError):
 
 
 class Lived(Struct, frozen=True, kw_only=True):
-    """How a life went; `digest` is that of the last state, the same in every process."""
+    """How a life went; `digest` is that of the last state, the same in every process.
+
+    `stale` and `fenced` count writes that came too late, `full` those for which there was no space,
+    `takeovers` how often another controller came to lead, `served` the models that answered, in
+    their order.
+    """
 
     events: int
     kills: int
@@ -47,6 +55,10 @@ class Lived(Struct, frozen=True, kw_only=True):
     retrains: int
     promotions: int
     stale: int
+    fenced: int
+    full: int
+    takeovers: int
+    served: tuple[str, ...]
     digest: str
     state: State
 
@@ -68,19 +80,27 @@ class Life:
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.options = options
-        self.invariants = Invariants(options)
+        self.invariants = Invariants(options, elapsed_s=self._elapsed_s, gain=self._gain)
         self._kill_at = kill_at
         self.interruptions = Interruptions(options, kill_at=kill_at, on_kill=self._killed)
         self.log = SimulatedLog(options, self.interruptions, self._witness)
-        self.world = SimulatedWorld(options, self.interruptions, self.invariants.acted)
+        self.world = SimulatedWorld(
+            options, self.interruptions, self.invariants.acted, ledger=self.invariants.ledger
+        )
         self.people = People(self.world, self.log)
+        self.machine = Machine(self._true_time)
+        self.crew = Crew(
+            options,
+            self.world,
+            self.log,
+            machine=self.machine,
+            invariants=self.invariants,
+            note=self._note,
+        )
         self._tell = tell
-        self._draw = chance(options.seed, "life")
-        self._offset = timedelta()
-        self._controllers: list[Controller | None] = [None] * options.controllers
-        self._busy: set[int] = set()
-        self._stale = 0
+        self._draw = chance(options.seed, "jumps")
         self._kills = 0
+        self._served: list[str] = []
         self._last: list[Event | str] = []
 
     # ---- a whole life --------------------------------------------------------
@@ -101,22 +121,28 @@ class Life:
             events=len(ledger.hashes),
             kills=self._kills,
             points=self.interruptions.passed,
-            retrains=sum(bool(asked) for asked, _ in ledger.begun.values()),
+            retrains=ledger.asked_runs(),
             promotions=len(ledger.reigns),
-            stale=self._stale,
+            stale=self.crew.stale,
+            fenced=self.crew.fenced,
+            full=self.crew.full,
+            takeovers=self.crew.takeovers,
+            served=tuple(self._served),
             digest=digest_bytes(state_bytes(state)),
             state=state,
         )
 
     def _live(self) -> None:
         options, world = self.options, self.world
+        full = draw_spells(options, "full", share=options.faults.full)
+        self.log.is_full = lambda: is_inside(full, world.today)
         if options.begins_with == "champion":
-            self.people.found(self.now)
+            self.people.found(self.machine.now())
         self.interruptions.others = self._let_others_act
         while world.today < options.days:
             self._jump()
-            self.people.may_act(self.now, share=options.faults.people)
-            self._tick()
+            self.people.may_act(self.machine.now(), share=options.faults.people)
+            self.crew.tick()
             world.today += options.tick
         self._quiet_down()
         self.invariants.finish(self.log.kept)
@@ -124,86 +150,64 @@ class Life:
     def _quiet_down(self) -> None:
         """Live on without faults, and see that everything comes to its end."""
         options, world = self.options, self.world
-        self.interruptions.is_calm = True
-        self._offset = timedelta()
-        self.world.truth.shock(self.world.today)
-        trained = self._asked_runs()
+        self.interruptions.is_calm = self.crew.is_calm = True
+        self.log.is_full = lambda: False
+        self.machine.offset = timedelta()
+        world.truth.shock(world.today)
+        world.signals.surge()
+        world.service.recover(world.today)
+        self.people.leave(self.machine.now())
+        trained = self.invariants.ledger.asked_runs()
         end = world.today + options.quiet
+        began_s = world.today * _DAY_S
         while world.today < end:
-            now = self.now
-            self._tick()
-            self.invariants.settled(self._controller(0).state, now)
+            self.crew.tick()
+            now = self.crew.looked_at
+            if not self.crew.under_way:
+                self.invariants.settled(self.crew.controller().state, now)
+            self.invariants.gets_on(since_s=began_s)
+            self.people.may_approve(now)
             world.today += options.tick
         is_due = options.rules.triggers and self.invariants.ledger.champion
-        if options.quiet and is_due and self._asked_runs() == trained:
-            raise BrokenInvariantError("the loop never trained again after the faults stopped")
+        if options.quiet and is_due and self.invariants.ledger.asked_runs() == trained:
+            fail("the loop never trained again after the faults stopped")
 
-    def _asked_runs(self) -> int:
-        return sum(bool(asked) for asked, _ in self.invariants.ledger.begun.values())
+    def _true_time(self) -> datetime:
+        """Return what a right clock shows; no two facts of a loop that serves share a moment."""
+        written = len(self.invariants.ledger.hashes) if self.options.live else 0
+        return moment_of(self.world.today) + timedelta(microseconds=written)
 
-    @property
-    def now(self) -> datetime:
-        """What the clock of the machine says, right or wrong."""
-        return moment_of(self.world.today) + self._offset
+    def _elapsed_s(self) -> float:
+        return self.world.today * _DAY_S
 
-    # ---- one tick ------------------------------------------------------------
-
-    def _tick(self) -> None:
-        for number in range(len(self._controllers)):
-            for _ in range(_TRIES):
-                if self._look(number) or self._stays_down():
-                    break
-            else:
-                raise BrokenInvariantError(f"controller {number} does not get through a look")
-
-    def _look(self, number: int) -> bool:
-        """Let one controller look; tell whether it got through."""
-        self._busy.add(number)
-        try:
-            self._controller(number).look(self.now)
-        except KilledError:
-            self._controllers[number] = None
-        except StalePositionError:
-            self._stale += 1
-            self._note(f"controller {number} was too late")
-        else:
-            return True
-        finally:
-            self._busy.discard(number)
-        return False
-
-    def _controller(self, number: int) -> Controller:
-        known = self._controllers[number]
-        if known is None:
-            known = Controller(self.world, self.options.rules, self.log)
-            self._controllers[number] = known
-            self.invariants.restarted(known.state)
-        return known
-
-    def _stays_down(self) -> bool:
-        is_calm = self.interruptions.is_calm
-        return not is_calm and self._draw.happens(self.options.faults.down)
+    def _gain(self, model: str, champion: str) -> float:
+        return self.world.service.gain(model, champion, self.world.today)
 
     def _let_others_act(self) -> None:
-        """Between two effects of one process, let people and another process do theirs."""
-        if len(self._busy) == 1:
-            self.people.may_act(self.now, share=self.options.faults.people / 4)
-            idle = set(range(len(self._controllers))) - self._busy
-            if idle and self._draw.happens(0.1):
-                self._look(idle.pop())
+        """Between two effects of one process, let people and other processes do theirs."""
+        share = self.options.faults.people / 4
+        self.people.may_act(self.machine.now(), share=share)
+        self.crew.let_others_act()
 
     def _jump(self) -> None:
         """Set the clock wrong, forth or back, or right again."""
         if self._draw.happens(self.options.faults.jumps):
             days = self._draw.choose((-1.0, 1.0)) * self._draw.choose((0.05, 1.0, 30.0, 365.0))
-            self._offset = timedelta(days=self._draw.choose((0.0, days, days)))
-            self._note(f"the clock is set to {to_iso(self.now)}")
+            self.machine.offset = timedelta(days=self._draw.choose((0.0, days, days)))
+            self._note(f"the clock is set to {to_iso(self.machine.now())}")
 
     # ---- what is told --------------------------------------------------------
 
     def _witness(self, event: Event) -> None:
         self._note(event)
         self.invariants.see(event)
+        service = self.world.service
+        service.follow(event, self.world.today)
+        served = service.answers_with
+        if self._served and served is None:
+            fail("nothing answers any more")
+        if served is not None and served not in self._served[-1:]:
+            self._served.append(served)
 
     def _killed(self, where: str) -> None:
         self._kills += 1
@@ -287,7 +291,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     say(
         f"{lived.events} events, {lived.retrains} retrains, {lived.promotions} promotions,"
-        f" {lived.kills} kills, {lived.stale} stale writes; state {lived.digest}"
+        f" {lived.kills} kills, {lived.stale} stale and {lived.fenced} fenced writes,"
+        f" {lived.takeovers} takeovers; state {lived.digest}"
     )
     return 0
 
