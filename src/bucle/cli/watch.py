@@ -8,6 +8,7 @@ import msgspec
 from bucle.cli.handler import Handler, project_arguments, project_folder
 from bucle.cli.report_file import report_path, say_path, write_report
 from bucle.cli.terminal import Terminal
+from bucle.cli.watch_files import compare_files, files_arguments
 from bucle.cli.watch_text import tell_watched
 from bucle.loop.watch_report import render_watch_report
 from bucle.loop.workspace import open_workspace
@@ -32,9 +33,12 @@ def _arguments(parser: ArgumentParser) -> None:
         metavar="FILE",
         help="write a page with every column too (.bucle/reports/watch.html)",
     )
+    files_arguments(parser)
 
 
 def _call(options: Namespace, terminal: Terminal) -> int:
+    if options.reference or options.current:
+        return compare_files(options, terminal)
     from bucle.loop.watching import watch_in_detail, watch_project  # noqa: PLC0415  (heavy)
 
     workspace = open_workspace(project_folder(options), overrides=options.set)
