@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from bucle.grammar import say_count
 from bucle.loop.data_watch import watch_data
 from bucle.loop.serving.presence import Presence
 from bucle.loop.state import State
@@ -31,7 +32,7 @@ from bucle.watch.forbidden import Forbidden
 __all__ = ["contract_alarms", "watch_contract"]
 
 _PARTS = 4
-_PAUSE = 2
+_RECENT = 3
 _GAP_DAYS = 56
 _EXAMPLES = 3
 _EPOCH = date(1970, 1, 1)
@@ -62,7 +63,7 @@ def watch_contract(
     ]
     data = watch_data(workspace, records, now=now, level=part)
     judged, unknown = list(data.judged), list(data.unknown)
-    breaches = [*data.breaches, *_forbidden(forbidden)]
+    breaches = [*data.breaches, *_forbidden(forbidden, now=now)]
     volume = _volume(index, now=now, level=part)
     if volume and volume[-1].expected is not None:
         judged.append("volume of predictions")
@@ -151,39 +152,47 @@ def _freshness(index: pl.DataFrame, *, now: datetime, level: float) -> list[Brea
     ]
 
 
-def _forbidden(days: Mapping[int, tuple[Forbidden, ...]]) -> list[Breach]:
-    """Return what the last days hold that the contract forbids, by column."""
-    if not days:
-        return []
-    latest = max(days)
-    breaches = []
-    for one in days[latest]:
-        rows, examples, began = 0, list[Example](), latest
-        for day in sorted(days, reverse=True):
-            own = [other for other in days[day] if _is_same(other, one)]
-            if not own or began - day > _PAUSE + 1:
-                break
-            began = day
-            rows += own[0].rows
-            examples += own[0].examples
-        what = "null" if one.is_null else "outside what the contract allows"
-        breaches.append(
-            Breach(
-                kind="nulls" if one.is_null else "ranges",
-                subject=one.column,
-                since=str(_EPOCH + timedelta(days=began)),
-                found=float(rows),
-                expected=0.0,
-                unit="rows",
-                why=f"{rows:,} answered rows have {one.column} {what}",
-                examples=tuple(examples[:_EXAMPLES]),
-            )
-        )
-    return breaches
+def _forbidden(days: Mapping[int, tuple[Forbidden, ...]], *, now: datetime) -> list[Breach]:
+    """Return what the last three days hold that the contract forbids, by column, and since when."""
+    today = (now.astimezone(UTC).date() - _EPOCH).days
+    recent = {
+        (one.column, one.is_null)
+        for day, found in days.items()
+        if day >= today - _RECENT
+        for one in found
+    }
+    return [
+        _forbidden_in(column, is_null=is_null, days=days, today=today)
+        for column, is_null in sorted(recent)
+    ]
 
 
-def _is_same(one: Forbidden, other: Forbidden) -> bool:
-    return (one.column, one.is_null) == (other.column, other.is_null)
+def _forbidden_in(
+    column: str, *, is_null: bool, days: Mapping[int, tuple[Forbidden, ...]], today: int
+) -> Breach:
+    """Return the breach of one column; it goes back over pauses of two days at most."""
+    rows, began = 0, today
+    examples: list[Example] = []
+    for day in sorted(days, reverse=True):
+        own = [one for one in days[day] if (one.column, one.is_null) == (column, is_null)]
+        if not own:
+            continue
+        if began - day > _RECENT:
+            break
+        began = day
+        rows += own[0].rows
+        examples += own[0].examples
+    what = "null" if is_null else "outside what the contract allows"
+    return Breach(
+        kind="nulls" if is_null else "ranges",
+        subject=column,
+        since=str(_EPOCH + timedelta(days=began)),
+        found=float(rows),
+        expected=0.0,
+        unit="rows",
+        why=f"{say_count(rows, 'answered row')} with {column} {what}",
+        examples=tuple(examples[:_EXAMPLES]),
+    )
 
 
 def _refused(

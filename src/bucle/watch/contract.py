@@ -36,7 +36,7 @@ _LEAST_DAYS = 14
 _FORGET = 28
 _SPANS = (1, 7)
 _BAND = 0.975
-_LEAST_GAPS = 6
+_LEAST_GAPS = 10
 _BEYOND = 1.25
 _PAUSE = 2
 _EPOCH = date(1970, 1, 1)
@@ -182,7 +182,7 @@ def volume_breach(days: Sequence[VolumeDay]) -> Breach | None:
 
 
 def judge_gap(hours: float, past: Floats, *, level: float) -> float | None:
-    """Return how many hours may pass without news; None with fewer than six gaps to judge by.
+    """Return how many hours may pass without news; None with fewer than ten gaps to judge by.
 
     A quarter above the longest gap there was, and beyond where an exponential tail, fitted to what
     gaps exceed their median by, leaves no more than the level (peaks over threshold).

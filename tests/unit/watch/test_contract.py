@@ -98,7 +98,7 @@ def test_equal_days_promise_no_equal_day() -> None:
 
 
 def test_a_gap_is_judged_by_those_before_it() -> None:
-    nights = np.array([8.0, 9.0, 8.5, 9.0, 8.0, 8.5, 9.0])
+    nights = np.array([8.0, 9.0, 8.5, 9.0, 8.0, 8.5, 9.0] * 2)
     limit = judge_gap(3.0, nights, level=LEVEL)
     assert limit is not None
     assert 11 < limit < 24
