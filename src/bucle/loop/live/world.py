@@ -103,7 +103,7 @@ class LiveWorld:
         if state.deployment is not None:
             baked_s = self._baking.seconds(state.deployment, state.trial)
             seen = self._round("see", self._pace.see_s, {"baked_s": baked_s})
-            facts += [fact for fact in seen if self._is_news(state, fact)]
+            facts += [fact for fact in seen if self._is_news(state, fact, baked_s=baked_s)]
         if state.tenures:
             facts += self._round("watch", self._pace.watch_s, {})
         kinds = {one.kind for one in self._policy.triggers}
@@ -113,12 +113,15 @@ class LiveWorld:
                 facts += self._round(kind, self._pace.watch_s, details)
         return facts
 
-    def _is_news(self, state: State, seen: Fact) -> bool:
-        """Tell whether something seen is worth an event of its own."""
+    def _is_news(self, state: State, seen: Fact, *, baked_s: float) -> bool:
+        """Tell whether something seen is worth an event of its own.
+
+        What says to have baked for longer than the present share lasts was begun at another one.
+        """
         deployed, rollout = state.deployment, self._policy.rollout
         if deployed is None or rollout is None or not isinstance(seen, ChallengerSeen):
             return False
-        return is_news(deployed, seen, state.trial, rollout)
+        return seen.baked_s <= baked_s and is_news(deployed, seen, state.trial, rollout)
 
     def _round(self, kind: str, every_s: float, details: Mapping[str, object]) -> tuple[Fact, ...]:
         """Take what a repeated job has found, and begin it again when it is time."""
