@@ -1,10 +1,13 @@
 """Every log keeps the same promises."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 
 from bucle.store.memory_log import MemoryLog
+from bucle.store.postgres_log import PostgresLog
 from bucle.store.sqlite_log import SqliteLog
 from bucle.testing.contracts import LogContract
 
@@ -37,3 +40,13 @@ class TestSqliteLogOpenedAnew(LogContract):
                 return SqliteLog(path).head()
 
         return Forgetful(path)
+
+
+@pytest.mark.postgres
+@pytest.mark.thorough
+class TestPostgresLog(LogContract):
+    @pytest.fixture
+    def log(self, postgres: str) -> Iterator[PostgresLog]:
+        log = PostgresLog(postgres, schema=f"log_{token_hex(8)}")
+        yield log
+        log.close()
