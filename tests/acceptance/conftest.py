@@ -91,3 +91,23 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "changed.json").write_text(changed.out)
 
     return _made_once(tmp_path_factory, "demo", make)
+
+
+@pytest.fixture(scope="session")
+def passed_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a shop with a champion and a better model that passed and waits for a word."""
+
+    def make(folder: Path) -> None:
+        write_shop(folder)
+        bucle("run", at=folder)
+        code = folder / "pipeline.py"
+        code.write_text(code.read_text().replace("bend: float = 0.7", "bend: float = 1.0"))
+        bucle("run", "--set", 'gates.promote="ask"', at=folder)
+
+    return _made_once(tmp_path_factory, "passed", make)
+
+
+@pytest.fixture
+def passed(passed_once: Path, tmp_path: Path) -> Path:
+    """Return a shop of this test's own: the loop brings the model that passed into service."""
+    return Path(shutil.copytree(passed_once, tmp_path / "shop", symlinks=True))

@@ -25,6 +25,10 @@ __all__ = ["see_challenger"]
 _LEAST_MS = 5.0
 """Below it nobody notices, and the times of two quick models are mostly noise."""
 
+_TAIL = 0.99
+_LEAST_ABOVE = 10
+_LEAST_TIMES = 20
+
 
 def see_challenger(workspace: Workspace, state: State, *, baked_s: float) -> ChallengerSeen | None:
     """Return what is known of the deployed model now; None where none is deployed.
@@ -72,19 +76,19 @@ def _at_share(workspace: Workspace, seen: ChallengerSeen, *, since: str) -> Chal
     if not log.is_dir() and workspace.tables.version("predictions") is None:
         return seen
     rows = read_predictions(
-        workspace, columns=("id", "of", "model", "role", "latency_us"), since=from_iso(since)
+        workspace, columns=("id", "of", "at", "model", "role", "latency_us"), since=from_iso(since)
     )
-    pairs, own, other = _pair_up(rows, seen)
+    pairs, slower = _pair_up(rows, seen)
     return msgspec.structs.replace(
         seen,
         pairs=pairs.height,
         answers=int((pairs["model"] == seen.model).sum()),
-        slower=round(own / other, 4) if own and other else None,
+        slower=slower,
     )
 
 
-def _pair_up(rows: "pl.DataFrame", seen: ChallengerSeen) -> "tuple[pl.DataFrame, float, float]":
-    """Return rows that both models scored, and the 99th percentile of the time of each, in ms."""
+def _pair_up(rows: "pl.DataFrame", seen: ChallengerSeen) -> "tuple[pl.DataFrame, float | None]":
+    """Return rows that both models scored, and how many times as long the challenger takes."""
     import polars as pl  # noqa: PLC0415  (heavy)
 
     both = {seen.model, seen.champion}
@@ -95,22 +99,33 @@ def _pair_up(rows: "pl.DataFrame", seen: ChallengerSeen) -> "tuple[pl.DataFrame,
         other_us=pl.col("latency_us"),
     )
     pairs = answers.join(beside, on="id", how="inner").filter(pl.col("model") != pl.col("other"))
-    times = [
+    own, other = (
         pl.concat(
             [
-                pairs.filter(pl.col("model") == name)["latency_us"],
-                pairs.filter(pl.col("other") == name)["other_us"],
+                pairs.filter(pl.col("model") == name).select("at", us="latency_us"),
+                pairs.filter(pl.col("other") == name).select("at", us="other_us"),
             ]
         )
         for name in (seen.model, seen.champion)
-    ]
-    own, other = (_p99_ms(series) for series in times)
-    return pairs, own, other
+    )
+    return pairs, _ratio(own, other)
 
 
-def _p99_ms(times: "pl.Series") -> float:
-    found = times.quantile(0.99, interpolation="higher")
-    return 0.0 if found is None else max(float(found) / 1000, _LEAST_MS)
+def _ratio(own: "pl.DataFrame", other: "pl.DataFrame") -> float | None:
+    """Compare two tails of times; None where there are too few to have one.
+
+    Rows of one request share one time, so requests count. The 99th percentile is compared, or a
+    lower one where fewer than ten times would lie above it: the slowest of a few says more of the
+    machine than of the model.
+    """
+    times = [frame.unique()["us"] for frame in (own, other)]
+    count = min(len(series) for series in times)
+    if count < _LEAST_TIMES:
+        return None
+    level = min(_TAIL, 1 - _LEAST_ABOVE / count)
+    found = [series.quantile(level, interpolation="higher") or 0.0 for series in times]
+    mine, its = (max(value / 1000, _LEAST_MS) for value in found)
+    return round(mine / its, 4)
 
 
 def _failures(folder: Path, model: str) -> int:
