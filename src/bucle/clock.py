@@ -7,7 +7,7 @@ import mmap
 import os
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +18,8 @@ __all__ = [
     "SystemClock",
     "from_iso",
     "machine_clock",
+    "machine_micros",
+    "machine_timer",
     "to_iso",
 ]
 
@@ -112,6 +114,28 @@ def machine_clock(environ: Mapping[str, str]) -> SystemClock | SharedClock:
     return SharedClock(Path(named)) if named else SystemClock()
 
 
+def machine_micros(environ: Mapping[str, str]) -> Callable[[], int]:
+    """Return what tells microseconds since 1970 by `machine_clock`, as quickly as can be.
+
+    Raises:
+        OSError: The environment names a file that is not there.
+    """
+    named = environ.get(CLOCK_VARIABLE)
+    return SharedClock(Path(named)).micros if named else _micros
+
+
+def machine_timer(environ: Mapping[str, str]) -> Callable[[], float]:
+    """Return what tells how long something takes, in seconds, by `machine_clock`.
+
+    In simulated time nothing takes any, so that what is decided there depends on no machine.
+
+    Raises:
+        OSError: The environment names a file that is not there.
+    """
+    named = environ.get(CLOCK_VARIABLE)
+    return SharedClock(Path(named)).monotonic if named else time.perf_counter
+
+
 def to_iso(moment: datetime) -> str:
     """Write a moment as UTC with microseconds, the one form used in the log.
 
@@ -136,3 +160,7 @@ def from_iso(text: str) -> datetime:
     """
     moment = datetime.fromisoformat(text)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _micros() -> int:
+    return time.time_ns() // 1000
