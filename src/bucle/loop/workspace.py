@@ -17,7 +17,7 @@ from bucle.loop.events import Fact, draft_fact
 from bucle.loop.state import Fold, State
 from bucle.pipeline.cache import Cache
 from bucle.pipeline.code import CodeReader
-from bucle.pipeline.engine import Engine
+from bucle.pipeline.engine import Engine, ExecutorMaker
 from bucle.pipeline.kept import FileKept
 from bucle.pipeline.modules import Modules
 from bucle.pipeline.progress import Progress
@@ -39,6 +39,7 @@ class Workspace:
         actor: Who acts, as it will stand in the log.
         clock: Where moments come from.
         fence: The lease under which the log is written; None for people, who need none.
+        executor: Makes what steps run in; worker processes of each engine's own by default.
     """
 
     def __init__(
@@ -49,12 +50,14 @@ class Workspace:
         actor: str,
         clock: Clock,
         fence: Lease | None = None,
+        executor: ExecutorMaker | None = None,
     ) -> None:
         self.root = root
         self.loaded = loaded
         self.actor = actor
         self.clock = clock
         self.fence = fence
+        self._executor = executor
         self.home = root / STATE_FOLDER
 
     @property
@@ -104,6 +107,7 @@ class Workspace:
             seed=self.charter.pipeline.seed,
             workers=self.charter.pipeline.workers,
             progress=progress,
+            executor=self._executor,
         )
 
     def state(self) -> State:
@@ -140,6 +144,7 @@ def open_workspace(
     clock: Clock | None = None,
     actor: str | None = None,
     fence: Lease | None = None,
+    executor: ExecutorMaker | None = None,
 ) -> Workspace:
     """Open the project in a folder or in the nearest folder above the current one.
 
@@ -156,6 +161,7 @@ def open_workspace(
         actor=actor or _actor(environment),
         clock=clock or machine_clock(environment),
         fence=fence,
+        executor=executor,
     )
 
 

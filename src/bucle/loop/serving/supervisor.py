@@ -137,6 +137,12 @@ class Supervisor:
             for part in self._parts:
                 self._tend(part)
 
+    @property
+    def pids(self) -> dict[str, int]:
+        """The processes that run now, by name."""
+        running = [(part.name, part.process) for part in self._parts]
+        return {name: process.pid for name, process in running if process is not None}
+
     def stop(self) -> None:
         """Ask `run` to return; safe in a signal handler."""
         self._stopping = True
