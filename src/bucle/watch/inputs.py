@@ -25,6 +25,8 @@ SPANS = (1, 7, 28)
 """How many days are judged together, ending with the day of the look."""
 
 _POWER = 0.8416
+_FAR = 0.01
+"""A p-value above this is far from any level."""
 _MOST_EXACT = 2_000_000_000
 
 
@@ -165,14 +167,16 @@ def _of_shares(
     p = found.p.copy()
     counts, sums = window.counts.sum(axis=0), window.sums.sum(axis=0)
     known, yes = reference.counts.sum(axis=0), reference.sums.sum(axis=0)
-    for place, measure in enumerate(measures):
-        if measure.kind == "mean" or not np.isfinite(p[place]) or p[place] > 0.01:  # noqa: PLR2004  (far from any level)
-            continue
+    is_share = np.asarray([measure.kind != "mean" for measure in measures], dtype=np.bool_)
+    with np.errstate(invalid="ignore"):
+        near = np.flatnonzero(is_share & (p <= _FAR))
+    for place in near.tolist():
         whole = known[place] + counts[place]
         if min(counts[place], known[place]) > 0 and whole < _MOST_EXACT:
-            exact = _fisher(sums[place], counts[place], yes[place], known[place])
-            p[place] = max(p[place], exact)
             p[place] = max(p[place], _beta(found, place, overall=yes[place] / known[place]))
+            if p[place] <= _FAR:
+                exact = _fisher(sums[place], counts[place], yes[place], known[place])
+                p[place] = max(p[place], exact)
     return p
 
 
@@ -202,9 +206,13 @@ def _beta(found: Comparison, place: int, *, overall: float) -> float:
 
 
 def _fisher(yes: float, of: float, others_yes: float, others: float) -> float:
-    """Return twice the smaller tail of the hypergeometric distribution, at most 1."""
-    law = hypergeom(int(of + others), int(yes + others_yes), int(of))
-    return float(min(1.0, 2.0 * min(law.cdf(int(yes)), law.sf(int(yes) - 1))))
+    """Return twice the tail of the hypergeometric distribution on the side it lies, at most 1."""
+    law = int(of + others), int(yes + others_yes), int(of)
+    if yes * others > others_yes * of:
+        tail = hypergeom.sf(int(yes) - 1, *law)
+    else:
+        tail = hypergeom.cdf(int(yes), *law)
+    return float(min(1.0, 2.0 * tail))
 
 
 def _visible(found: Comparison, level: float) -> Floats:
