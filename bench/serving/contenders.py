@@ -63,10 +63,16 @@ class Running:
 
     def wish(self, rows: Rows) -> dict[str, Any]:
         """Return what the load generator needs to ask for rows."""
+        wish = self.wish_in_turn([rows])
+        (wish["body"],) = wish.pop("bodies")
+        return wish
+
+    def wish_in_turn(self, batches: Sequence[Rows]) -> dict[str, Any]:
+        """Return what the load generator needs to ask for some rows, then others, and again."""
         return {
             "port": self.port,
             "path": self.contender.path,
-            "body": json.dumps(self.contender.body(rows)),
+            "bodies": [json.dumps(self.contender.body(rows)) for rows in batches],
             "headers": self.contender.headers(),
         }
 

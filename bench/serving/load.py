@@ -2,12 +2,15 @@
 
 Prints one line of JSON. A connection asks again when it has been answered, so that as many
 requests are under way as there are connections; it stops after a number of answers or of seconds.
+Of several bodies each request has the next.
 """
 
 import asyncio
 import json
 import sys
 import time
+from collections.abc import Iterator
+from itertools import cycle
 from typing import Any
 
 import uvloop
@@ -20,7 +23,7 @@ _LENGTH = b"content-length:"
 class _Connection(asyncio.Protocol):
     """Asks, waits for the answer, and asks again."""
 
-    def __init__(self, asked: bytes, load: "_Load") -> None:
+    def __init__(self, asked: Iterator[bytes], load: "_Load") -> None:
         self._asked = asked
         self._load = load
         self._held = b""
@@ -67,7 +70,7 @@ class _Connection(asyncio.Protocol):
 
     def _send(self) -> None:
         self._sent = time.perf_counter()
-        self._transport.write(self._asked)
+        self._transport.write(next(self._asked))
 
 
 class _Load:
@@ -90,8 +93,7 @@ class _Load:
             self.done.set()
 
 
-async def _ask(wish: dict[str, Any]) -> dict[str, Any]:
-    body = wish["body"].encode()
+def _request(wish: dict[str, Any], body: bytes) -> bytes:
     lines = [
         f"POST {wish['path']} HTTP/1.1",
         f"host: 127.0.0.1:{wish['port']}",
@@ -99,7 +101,13 @@ async def _ask(wish: dict[str, Any]) -> dict[str, Any]:
         f"content-length: {len(body)}",
         *(f"{name}: {value}" for name, value in wish.get("headers", {}).items()),
     ]
-    asked = "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+async def _ask(wish: dict[str, Any]) -> dict[str, Any]:
+    bodies = wish["bodies"] if "bodies" in wish else [wish["body"]]
+    # All connections take from one row of requests, so that none is asked again too soon.
+    asked = cycle([_request(wish, body.encode()) for body in bodies])
     load = _Load(wish["connections"], wish["most"], wish["seconds"])
     loop = asyncio.get_running_loop()
     began = time.perf_counter()

@@ -16,6 +16,7 @@ __all__ = ["Figures", "take_turn", "take_turns"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 CONNECTIONS, MANY_CONNECTIONS = 64, 8
+TOGETHER, SINGLE = 100, 500
 
 
 @dataclass
@@ -23,7 +24,8 @@ class Figures:
     """What was measured of a contender, a number for each turn; times are in milliseconds.
 
     `cpu_ms` is what the process that answers takes for a request of one row, `all_cpu_ms` what all
-    processes of the server take; the same for requests of a hundred rows.
+    processes of the server take; the same for requests of a hundred rows, with `many` over eight
+    connections and with `lone` over one, so that no two are under way at once.
     """
 
     cpu_ms: list[float] = field(default_factory=list)
@@ -33,6 +35,7 @@ class Figures:
     p99_ms: list[float] = field(default_factory=list)
     many_cpu_ms: list[float] = field(default_factory=list)
     many_all_cpu_ms: list[float] = field(default_factory=list)
+    lone_cpu_ms: list[float] = field(default_factory=list)
     memory_mb: list[float] = field(default_factory=list)
     start_s: list[float] = field(default_factory=list)
     errors: int = 0
@@ -58,7 +61,7 @@ def take_turns(
 
     Args:
         servers: They all run; whoever has no turn waits.
-        rows: What is asked: the first of them, and all of them.
+        rows: What is asked, one after the other: single ones, and a hundred at a time.
         repeats: Turns.
         seconds: How long a turn lasts.
         also: What else has its turn.
@@ -78,27 +81,41 @@ def take_turns(
 def take_turn(
     server: Running, rows: list[dict[str, Any]], figures: Figures, *, seconds: float
 ) -> None:
-    """Ask one server for one row at a time over many connections, then for many rows over a few."""
-    told, own, every = _load(server, rows[:1], connections=CONNECTIONS, seconds=seconds)
+    """Ask one server for one row at a time over many connections, then for many rows over a few.
+
+    No request has the rows of the last ones: what is asked again and again a processor learns by
+    heart.
+    """
+    single = [[row] for row in rows[:SINGLE]]
+    told, own, every = _load(server, single, connections=CONNECTIONS, seconds=seconds)
     figures.errors += told["errors"]
     figures.requests_s.append(told["requests"] / told["seconds"])
     figures.p50_ms.append(told["p50_ms"])
     figures.p99_ms.append(told["p99_ms"])
     figures.cpu_ms.append(own / told["requests"] * 1000)
     figures.all_cpu_ms.append(every / told["requests"] * 1000)
-    told, own, every = _load(server, rows, connections=MANY_CONNECTIONS, seconds=seconds / 2)
+    many = [rows[at : at + TOGETHER] for at in range(0, len(rows) - TOGETHER + 1, TOGETHER)]
+    told, own, every = _load(server, many, connections=MANY_CONNECTIONS, seconds=seconds / 2)
     figures.errors += told["errors"]
     figures.many_cpu_ms.append(own / told["requests"] * 1000)
     figures.many_all_cpu_ms.append(every / told["requests"] * 1000)
     figures.memory_mb.append(megabytes(family(server.process.pid)))
+    if server.contender.name.startswith("bucle"):
+        told, own, _ = _load(server, many, connections=1, seconds=seconds / 2)
+        figures.errors += told["errors"]
+        figures.lone_cpu_ms.append(own / told["requests"] * 1000)
 
 
 def _load(
-    server: Running, rows: list[dict[str, Any]], *, connections: int, seconds: float
+    server: Running,
+    batches: Sequence[list[dict[str, Any]]],
+    *,
+    connections: int,
+    seconds: float,
 ) -> tuple[dict[str, Any], float, float]:
     """Return how it went, and the CPU of the process that answers and of all processes."""
     wish = {
-        **server.wish(rows),
+        **server.wish_in_turn(batches),
         "connections": connections,
         "seconds": seconds,
         "most": 10_000_000,
