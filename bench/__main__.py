@@ -3,7 +3,7 @@
 import argparse
 import importlib
 
-NAMES = ("start", "steps", "pipeline", "replay", "year", "serve", "swaps")
+NAMES = ("start", "steps", "pipeline", "replay", "year", "serve", "swaps", "leases", "backup")
 
 
 def main() -> None:

@@ -35,6 +35,7 @@ class TestSqliteLeases(LeasesContract):
         return SqliteLeases(log.path)
 
 
+@pytest.mark.thorough
 class TestSqliteLeasesOpenedAnew(TestSqliteLeases):
     """Nothing lives in the object alone: each act opens the file anew."""
 

@@ -25,7 +25,7 @@ acts = st.lists(
         st.tuples(st.just("wall clock"), st.sampled_from([-86400.0, -1.0])),
     ),
     min_size=30,
-    max_size=90,
+    max_size=60,
 )
 
 

@@ -86,6 +86,7 @@ def test_what_is_there_is_not_copied_again(project: Path, tmp_path: Path) -> Non
     assert (tmp_path / "copy" / "bucle.toml").read_text() == "changed"
 
 
+@pytest.mark.thorough
 def test_what_a_table_has_forgotten_the_copy_forgets(project: Path, tmp_path: Path) -> None:
     tables = DeltaTables(project / ".bucle" / "tables")
     copied = DeltaTables(tmp_path / "copy" / ".bucle" / "tables")

@@ -160,10 +160,6 @@ def back_up_at_random_times(load: Load, folder: Path, *, times: int) -> None:
         check(load, copy, promised=promised)
 
 
-def test_a_backup_taken_live_is_whole(load: Load, tmp_path: Path) -> None:
-    back_up_at_random_times(load, tmp_path, times=2)
-
-
 @pytest.mark.thorough
 def test_twenty_backups_taken_live_are_whole(load: Load, tmp_path: Path) -> None:
     back_up_at_random_times(load, tmp_path, times=20)

@@ -93,6 +93,18 @@ def wait_for(happened: Callable[[], bool], *, within_s: float = 30.0) -> None:
         time.sleep(0.01)
 
 
+def the_leader(leaders: list[Leader]) -> Leader:
+    """Return the one that leads, once there is one and no other believes to."""
+    found: list[Leader] = []
+
+    def is_one() -> bool:
+        found[:] = [leader for leader in leaders if leader.leads()]
+        return len(found) == 1
+
+    wait_for(is_one)
+    return found[0]
+
+
 def pause_between_commits(leader: Leader, path: Path) -> None:
     """Stop a process where it keeps nobody else from writing."""
     for _ in range(200):
@@ -128,7 +140,7 @@ def check(path: Path, leaders: list[Leader]) -> None:
 def start(tmp_path: Path) -> Iterator[Callable[..., Leader]]:
     leaders: list[Leader] = []
 
-    def begin(name: str, *, lease_s: float = 0.6) -> Leader:
+    def begin(name: str, *, lease_s: float = 1.0) -> Leader:
         leaders.append(Leader(tmp_path / "log.db", name, lease_s=lease_s))
         return leaders[-1]
 
@@ -184,7 +196,7 @@ def test_a_killed_leader_is_followed_within_three_lease_times(tmp_path: Path, st
     wait_for(lambda: any(leader.leads() for leader in leaders))
     wait_for(lambda: all(leader.lines() for leader in leaders))
     for _ in range(2):
-        (leader,) = [leader for leader in leaders if leader.leads()]
+        leader = the_leader(leaders)
         leader.end()
         leaders.remove(leader)
         wait_for(lambda: any(other.leads() for other in leaders), within_s=3 * lease_s)
@@ -196,8 +208,7 @@ def test_of_five_processes_killed_and_paused_at_random_one_leads(tmp_path: Path,
     leaders = [start(name, lease_s=0.5) for name in "abcde"]
     ended: list[Leader] = []
     for turn in range(12):
-        wait_for(lambda: sum(leader.leads() for leader in leaders) == 1)
-        (leader,) = [leader for leader in leaders if leader.leads()]
+        leader = the_leader(leaders)
         wait_for(lambda leader=leader: len(leader.wrote()) > 0)
         if turn % 3 == 2:
             leader.end()
@@ -210,7 +221,7 @@ def test_of_five_processes_killed_and_paused_at_random_one_leads(tmp_path: Path,
             wait_for(lambda others=others: any(other.leads() for other in others))
             leader.process.send_signal(signal.SIGCONT)
             wait_for(lambda leader=leader: not leader.leads())
-    wait_for(lambda: sum(leader.leads() for leader in leaders) == 1)
+    the_leader(leaders)
     for leader in leaders:
         leader.end()
     lease = SqliteLeases(path).read("loop")
