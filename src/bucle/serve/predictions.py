@@ -131,7 +131,7 @@ class Predictor:
             return None
         began = time.perf_counter()
         rows, is_one = champion.reader.read(request.body)
-        said = Said(model=champion.model, role="champion", request=request_id(request), began=began)
+        said = Said(champion.model, "champion", request_id(request), began)
         if len(rows) > BY_COLUMN:
             return self._predict_columns(slots, rows, said)
         values = [champion.reader.values(row) for row in rows]
@@ -220,7 +220,7 @@ class Predictor:
             scored = served.engine.score_now(values)
         if scored is None:
             scored = await served.engine.score(values)
-        said = Said(model=served.model, role=role, request=request, began=began)
+        said = Said(served.model, role, request, began)
         self._journal.append_many(record_rows(reader, rows, scored, ids=ids, said=said))
         shadow = self._follow(slots, served, role, values, ids)
         return Answered(served, role, ids, scored, shadow)
@@ -275,19 +275,19 @@ class Predictor:
 
 def answers_of(answered: Answered) -> list[Answer]:
     """Return what a client learns of each row."""
-    model, role = answered.served.model, answered.role
-    return [
-        Answer(
-            prediction=one.prediction,
-            id=name,
-            model=model,
-            interval=None if one.low is None or one.high is None else (one.low, one.high),
-            by=role,
-            shadow=answered.shadow,
-            details=one.details,
-        )
-        for name, one in zip(answered.ids, answered.scored, strict=True)
-    ]
+    return [_answer(answered, *one) for one in zip(answered.ids, answered.scored, strict=True)]
+
+
+def _answer(answered: Answered, name: str, one: Scored) -> Answer:
+    return Answer(
+        one.prediction,
+        name,
+        answered.served.model,
+        None if one.low is None or one.high is None else (one.low, one.high),
+        answered.role,
+        answered.shadow,
+        one.details,
+    )
 
 
 def _answers(model: str, ids: Sequence[str], scores: Scores, shadow: str | None) -> list[Answer]:
@@ -299,8 +299,9 @@ def _answers(model: str, ids: Sequence[str], scores: Scores, shadow: str | None)
 
 
 def _reply(answered: Answered, *, is_one: bool) -> Reply:
-    answers = answers_of(answered)
-    return Reply(_encode(answers[0] if is_one else answers))
+    if is_one:
+        return Reply(_encode(_answer(answered, answered.ids[0], answered.scored[0])))
+    return Reply(_encode(answers_of(answered)))
 
 
 def request_id(request: Request) -> str:

@@ -21,7 +21,7 @@ BY_COLUMN = 8
 _TOGETHER = 256
 
 
-class Said(Struct, frozen=True, kw_only=True):
+class Said(Struct, frozen=True, gc=False):
     """What all rows of a request share: who answered, and what the client calls its request.
 
     `began` is when the work on it did, as `time.perf_counter` tells it.
@@ -50,6 +50,8 @@ def record_rows(
         ids: The predictions' ids, as they were taken together.
         said: What they share.
     """
+    if len(rows) == 1:
+        return [_record_row(reader, rows[0], scored[0], ids[0], said)]
     if len(rows) > BY_COLUMN:
         return [
             _record_part(
@@ -61,24 +63,8 @@ def record_rows(
             )
             for at in range(0, len(rows), _TOGETHER)
         ]
-    at = time.time_ns() // 1000
-    spent = _spent_us(said)
-    encode, key = reader.encode, reader.key
-    model, role, request = said.model, said.role, said.request
     return [
-        Prediction(
-            id=name,
-            at=at,
-            model=model,
-            role=role,
-            features=encode(row),
-            prediction=one.prediction,
-            low=one.low,
-            high=one.high,
-            key=key(row),
-            request=request,
-            latency_us=spent,
-        )
+        _record_row(reader, row, one, name, said)
         for name, row, one in zip(ids, rows, scored, strict=True)
     ]
 
@@ -114,7 +100,23 @@ def record_columns(
         high=scores.high,
         key=reader.key_column(columns),
         request=said.request,
-        latency_us=_spent_us(said),
+        latency_us=int((time.perf_counter() - said.began) * 1e6),
+    )
+
+
+def _record_row(reader: RowReader, row: Struct, one: Scored, name: str, said: Said) -> Prediction:
+    return Prediction(
+        id=name,
+        at=time.time_ns() // 1000,
+        model=said.model,
+        role=said.role,
+        prediction=one.prediction,
+        features=reader.encode(row),
+        low=one.low,
+        high=one.high,
+        key=reader.key(row),
+        request=said.request,
+        latency_us=int((time.perf_counter() - said.began) * 1e6),
     )
 
 
@@ -134,7 +136,3 @@ def _record_part(
     )
     packed = reader.pack(columns)
     return record_columns(reader, columns, scores, first=first, packed=packed, said=said)
-
-
-def _spent_us(said: Said) -> int:
-    return int((time.perf_counter() - said.began) * 1e6)

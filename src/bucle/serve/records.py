@@ -8,7 +8,8 @@ written by column. Imports nothing heavy.
 import os
 import time
 from collections.abc import Sequence
-from typing import Any, Literal
+from itertools import groupby
+from typing import Any, Literal, cast
 
 import msgspec
 from msgspec import Struct
@@ -123,25 +124,23 @@ def encode_together(records: Sequence[Record | PredictionColumns]) -> list[bytes
     """Return the contents that hold some records, in their order: up to 64 of them in one."""
     if len(records) == 1:
         return [encode(records[0])]
+    if PredictionColumns not in set(map(type, records)):
+        single = cast("Sequence[Record]", records)
+        return [
+            encode(_Several(list(single[first : first + _TOGETHER])))
+            for first in range(0, len(single), _TOGETHER)
+        ]
     contents: list[bytes] = []
-    single: list[Record] = []
-    for record in records:
-        if not isinstance(record, PredictionColumns):
-            single.append(record)
-            if len(single) < _TOGETHER:
-                continue
-        if single:
-            contents.append(encode(_Several(single)))
-            single = []
-        if isinstance(record, PredictionColumns):
-            contents.append(encode(record))
-    if single:
-        contents.append(encode(_Several(single)))
+    for kind, some in groupby(records, key=type):
+        found = list(some)
+        contents += map(encode, found) if kind is PredictionColumns else encode_together(found)
     return contents
 
 
 def count_records(records: Sequence[Record | PredictionColumns]) -> int:
     """Return how many records those are, each row of many counted."""
+    if PredictionColumns not in set(map(type, records)):
+        return len(records)
     return sum([len(one) if isinstance(one, PredictionColumns) else 1 for one in records])
 
 
