@@ -93,6 +93,36 @@ def test_rows_that_servers_refuse_are_told_by_column_and_reason(workspace: Works
     assert look(workspace, end).breaches == ()
 
 
+def test_refusals_of_more_than_a_week_ago_are_over(workspace: Workspace) -> None:
+    end = live(workspace, days=3)
+    folder = workspace.home / "serve"
+    counts = Counts()
+    counts.predicted("m-1", "champion", 100)
+    for _ in range(40):
+        counts.refused("below the least", "size")
+    share(counts, folder, worker=0)
+
+    def refused(days: int) -> list[tuple[str, float]]:
+        layer = look(workspace, end + timedelta(days=days))
+        return [(one.since, one.found) for one in layer.breaches if one.kind == "refused"]
+
+    assert len(refused(0)) == 1
+    assert len(refused(5)) == 1
+    assert refused(8) == []
+    for _ in range(60):
+        counts.refused("below the least", "size")
+    share(counts, folder, worker=0)
+    # Only what came since the look of a week ago counts.
+    assert refused(9) == [(str(end.date()), 1.0)]
+    # A server that begins anew counts from nothing.
+    fresh = Counts()
+    fresh.predicted("m-1", "champion", 10)
+    for _ in range(30):
+        fresh.refused("below the least", "size")
+    share(fresh, folder, worker=0)
+    assert refused(10) == [(str((end + timedelta(days=10)).date()), 0.75)]
+
+
 def test_values_that_the_contract_forbids_are_found_in_answered_rows(workspace: Workspace) -> None:
     end = live(workspace, days=3)
     ids = PredictionIds()

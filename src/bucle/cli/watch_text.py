@@ -16,6 +16,7 @@ __all__ = ["tell_watched"]
 _SHOWN = 10
 _DAYS = 7
 _CLEAR = 1000
+_LONGEST = 24
 _INDENT = " " * 10
 
 
@@ -119,16 +120,16 @@ def _tell_inputs(terminal: Terminal, inputs: "InputLayer") -> None:
         terminal.table(
             [
                 [
-                    finding.measure.column,
-                    str(finding.measure),
+                    finding.measure.column[:_LONGEST],
                     f"{finding.expected:.4g}",
                     f"{finding.found:.4g}",
                     f"{finding.span}",
                     finding.since or "",
+                    str(finding.measure),
                 ]
                 for finding in inputs.findings[:_SHOWN]
             ],
-            header=["column", "what", "expected", "found", "days", "since"],
+            header=["column", "expected", "found", "days", "since", "what"],
         )
         more = len(inputs.findings) - _SHOWN
         if more > 0:

@@ -7,17 +7,15 @@ polars and numpy.
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 
-import msgspec
 import numpy as np
 import polars as pl
 
 from bucle.grammar import say_count
 from bucle.loop.data_watch import watch_data
-from bucle.loop.serving.presence import Presence
+from bucle.loop.refusals import refused_lately
 from bucle.loop.state import State
 from bucle.loop.watched import Alarm, ContractLayer
 from bucle.loop.workspace import Workspace
-from bucle.serve.counts import Counts, total
 from bucle.watch.contract import (
     Breach,
     VolumeDay,
@@ -199,52 +197,28 @@ def _refused(
     workspace: Workspace, usual: tuple[int, int], *, now: datetime, level: float
 ) -> list[Breach]:
     """Return the columns for which servers refuse more rows than ever breached the contract."""
-    folder = workspace.home / "serve"
-    counts = total(Counts(), folder, worker=-1)
-    # A row that breaks several rules is counted for each; at least one row has the most.
-    refused: dict[str, dict[str, int]] = {}
-    for name, count in counts.refusals.items():
-        reason, _, column = name.partition("\t")
-        own = refused.setdefault(column or "rows", {})
-        own[reason] = own.get(reason, 0) + count
-    answered = sum(
-        count for name, count in counts.predictions.items() if not name.endswith("\tshadow")
-    )
+    lately = refused_lately(workspace, now=now)
     breaches = []
-    for column, reasons in sorted(refused.items()):
+    for column, reasons in lately.refused.items():
         rows = sum(reasons.values())
-        whole = answered + rows
-        if not is_larger_share(
-            rows, whole, others_yes=usual[0], others=usual[1], level=level / len(refused)
-        ):
+        whole = lately.answered + rows
+        share = level / len(lately.refused)
+        if not is_larger_share(rows, whole, others_yes=usual[0], others=usual[1], level=share):
             continue
-        common = max(sorted(reasons), key=lambda reason: reasons[reason])
+        ordered = sorted(reasons.items(), key=lambda one: (-one[1], one[0]))
         breaches.append(
             Breach(
                 kind="refused",
                 subject=column,
-                since=_server_since(workspace) or str(now.date()),
+                since=lately.since,
                 found=rows / whole,
                 expected=usual[0] / usual[1] if usual[1] else 0.0,
                 unit="share",
-                why=f"{rows:,} of {whole:,} rows refused for {column}, most as {common!r}",
+                why=f"{rows:,} of {whole:,} rows refused for {column}, most as {ordered[0][0]!r}",
                 examples=tuple(
                     Example(id=f"{count:,} refused", value=reason)
-                    for reason, count in sorted(reasons.items(), key=lambda one: -one[1])[
-                        :_EXAMPLES
-                    ]
+                    for reason, count in ordered[:_EXAMPLES]
                 ),
             )
         )
     return breaches
-
-
-def _server_since(workspace: Workspace) -> str | None:
-    """Return the day since which servers count, as their notes say."""
-    found: list[str] = []
-    for path in (workspace.home / "serve").glob("server-*.json"):
-        try:
-            found.append(msgspec.json.decode(path.read_bytes(), type=Presence).since[:10])
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-            continue
-    return min(found, default=None)
