@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bucle.cli.handler import Handler, project_arguments, project_folder
+from bucle.cli.status_loop import loop_facts, tell_loop
 from bucle.cli.terminal import Terminal
 from bucle.clock import from_iso
 from bucle.errors import UsageError
@@ -47,6 +48,7 @@ def _call(options: Namespace, terminal: Terminal) -> int:
         **_facts(reigning, state.deployment),
         "servers": _servers(workspace),
         **_counted(workspace),
+        "loop": loop_facts(workspace, state),
         "models": (),
         "paired": None,
     }
@@ -133,7 +135,8 @@ def _tell(terminal: Terminal, facts: dict[str, Any], *, days: int) -> None:
             f"since {_minute(server['since'])} UTC"
         )
     if not facts["servers"]:
-        terminal.say("server      none is up. Try: bucle serve")
+        terminal.say("server      none is up. Try: bucle up")
+    tell_loop(terminal, facts["loop"])
     _tell_answers(terminal, facts["answers"], facts["failed"])
     _tell_models(terminal, facts["models"], days=days)
     if facts["paired"] is not None:

@@ -59,6 +59,11 @@ class Terminal:
             text = json.dumps(document, ensure_ascii=True, indent=2)
             print(text, file=self._answers, flush=True)
 
+    def answer_line(self, document: Any) -> None:
+        """Print one of many machine-readable answers, a line each, when they were asked for."""
+        if self.json:
+            print(json.dumps(document, ensure_ascii=True), file=self._answers, flush=True)
+
 
 def columns(
     rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), width: int = 80

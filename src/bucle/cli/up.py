@@ -137,8 +137,10 @@ class _Up:
                 since = to_iso(self._workspace.clock.now())
                 note = Presence(pid=os.getpid(), address=address, workers=workers, since=since)
                 announce(folder, note)
+                self._terminal.answer_line({"serving": address, "workers": workers})
                 self._say(f"serving on {address} with {say_count(workers, 'worker')}")
             else:
+                self._terminal.answer_line({"standing_by": f"{self._host}:{self._port}"})
                 self._say(f"standing by: {self._host}:{self._port} is served already")
             yield supervisor
         finally:
@@ -155,9 +157,8 @@ class _Up:
             self._teller.tell()
             if not is_serving and not found and time.monotonic() - looked > _AGAIN_S:
                 looked = time.monotonic()
-                listener = self.find_listener()
-                if listener is not None:
-                    found.append(listener)
+                found.extend(self._take_over())
+                if found:
                     supervisor.stop()
 
         supervisor.run(beside)
@@ -166,6 +167,14 @@ class _Up:
                 listener.close()
             return None
         return found[0] if found else None
+
+    def _take_over(self) -> "list[socket]":
+        """Return the socket once the address is free; whoever leaves it may take its time."""
+        try:
+            listener = self.find_listener()
+        except OutsideError:
+            return []
+        return [listener] if listener is not None else []
 
     def _heed_signals(self, supervisor: "Supervisor") -> None:
         def stop(*_: object) -> None:
@@ -202,7 +211,7 @@ class _Teller:
 
     def _say(self, event: Event) -> None:
         if self._terminal.json:
-            self._terminal.answer(msgspec.to_builtins(event))
+            self._terminal.answer_line(msgspec.to_builtins(event))
         elif event.kind != "decided" or event.body.get("did"):
             self._terminal.say(f"{event.at[11:19]}  {tell_event(event)}")
         sys.stdout.flush()

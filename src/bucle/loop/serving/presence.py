@@ -28,7 +28,11 @@ class Presence(Struct, frozen=True, kw_only=True):
 
 
 def announce(folder: Path, presence: Presence) -> None:
-    """Leave a note of a server that is up."""
+    """Leave a note of a server that is up; one of an earlier server at its address goes."""
+    for path in folder.glob("server-*.json"):
+        note = _read(path)
+        if note is not None and note.address == presence.address:
+            retire(folder, note.pid)
     write_whole(_path(folder, presence.pid), msgspec.json.encode(presence))
 
 
@@ -46,13 +50,17 @@ def find_servers(folder: Path) -> tuple[Presence, ...]:
         return ()
     found = []
     for path in folder.glob("server-*.json"):
-        try:
-            note = msgspec.json.decode(path.read_bytes(), type=Presence)
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-            continue
-        if _answers(note.address, token):
+        note = _read(path)
+        if note is not None and _answers(note.address, token):
             found.append(note)
     return tuple(sorted(found, key=lambda note: note.since))
+
+
+def _read(path: Path) -> Presence | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Presence)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def _answers(address: str, token: str) -> bool:

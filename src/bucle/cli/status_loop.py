@@ -1,0 +1,98 @@
+"""What `bucle status` says of the loop: who leads, what is open, what is missing, what is next."""
+
+import os
+import platform
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from bucle.cli.terminal import Terminal
+from bucle.errors import BucleError
+from bucle.loop.decide import Wait, decide
+from bucle.loop.state import State
+from bucle.loop.workspace import Workspace
+from bucle.models.registry import champion
+
+__all__ = ["loop_facts", "tell_loop"]
+
+
+def loop_facts(workspace: Workspace, state: State) -> dict[str, Any]:
+    """Return what the loop is at, as JSON values."""
+    paused = state.paused
+    return {
+        "leader": _leader(workspace),
+        "paused": paused and {"since": paused[0], "because": paused[1]},
+        "alarms": [msgspec.to_builtins(one) for one in state.alarms.values()],
+        "approvals": _missing(workspace, state),
+        "next": _next(workspace, state),
+    }
+
+
+def tell_loop(terminal: Terminal, facts: dict[str, Any]) -> None:
+    """Say the same in words, a line each; what is as it should be is left out."""
+    terminal.say(f"loop        {facts['leader'] or 'nobody leads it. Try: bucle up'}")
+    if facts["paused"]:
+        since, because = facts["paused"]["since"], facts["paused"]["because"]
+        terminal.say(f"paused      since {_minute(since)} UTC: {because}")
+    for alarm in facts["alarms"]:
+        since = f", since {_minute(alarm['since'])}" if alarm["since"] else ""
+        about = f"{alarm['layer']}: {alarm['subject']}" if alarm["subject"] else alarm["layer"]
+        terminal.say(f"alarm       {about}{since}: {alarm['why']}")
+    for one in facts["approvals"]:
+        said = f'bucle approve {one["model"]} --as {one["role"]} --because "..."'
+        terminal.say(f"approval    {one['role']} is asked: {said}")
+    terminal.say(f"next        {facts['next']}")
+
+
+def _leader(workspace: Workspace) -> str:
+    """Return who leads, with host and process; empty when nobody does, as far as can be told."""
+    from bucle.loop.live.controlling import LEASE  # noqa: PLC0415  (only here)
+    from bucle.store.sqlite_leases import SqliteLeases  # noqa: PLC0415  (only here)
+
+    lease = SqliteLeases(workspace.home / "log.db").read(LEASE)
+    if lease is None or lease.released:
+        return ""
+    host, _, number = lease.holder.rpartition(":")
+    if host == platform.node() and number.isdigit():
+        with suppress(PermissionError):
+            try:
+                os.kill(int(number), 0)
+            except (ProcessLookupError, OverflowError):
+                return ""
+    return f"led by {lease.holder}"
+
+
+def _missing(workspace: Workspace, state: State) -> list[dict[str, str]]:
+    """Return which roles have not let the candidate answer yet."""
+    deployed, run = state.deployment, state.runs.get(state.ended or "")
+    tested = run.finished.tested if run is not None and run.finished is not None else None
+    model = deployed.model if deployed is not None and deployed.run else tested
+    record, reigning = state.models.get(model or ""), champion(state.tenures)
+    if record is None or (reigning is not None and reigning.model in {model, record.twin}):
+        return []
+    is_passed = bool(record.verdicts) and record.verdicts[-1].fact.verdict.outcome == "pass"
+    if not is_passed and not (deployed and deployed.model == model):
+        return []
+    names = {record.model, record.twin}
+    given = {role for name in names if name for role in state.approvals.get(name, ())}
+    asked = workspace.charter.gates.approval
+    return [{"role": role, "model": record.model} for role in asked if role not in given]
+
+
+def _next(workspace: Workspace, state: State) -> str:
+    """Say in one line what the loop does next, or what it waits for."""
+    from bucle.loop.live.rules import live_policy  # noqa: PLC0415  (only here)
+
+    try:
+        policy = live_policy(workspace.charter)
+    except BucleError as error:
+        return error.what
+    (action,) = decide(state, policy, workspace.clock.now())
+    if not isinstance(action, Wait):
+        return f"{action.name}: {action.why}"
+    return f"nothing: {action.why}"
+
+
+def _minute(moment: str) -> str:
+    return moment[:16].replace("T", " ")
