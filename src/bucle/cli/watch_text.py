@@ -16,7 +16,7 @@ __all__ = ["tell_watched"]
 _SHOWN = 10
 _DAYS = 7
 _CLEAR = 1000
-_LONGEST = 24
+_LONGEST = 22
 _INDENT = " " * 10
 
 
