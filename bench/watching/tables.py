@@ -34,6 +34,7 @@ NUMBERS = (
     "tolls_amount",
     "total_amount",
 )
+MOST_WORDS = 200
 PAIRS = {
     "taxi": ((500, 500), (5_000, 5_000), (28_000, 28_000), (50_000, 500)),
     "freight": ((500, 500), (5_000, 5_000), (9_500, 500)),
@@ -73,13 +74,14 @@ def freight() -> Table | None:
     path = SHARED / "scms_consignments.csv"
     if not path.exists():
         return None
-    rows = pl.read_csv(path, infer_schema_length=None, encoding="utf8-lossy")
+    # Its lines end as those of an old Macintosh did.
+    rows = pl.read_csv(path, infer_schema_length=None, encoding="utf8-lossy", eol_char="\r")
     kept = [
         column.name
         for column in rows.iter_columns()
-        if column.dtype.is_numeric() or column.n_unique() < rows.height / 4
+        if column.dtype.is_numeric() or column.n_unique() <= MOST_WORDS
     ]
-    rows = rows.select(kept).drop("id", strict=False)
+    rows = rows.select(kept).drop("ID", "\ufeffID", strict=False)
     words = tuple(column.name for column in rows.iter_columns() if not column.dtype.is_numeric())
     numbers = [name for name in rows.columns if name not in words]
     rows = rows.with_columns(pl.col(numbers).cast(pl.Float64))
