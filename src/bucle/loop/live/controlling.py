@@ -16,6 +16,7 @@ import msgspec
 from bucle.charter.intervals import seconds_in
 from bucle.clock import SystemClock
 from bucle.errors import BucleError, LeaseTakenError, NotDurableError, StalePositionError
+from bucle.loop.alarm_delivery import AlarmDelivery, start_delivery
 from bucle.loop.arrivals import Arrivals, parse_watched
 from bucle.loop.control import Controller
 from bucle.loop.leadership import Leadership, Standing
@@ -52,6 +53,7 @@ class _Controlling:
         self._rounds = Rounds(workspace.clock)
         self._jobs = ProcessJobs()
         self._controller: Controller | None = None
+        self._delivery: AlarmDelivery | None = None
         self._standing = ""
         self._said = ""
 
@@ -66,6 +68,7 @@ class _Controlling:
             return
         if self._controller is None:
             self._controller = self._begin()
+            self._delivery = start_delivery(self._workspace, say=self._say)
         try:
             is_noted = self._rounds.is_due("noted", _NOTED_S)
             self._controller.look(self._workspace.clock.now(), is_noted=is_noted)
@@ -115,6 +118,9 @@ class _Controlling:
         return "leading" if standing == "leads" else "another process leads now"
 
     def _resign(self) -> None:
+        if self._delivery is not None:
+            self._delivery.stop()
+            self._delivery = None
         if self._controller is not None:
             self._jobs.close()
             self._controller = None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from bucle.clock import to_iso
 from bucle.errors import BucleError
 from bucle.loop.actions import Deploy, Judge, Refit
 from bucle.loop.control import deployed_by
@@ -45,7 +46,9 @@ def _retrain(workspace: Workspace, order: Order) -> Answer:
     from bucle.loop.training import run_project  # noqa: PLC0415  (only here)
 
     policy = msgspec.convert(order.details["policy"], Policy)
-    done = run_project(workspace, asked=order.details["action"], policy=policy)
+    # Rows and labels that are dated later than now are not known yet, whoever has put them there.
+    moment = to_iso(workspace.clock.now())
+    done = run_project(workspace, moment=moment, asked=order.details["action"], policy=policy)
     if done.state != "done":
         return Answer(said=f"run {done.run} {done.state}: {done.error}")
     verdict = f", {done.verdict.outcome}" if done.verdict else ""

@@ -35,7 +35,8 @@ def see_gain(workspace: Workspace, state: State) -> GainEstimated | None:
         name: known.current for name, known in state.datasets.items() if known.current.version
     }
     with workspace.engine() as engine:
-        plan = plan_run(graph, charter, versions, since=_since(workspace))
+        moment = to_iso(workspace.clock.now())
+        plan = plan_run(graph, charter, versions, moment=moment, since=_since(workspace))
         run = Run(workspace, engine, plan, asked="", policy=policy_by_hand(charter))
         run.execute()
         packaged = None if run.failed else run.package()

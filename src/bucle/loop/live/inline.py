@@ -21,6 +21,11 @@ class InlineJobs:
         self._workspace = workspace
         self._answers: dict[str, Answer] = {}
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether every answer was taken."""
+        return not self._answers
+
     def start(self, name: str, order: Order) -> None:
         """Do a job; its answer waits until it is taken."""
         self._answers[name] = carry_out(order, workspace=self._workspace)
