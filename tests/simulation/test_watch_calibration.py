@@ -1,0 +1,72 @@
+"""The alarms of watching on worlds whose truth is known: rare where nothing changes, soon else.
+
+The worlds, and the looks at them, are those of `bench/watching`, which measures more of them.
+"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+sys.path.append(str(Path(__file__).resolve().parents[2]))
+
+alarms = pytest.importorskip("bench.watching.alarms", reason="the benchmarks are not here")
+own = pytest.importorskip("bench.watching.own")
+power = pytest.importorskip("bench.watching.power")
+tables = pytest.importorskip("bench.watching.tables")
+worlds = pytest.importorskip("bench.watching.worlds")
+
+PROJECTS = 24
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("world", worlds.WORLDS, ids=lambda world: world.name)
+def test_half_a_year_without_a_change_keeps_the_budget(world: object) -> None:
+    halves = [alarms.half_year(world, number) for number in range(PROJECTS)]
+    for layer, part in alarms.PARTS.items():
+        alarmed = sum(half[layer] > 0 for half in halves)
+        allowed = 1.0 - np.exp(-part)
+        assert alarmed <= binom.ppf(0.999, PROJECTS, allowed), (layer, alarmed)
+
+
+@pytest.mark.parametrize("kind", sorted(power.USUAL))
+def test_a_loss_thirty_per_cent_larger_is_found_within_1500_rows(kind: str) -> None:
+    rows = [power.delay_rows(kind, number, icc=0.0) for number in range(60)]
+    assert np.mean([count <= power.ROWS for count in rows]) >= 0.9
+
+
+@pytest.fixture(scope="module")
+def months() -> tuple[object, object]:
+    january, february = tables.taxi(1), tables.taxi(2)
+    if january is None or february is None:
+        pytest.skip("the taxi trips are absent")
+    return january, february
+
+
+@pytest.mark.thorough
+def test_days_of_the_next_month_are_no_drift_and_planted_nulls_are(months: tuple) -> None:
+    january, february = months
+    plain = own.watch_days(january, february.rows)
+    assert sum(bool(columns) for columns in plain.values()) <= len(plain) / 12
+    planted = own.watch_days(january, tables.plant(february, "nulls"))
+    assert all("fare_amount" in columns for day, columns in planted.items() if day >= 15)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("sizes", [(500, 500), (5_000, 5_000), (50_000, 500)])
+def test_two_samples_of_a_month_are_alike(months: tuple, sizes: tuple[int, int]) -> None:
+    january, _ = months
+    known, now = sizes
+    found: Callable[..., set[str]] = own.report
+    false = 0
+    for number in range(40):
+        order = np.random.default_rng(1_000 + number).permutation(january.rows.height)
+        parts = january.rows[order[:known]], january.rows[order[known : known + now]]
+        false += bool(found(*parts, january.time))
+    assert false <= binom.ppf(0.999, 40, 0.01)
