@@ -76,6 +76,7 @@ def describe(served: Served, *, version: str, name: str = "model") -> dict[str, 
         "paths": {
             "/predict": {"post": _predict(row, answer, explains=served.package.can_explain)},
             "/feedback": {"post": _feed_back()},
+            "/retrain": {"post": _ask_for_retrain()},
             **{
                 path: {"get": _reading(summary, kind)}
                 for path, summary, kind in (
@@ -155,6 +156,22 @@ def _predict(row: dict[str, Any], answer: dict[str, Any], *, explains: bool) -> 
             "200": _in_arrow(_json_answer("Predictions.", one_or_many(answer))),
             **_refusals(),
         },
+    }
+
+
+def _ask_for_retrain() -> dict[str, Any]:
+    because = {"type": "string", "minLength": 1, "maxLength": 500, "pattern": r"\S"}
+    schema = {
+        "type": "object",
+        "required": ["because"],
+        "additionalProperties": False,
+        "properties": {"because": because},
+    }
+    asked = {"type": "object", "properties": {"event": {"type": "integer"}}}
+    return {
+        "summary": "Ask the loop for a new model",
+        "requestBody": _json_body(schema),
+        "responses": {"202": _json_answer("It is on record.", asked), **_refusals()},
     }
 
 

@@ -9,6 +9,7 @@ import msgspec
 import bucle
 from bucle.serve.app import Handler, Reply, Request
 from bucle.serve.arrow_predictions import ArrowPredictor
+from bucle.serve.asking import Asking
 from bucle.serve.counts import Counts, render, total
 from bucle.serve.explain import ExplainingPredictor
 from bucle.serve.journal import Journal
@@ -57,6 +58,7 @@ def make_routes(
     folder: Path,
     worker: int,
     name: str,
+    ask: Callable[[str], int] | None = None,
 ) -> Routes:
     """Return path → method → handler.
 
@@ -68,6 +70,7 @@ def make_routes(
         folder: Where workers leave their numbers for each other.
         worker: The number of this one.
         name: What clients of the Open Inference Protocol call the model.
+        ask: Puts a request for a retrain on record; None where there is no log to put it in.
     """
     began = time.monotonic()
 
@@ -118,13 +121,15 @@ def make_routes(
     }
     kserve = KServe(predictor, slots, name=name, version=bucle.__version__)
     arrow = ArrowPredictor(predictor, slots)
-    fixed = {
+    fixed: dict[bytes, Mapping[str, Handler]] = {
         **asked,
         b"/predict": {"POST": ExplainingPredictor(predictor, slots, arrow.predict).predict},
         b"/feedback": {"POST": Labels(journal, counts).take},
         **Mlflow(predictor, slots, version=bucle.__version__).routes(),
         **kserve.routes(),
     }
+    if ask is not None:
+        fixed[b"/retrain"] = {"POST": Asking(ask).take}
     return Routes(fixed, kserve.version_routes)
 
 

@@ -18,6 +18,7 @@ import msgspec
 import uvicorn
 
 from bucle.errors import BucleError, PackageError
+from bucle.loop.orders import RetrainAsked
 from bucle.loop.serving.caution import Caution
 from bucle.loop.serving.following import Follower, Wish
 from bucle.loop.serving.loading import load_model
@@ -83,6 +84,7 @@ class Worker:
             folder=self._folder,
             worker=settings.number,
             name=self._workspace.charter.project.name,
+            ask=self._ask,
         )
         app = App(
             routes,
@@ -117,6 +119,11 @@ class Worker:
             self._warming.close()
             self._caution.survived()
             journal.close()
+
+    def _ask(self, because: str) -> int:
+        """Put a request for a retrain on record."""
+        (event,) = self._workspace.record(RetrainAsked(because=because))
+        return event.position
 
     def _require_slots(self) -> Slots:
         if self._slots is None:
