@@ -3,6 +3,8 @@
 A failure prints the seed, what it stands for, the last events, and the command to see it again.
 """
 
+import collections
+import functools
 import os
 import subprocess
 import sys
@@ -11,18 +13,29 @@ import msgspec
 import pytest
 from pure import watched
 
+from bucle.clock import from_iso
 from bucle.errors import RequestError
-from bucle.loop.decide import Promote, Retrain, decide
-from bucle.loop.events import Promoted, RolledBack, RunFinished, VerdictGiven, WindowJudged
+from bucle.loop.control import Controller
+from bucle.loop.decide import Deploy, Promote, Retrain, RollBack, Wait, decide
+from bucle.loop.events import (
+    ChallengerSeen,
+    Promoted,
+    RolledBack,
+    RunFinished,
+    VerdictGiven,
+    WindowJudged,
+)
+from bucle.loop.rollout import Rollout
 from bucle.loop.state import Fold
 from bucle.models.registry import champion
 from bucle.store.memory_log import MemoryLog
 from bucle.testing import simulated_log, simulated_world
-from bucle.testing.options import Options, Trainings, draw_options
+from bucle.testing.options import Faults, Labels, Live, Options, Trainings, draw_options
 from bucle.testing.simulator import Life, SimulationError, live, main
 from bucle.types import Verification
 
 SEEDS = 200
+LIVELY = 30
 MANY = 10_000
 BATCH = 500
 # Planted bugs are caught within so many seeds.
@@ -34,8 +47,12 @@ WITHIN = 30
 
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_no_promise_is_broken(seed):
-    mode = "liveness" if seed % 2 else "safety"
-    live(draw_options(seed, mode=mode))
+    live(draw_options(seed))
+
+
+@pytest.mark.parametrize("seed", range(LIVELY))
+def test_everything_settles_when_faults_are_over(seed):
+    live(draw_options(seed, mode="liveness"))
 
 
 @pytest.mark.slow
@@ -51,7 +68,7 @@ def test_no_promise_is_broken_in_many_lives(first):
     assert not broken, "\n\n".join(broken[:5])
 
 
-# Seeds that once broke a promise are kept for ever.
+# Seeds that once broke a promise are kept for ever: of loops that are replayed, and that serve.
 ONCE_BROKEN = {
     "a controller was shut out by what another had written": [(1, "safety"), (6, "liveness")],
     "a window that came late hid a later one": [(7, "safety"), (44, "safety"), (2, "liveness")],
@@ -61,20 +78,50 @@ ONCE_BROKEN = {
     "a clock that ran ahead stopped the loop": [(12, "liveness"), (14, "liveness")],
     "a run that was asked for was forgotten": [(164, "liveness"), (228, "liveness")],
 }
+ONCE_BROKEN_LIVE = {
+    "what a person deployed was replaced": [(4, "safety"), (7, "safety"), (15, "safety")],
+    "a canary answered before a person was asked": [(5, "liveness"), (18, "safety")],
+    "a model waited for a person for ever": [(6, "liveness"), (9, "liveness"), (19, "liveness")],
+    "a refit shipped whose tested twin was rolled back from": [(309, "liveness")],
+    "a refit needed another approval than its tested twin": [(277, "liveness")],
+}
 
 
 @pytest.mark.parametrize(("seed", "mode"), [one for seeds in ONCE_BROKEN.values() for one in seeds])
 def test_no_promise_is_broken_again(seed, mode):
+    live(draw_options(seed, mode=mode, serves=False))
+
+
+@pytest.mark.parametrize(
+    ("seed", "mode"), [one for seeds in ONCE_BROKEN_LIVE.values() for one in seeds]
+)
+def test_no_promise_is_broken_again_by_a_loop_that_serves(seed, mode):
     live(draw_options(seed, mode=mode))
 
 
 def test_lives_meet_every_fault():
     """A simulation in which nothing happens proves nothing."""
-    lives = [live(draw_options(seed)) for seed in range(1, 40)]
+    met = collections.Counter()
+    lives = []
+    for seed in range(1, 26):
+        life = Life(draw_options(seed))
+        lives.append(life.live())
+        for event in life.log.kept.read():
+            met[event.kind, event.actor == "ana"] += 1
     assert sum(one.kills for one in lives) > 100
     assert sum(one.stale for one in lives) > 50
+    assert sum(one.fenced for one in lives) > 5
+    assert sum(one.takeovers for one in lives) > 50
+    assert sum(one.full for one in lives) > 5
     assert sum(one.retrains for one in lives) > 50
     assert sum(one.promotions for one in lives) > 50
+    for kind in ("deployed", "withdrawn", "promoted", "run_started"):
+        assert met[kind, False] > 10, kind
+        assert met[kind, True] > 5, kind
+    for kind in ("paused", "resumed", "approved", "retrain_asked", "rolled_back"):
+        assert met[kind, True] > 5, kind
+    for kind in ("challenger_seen", "alarm_raised", "alarm_resolved", "data_added", "code_seen"):
+        assert met[kind, False] > 5, kind
     assert any(one.state.refits for one in lives)
     assert any(tenure.how == "rollback" for one in lives for tenure in one.state.tenures)
     assert any(
@@ -101,7 +148,7 @@ def test_life_depends_on_its_seed_alone(tmp_path):
         assert done.stdout.splitlines()[-1].endswith(expected)
 
 
-# ---- a kill at every point ----------------------------------------------------
+# ---- a kill, or a stop, at every point ------------------------------------------
 
 ONE_PROMOTION = Options(
     seed=7, days=4, policy="every:1w", gate="referee+refit", shocks=0.0, begins_with="nothing"
@@ -124,6 +171,69 @@ def test_kill_between_any_two_effects_leads_to_the_same_champion(halves):
         assert _promotions(killed) == _promotions(whole), f"killed at point {point}"
         assert killed.state.acted == whole.state.acted
         assert list(killed.state.runs) == list(whole.state.runs)
+
+
+ONE_ROLLOUT = Options(
+    seed=7,
+    days=7,
+    policy="every:1d",
+    gate="referee+refit",
+    aging=0.1,
+    shocks=0.0,
+    labels=Labels(delay=0.5),
+    live=Live(
+        rollout=Rollout(pairs=200, requests=20, labels=20, probation_s=86_400.0),
+        cooldown="1d",
+        most_per_month=1,
+        new=0.0,
+        traffic=4000.0,
+    ),
+)
+EFFECTS = {"run_started", "run_finished", "deployed", "withdrawn", "promoted", "rolled_back"}
+
+
+def _lived(options, **points):
+    """Return how a life went, and what was done in it, once."""
+    life = Life(options, **points)
+    lived, done = life.live(), {}
+    for event in life.log.kept.read():
+        if event.kind in EFFECTS:
+            name = event.body.get("action") or event.body.get("asked") or event.position
+            done[event.kind, name] = (
+                event.kind,
+                event.body.get("model"),
+                event.body.get("share"),
+            )
+    return lived, list(done.values())
+
+
+@pytest.mark.parametrize(("fault", "leases"), [("kill_at", 0), ("kill_at", 2), ("stop_at", 2)])
+def test_whole_rollout_is_the_same_whatever_happens_between_two_effects(fault, leases):
+    options = msgspec.structs.replace(
+        ONE_ROLLOUT,
+        controllers=leases or 1,
+        live=msgspec.structs.replace(ONE_ROLLOUT.live, leases=leases > 0),
+    )
+    whole, done = _lived(options)
+    old, new = whole.served
+    shipped = {"deployed", "promoted"}
+    assert [(kind, share) for kind, model, share in done if model == new and kind in shipped] == [
+        ("deployed", 0.0),
+        ("deployed", 0.05),
+        ("deployed", 0.25),
+        ("promoted", None),
+    ]
+    assert done[-2:] == [("deployed", old, 0.0), ("withdrawn", old, None)]
+    fenced = 0
+    for point in range(1, whole.points + 1):
+        lived, did = _lived(options, **{fault: point})
+        assert did == done, f"{fault} {point}"
+        # What answers is the old champion or the new one, and never none.
+        assert lived.served == (old, new), f"{fault} {point}"
+        assert lived.state.deployment is None
+        fenced += lived.fenced
+    # Who is stopped before his last write comes back as a zombie.
+    assert fenced > whole.points / 2 or fault == "kill_at"
 
 
 # ---- the controller is pure -----------------------------------------------------
@@ -296,6 +406,159 @@ def flips_a_coin(state, policy, now, actions, *, coin=[0]):  # noqa: B006
 def test_decision_that_breaks_a_rule_is_caught(monkeypatch, change):
     _plant(monkeypatch, change)
     assert _caught() is not None
+
+
+# ---- planted bugs of a loop that serves -------------------------------------------
+
+
+def _always(**changes):
+    """Return what makes every life one in which these things may happen."""
+
+    def change(options):
+        live = msgspec.structs.replace(options.live, **changes)
+        return msgspec.structs.replace(options, live=live, promote="auto")
+
+    return change
+
+
+EASY = Rollout(pairs=1, requests=1, bake_s=900.0, probation_s=3 * 86_400.0)
+SLOW = Rollout(pairs=50, requests=1, bake_s=3 * 86_400.0, shadow_s=3 * 86_400.0)
+
+
+def _plant_policy(monkeypatch, **changes):
+    """Let the loop follow another policy than the one that people wrote."""
+
+    def change(state, policy, now, actions):
+        del actions
+        return decide(state, msgspec.structs.replace(policy, **changes), now)
+
+    _plant(monkeypatch, change)
+
+
+def hurries(state, policy, now, actions):
+    """Go on to everyone after the first share."""
+    del policy, now
+    (action,) = actions
+    if isinstance(action, Deploy) and action.share and state.deployment is not None:
+        previous = champion(state.tenures).model
+        fields = {"id": f"{action.id}p", "why": "why wait", "run": action.run}
+        return (Promote(**fields, model=action.model, previous=previous, verdict="pass"),)
+    return actions
+
+
+def goes_back_for_nothing(state, policy, now, actions):
+    """Roll back whenever there is a champion before this one."""
+    del policy, now
+    deployed = state.deployment
+    if deployed is None or not deployed.is_former:
+        return actions
+    previous = champion(state.tenures).model
+    back = f"a-back-{deployed.began}"
+    return (RollBack(id=back, why="a mood", model=deployed.model, previous=previous),)
+
+
+def lets_people_suffer(state, policy, now, actions):
+    """Withdraw nothing, and roll nothing back."""
+    del policy, now
+    (action,) = actions
+    is_guard = action.name in {"withdraw", "roll back"} and state.deployment is not None
+    return (Wait(why="let it be", settled="let it be"),) if is_guard else actions
+
+
+def does_not_hear(state, policy, now, actions):
+    """Go on though it is paused."""
+    del actions
+    return decide(msgspec.structs.replace(state, paused=None), policy, now)
+
+
+@pytest.mark.parametrize(
+    ("change", "rollout"),
+    [
+        (hurries, EASY),
+        (goes_back_for_nothing, EASY),
+        (lets_people_suffer, EASY),
+        (does_not_hear, None),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_decision_that_breaks_a_rule_of_serving_is_caught(monkeypatch, change, rollout):
+    _plant(monkeypatch, change)
+    assert _caught(_always(rollout=rollout, traffic=4000.0, approval=())) is not None
+
+
+@pytest.mark.parametrize(
+    ("asked", "followed"),
+    [
+        ({"rollout": EASY, "approval": ("business",)}, {"approval": ()}),
+        ({"rollout": SLOW}, {"rollout": EASY}),
+        (
+            {"rollout": EASY, "breaks": 0.5, "drags": 0.5},
+            {"rollout": msgspec.structs.replace(EASY, failing=1.0, slower=9.0)},
+        ),
+        (
+            {"rollout": SLOW, "approval": ("business",), "approving": False},
+            {"rollout": msgspec.structs.replace(SLOW, deadline_s=1e9)},
+        ),
+        ({"most_per_month": 1, "rollout": None}, {"most_per_month": None}),
+        ({"cooldown": "2w", "rollout": None}, {"cooldown": None}),
+    ],
+    ids=["approval", "evidence", "bad candidates", "deadline", "budget", "cool-down"],
+)
+def test_loop_that_follows_another_policy_is_caught(monkeypatch, asked, followed):
+    _plant_policy(monkeypatch, **followed)
+    calm = {"approval": (), "traffic": 4000.0, "noted": 0.2}
+
+    def change(options):
+        drawn = msgspec.structs.replace(_always(**(calm | asked))(options), policy="every:1d")
+        return msgspec.structs.replace(drawn, trainings=Trainings(), faults=Faults(crash=0.01))
+
+    assert _caught(change) is not None
+
+
+class BakesByTheWallClock(simulated_world.SimulatedWorld):
+    """Counts by a clock that people set."""
+
+    def observe(self, state, now):
+        return [
+            msgspec.structs.replace(fact, baked_s=self._by_wall(state, now))
+            if isinstance(fact, ChallengerSeen)
+            else fact
+            for fact in super().observe(state, now)
+        ]
+
+    def _by_wall(self, state, now):
+        since = from_iso(state.deployment.since)
+        return max((now - since).total_seconds(), 0.0)
+
+
+def test_clock_that_jumps_would_promote_early_were_time_counted_by_it(monkeypatch):
+    monkeypatch.setattr("bucle.testing.simulator.SimulatedWorld", BakesByTheWallClock)
+
+    def change(options):
+        changed = _always(rollout=SLOW, traffic=4000.0, approval=(), cooldown="1d")(options)
+        faults = Faults(jumps=0.3)
+        return msgspec.structs.replace(changed, faults=faults, policy="every:1d", gate="none")
+
+    caught = _caught(change)
+    assert caught is not None
+    assert "goes on from" in caught
+
+
+def test_zombie_whose_writes_are_not_fenced_is_caught(monkeypatch):
+    def unfenced(*arguments, fence, **others):
+        del fence
+        return Controller(*arguments, **others)
+
+    monkeypatch.setattr("bucle.testing.crew.Controller", unfenced)
+    zombies = functools.partial(
+        msgspec.structs.replace, controllers=2, faults=Faults(stops=0.2), policy="every:1d"
+    )
+    caught = _caught(lambda options: zombies(_always(leases=True)(options)))
+    assert caught is not None
+    assert "leads" in caught
+
+
+# ---- planted bugs of the ground floor ----------------------------------------------
 
 
 class ForgetsActions(Fold):

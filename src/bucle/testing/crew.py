@@ -10,7 +10,7 @@ from bucle.loop.control import Controller
 from bucle.loop.leadership import LEASE_S, Leadership
 from bucle.testing.breach import BrokenInvariantError, fail
 from bucle.testing.chance import chance
-from bucle.testing.interruptions import KilledError
+from bucle.testing.interruptions import Interruptions, KilledError
 from bucle.testing.invariants import Invariants
 from bucle.testing.machine import Machine
 from bucle.testing.options import Live, Options
@@ -63,6 +63,7 @@ class Crew:
         log: Where they write.
         machine: Its monotonic clock moves here.
         invariants: Told of restarts.
+        interruptions: Says where a leader is stopped.
         note: Told what happens to processes.
     """
 
@@ -74,6 +75,7 @@ class Crew:
         *,
         machine: Machine,
         invariants: Invariants,
+        interruptions: Interruptions,
         note: Callable[[str], None],
     ) -> None:
         self.looked_at = machine.now()
@@ -84,6 +86,7 @@ class Crew:
         self._log = log
         self._machine = machine
         self._invariants = invariants
+        self._interruptions = interruptions
         self._note = note
         self._draw = chance(options.seed, "life")
         self._is_noted = chance(options.seed, "noted")
@@ -122,7 +125,7 @@ class Crew:
         (busy,) = self._busy
         others = [one for one in self._members if one.number != busy]
         if self._has_leases:
-            if self._draw.happens(self._options.faults.stops):
+            if others and self._interruptions.stops_here():
                 self._stop(self._members[busy], others)
         elif others and self._draw.happens(0.1):
             self._look(others[-1])

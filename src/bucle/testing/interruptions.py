@@ -1,4 +1,4 @@
-"""Where a simulated process can be killed, and where others may act in between.
+"""Where a simulated process can be killed or stopped, and where others may act in between.
 
 Must not be imported by anything but tests. Imports nothing heavy.
 """
@@ -21,6 +21,7 @@ class Interruptions:
     Args:
         options: What the seed stands for.
         kill_at: The point to kill at, counted from 1; the only kill then.
+        stop_at: The point to stop a leader at; the only stop then.
         on_kill: Told where a kill happens.
     """
 
@@ -29,6 +30,7 @@ class Interruptions:
         options: Options,
         *,
         kill_at: int | None = None,
+        stop_at: int | None = None,
         on_kill: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.passed = 0
@@ -36,8 +38,17 @@ class Interruptions:
         self.others: Callable[[], None] | None = None
         self._share = options.faults.crash
         self._kill_at = kill_at
+        self._stop_at = stop_at
+        self._stops = options.faults.stops
+        self._halt = chance(options.seed, "stops")
         self._draw = chance(options.seed, "interruptions")
         self._on_kill = on_kill
+
+    def stops_here(self) -> bool:
+        """Tell whether a leader is stopped at the point that was passed last."""
+        if self._stop_at is not None:
+            return self.passed == self._stop_at
+        return self._halt.happens(self._stops)
 
     def pass_point(self, where: str) -> None:
         """Pass a point between two effects.

@@ -226,14 +226,14 @@ def _draw_live(drawn: Options) -> Options:
         cooldown=draw.choose(("1d", "3d", "2w")),
         most_per_month=draw.choose((None, 2, 4, 8)),
         leases=draw.happens(0.6),
-        traffic=draw.choose((40.0, 400.0, 4000.0)),
+        traffic=draw.choose((40.0, 400.0, 4000.0, 4000.0)),
         breaks=rare.draw(0.4),
         drags=rare.draw(0.4),
         unfit=rare.draw(0.2),
         jobs=draw.happens(0.5),
         noted=draw.choose((0.0, 0.2, 1.0)),
         new=draw.choose((0.02, 0.2)),
-        false=rare.draw(0.05),
+        false=rare.draw(0.15),
         approving=draw.happens(0.7),
     )
     faults = msgspec.structs.replace(
@@ -254,8 +254,10 @@ def _draw_live(drawn: Options) -> Options:
     if drawn.mode == "safety":
         return options
     waiting = drawn.labels.patience + 2 * drawn.labels.delay
-    quiet = _quiet_days(policy, drawn.tick, waiting) + _settling_days(options.rules, drawn.tick)
-    return msgspec.structs.replace(options, quiet=quiet)
+    # Many quiet days follow, on which little happens.
+    tick = max(drawn.tick, 1.0)
+    quiet = _quiet_days(policy, tick, waiting) + _settling_days(options.rules, tick)
+    return msgspec.structs.replace(options, tick=tick, quiet=quiet)
 
 
 def _draw_rollout(draw: Chance) -> Rollout:

@@ -13,6 +13,7 @@ from bucle.ids import digest_json
 from bucle.loop.control import deployed_by, promoted
 from bucle.loop.decide import Action, Deploy, Judge, Promote, Refit, Retrain, RollBack, Withdraw
 from bucle.loop.events import (
+    ChallengerSeen,
     Fact,
     Refitted,
     RolledBack,
@@ -91,7 +92,9 @@ class SimulatedWorld:
             facts.extend(self._news(window, state.observed.get(window.drift.model) or Observed()))
         if self.options.live is not None:
             facts.extend(self._live_news(state))
-        self._said = [*self._said, *facts][-_REMEMBERED:]
+        # What was seen at another share is told by no world: it knows for how long this one lasts.
+        said = [fact for fact in facts if not isinstance(fact, ChallengerSeen)]
+        self._said = [*self._said, *said][-_REMEMBERED:]
         if self._said and self._echoes:
             echo = chance(self.options.seed, "echo", self._opened)
             if echo.happens(self._echoes):

@@ -69,6 +69,7 @@ class Life:
     Args:
         options: What the seed stands for.
         kill_at: Kill once, at this point between two effects, and nowhere else.
+        stop_at: Stop a leader once, at this point, until another may lead.
         tell: Told of every event and fault in one line.
     """
 
@@ -77,12 +78,15 @@ class Life:
         options: Options,
         *,
         kill_at: int | None = None,
-        tell: Callable[[str], None] = lambda _: None,
+        stop_at: int | None = None,
+        tell: Callable[[str], None] | None = None,
     ) -> None:
         self.options = options
         self.invariants = Invariants(options, elapsed_s=self._elapsed_s, gain=self._gain)
-        self._kill_at = kill_at
-        self.interruptions = Interruptions(options, kill_at=kill_at, on_kill=self._killed)
+        self._points = {"--kill-at": kill_at, "--stop-at": stop_at}
+        self.interruptions = Interruptions(
+            options, kill_at=kill_at, stop_at=stop_at, on_kill=self._killed
+        )
         self.log = SimulatedLog(options, self.interruptions, self._witness)
         self.world = SimulatedWorld(
             options, self.interruptions, self.invariants.acted, ledger=self.invariants.ledger
@@ -95,6 +99,7 @@ class Life:
             self.log,
             machine=self.machine,
             invariants=self.invariants,
+            interruptions=self.interruptions,
             note=self._note,
         )
         self._tell = tell
@@ -217,7 +222,8 @@ class Life:
         self._last.append(what)
         if len(self._last) > 2 * _SHOWN:
             del self._last[:_SHOWN]
-        self._tell(_line(self.world.today, what))
+        if self._tell is not None:
+            self._tell(_line(self.world.today, what))
 
     def _report(self, broken: str) -> str:
         """Return what somebody needs who wants to understand a failure."""
@@ -239,14 +245,13 @@ class Life:
         """Return what lives this very life again, with options that were not drawn spelled out."""
         options = self.options
         words = [f"python -m bucle.testing.simulator {options.seed} --mode {options.mode}"]
-        if self._kill_at is not None:
-            words.append(f"--kill-at {self._kill_at}")
+        words += [f"{name} {point}" for name, point in self._points.items() if point is not None]
         if options != draw_options(options.seed, mode=options.mode):
             words.append(f"--options '{msgspec.json.encode(options).decode()}'")
         return " ".join(words)
 
 
-def live(options: Options, *, kill_at: int | None = None) -> Lived:
+def live(options: Options, *, kill_at: int | None = None, stop_at: int | None = None) -> Lived:
     """Live one life.
 
     Raises:
@@ -256,7 +261,7 @@ def live(options: Options, *, kill_at: int | None = None) -> Lived:
         >>> live(Options(seed=7, days=10, policy="every:1w")).retrains
         1
     """
-    return Life(options, kill_at=kill_at).live()
+    return Life(options, kill_at=kill_at, stop_at=stop_at).live()
 
 
 def _line(day: float | None, what: Event | str) -> str:
@@ -272,6 +277,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("seed", type=int)
     parser.add_argument("--mode", choices=MODES, default="safety")
     parser.add_argument("--kill-at", type=int, help="kill once, at this point and nowhere else")
+    parser.add_argument("--stop-at", type=int, help="stop a leader once, at this point")
     parser.add_argument("--options", help="as JSON, instead of those that the seed draws")
     parser.add_argument("--quiet", action="store_true", help="only how it ended")
     asked = parser.parse_args(arguments)
@@ -284,8 +290,9 @@ def main(arguments: list[str] | None = None) -> int:
 
     say("\n".join(options.lines()))
     try:
-        tell = (lambda _: None) if asked.quiet else say
-        lived = Life(options, kill_at=asked.kill_at, tell=tell).live()
+        tell = None if asked.quiet else say
+        points = {"kill_at": asked.kill_at, "stop_at": asked.stop_at}
+        lived = Life(options, **points, tell=tell).live()
     except SimulationError as broken:
         say(str(broken))
         return 1
