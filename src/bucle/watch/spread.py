@@ -107,17 +107,20 @@ def compare(spread: Spread, window: Days) -> Comparison:
     The window's variance is that of its days' effects, with the memory that one day has of the day
     before, and that of its rows; the reference's is added. The degrees of freedom are those of
     Satterthwaite (1946), for the mean square between days; where days seem to differ by nothing
-    beyond their rows, that still is only as well known as there are days.
+    beyond their rows, that still is only as well known as there are days. Days of the week that the
+    reference never had are left out: a shop that opens on Sundays has nothing to compare them with.
     """
     cell = _cells(window.dates, spread.cells)
+    has_mean = spread.counts[cell] > 0
+    counts = np.where(has_mean, window.counts, 0.0)
     by_cell = np.zeros_like(spread.counts)
-    np.add.at(by_cell, cell, window.counts)
-    rows = window.counts.sum(axis=0)
+    np.add.at(by_cell, cell, counts)
+    rows = counts.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         weights = by_cell / rows
-        found = window.sums.sum(axis=0) / rows
+        found = np.where(has_mean, window.sums, 0.0).sum(axis=0) / rows
         expected = np.where(weights > 0, weights * spread.means, 0.0).sum(axis=0)
-        shares = window.counts / rows
+        shares = counts / rows
         day_part = (shares**2).sum(axis=0) * _inflation(spread.memory, window.dates.size)
         known = weights > 0
         reference_days = np.where(

@@ -215,3 +215,13 @@ def test_few_days_are_not_taken_for_sure_because_they_happen_to_be_alike() -> No
     assert alike.size
     freedom = compare(spread, window).freedom[alike]
     assert (freedom < 2 * spread.freedom[alike]).all()
+
+
+def test_a_weekday_that_the_reference_never_had_does_not_blind_the_week() -> None:
+    reference = make(84).filter(pl.col("day").dt.weekday() != 7)
+    sunday = next(day for day in range(84, 92) if (day + 3) % 7 == 6)
+    watched = make(28, first=84, seed=11, shift=0.5)
+    one = look(reference, watched, date=sunday + 7)
+    assert {finding.span for finding in one.findings if finding.measure.column == "size"} == {7}
+    quiet = look(reference, make(28, first=84, seed=11), date=sunday + 7)
+    assert quiet.findings == ()
