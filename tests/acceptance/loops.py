@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import httpx
-from calls import BUCLE, surroundings
+from calls import BUCLE, bucle, surroundings
 
 from bucle.loop.serving.presence import find_servers
 from bucle.store.sqlite_log import SqliteLog
@@ -170,6 +170,29 @@ def await_that(
     while not condition():
         assert time.monotonic() < deadline, f"not within {within_s:g} seconds: {what()}"
         time.sleep(0.05)
+
+
+def champion(folder: Path) -> str:
+    """Return who is champion."""
+    return str(bucle("history", "--json", at=folder).json[-1]["model"])
+
+
+def candidate(folder: Path) -> str:
+    """Return the other one of two models."""
+    names = {one.name for one in (folder / ".bucle" / "packages").glob("m-*")}
+    (found,) = names - {champion(folder)}
+    return found
+
+
+def kinds(folder: Path, after: int) -> list[str]:
+    """Return what became of models after a position."""
+    found = events(folder, "deployed", "withdrawn", "promoted", "rolled_back")
+    return [one.kind for one in found if one.position > after]
+
+
+def came_in(folder: Path) -> int:
+    """Return the position of the last event."""
+    return events(folder)[-1].position
 
 
 def right(size: float) -> float:
