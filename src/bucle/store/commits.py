@@ -35,6 +35,7 @@ __all__ = [
     "marks_of",
     "set_aside_checkpoints",
     "set_aside_torn",
+    "set_aside_unsettled",
     "settle",
     "sweep_orphans",
 ]
@@ -150,6 +151,17 @@ def set_aside_torn(folder: Path) -> None:
             path = _commit_path(folder, version)
             forget_digests(folder, version)
             path.replace(path.with_name(path.name + _ASIDE))
+
+
+def set_aside_unsettled(folder: Path, version: int) -> None:
+    """Rename the commit of a version that the disk failed to keep, so that its number is free.
+
+    Asking the disk again would succeed and mean nothing, and a later version would stand on it.
+    """
+    path = _commit_path(folder, version)
+    with contextlib.suppress(OSError):
+        forget_digests(folder, version)
+        path.replace(path.with_name(path.name + _ASIDE))
 
 
 def set_aside_checkpoints(folder: Path) -> None:

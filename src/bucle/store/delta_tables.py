@@ -35,6 +35,7 @@ from bucle.store.commits import (
     marks_of,
     set_aside_checkpoints,
     set_aside_torn,
+    set_aside_unsettled,
     settle,
     sweep_orphans,
 )
@@ -337,7 +338,11 @@ class DeltaTables:
                 cause="its folder was removed meanwhile",
                 code="bucle-305",
             )
-        settle(folder, version)
+        try:
+            settle(folder, version)
+        except OSError:
+            set_aside_unsettled(folder, version)
+            raise
         return version
 
 

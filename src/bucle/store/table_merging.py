@@ -27,6 +27,7 @@ from bucle.store.commits import (
     known_digests,
     log_names,
     marks_of,
+    set_aside_unsettled,
     settle,
 )
 from bucle.store.files import TEMPORARY_SUFFIX, sync_folder
@@ -87,7 +88,11 @@ def merge_rows(folder: Path, version: int) -> int:
         ]
     lines += [{"add": {**file, "dataChange": False}} for file in kept]
     _put(folder, version + 1, "".join(json.dumps(line) + "\n" for line in lines).encode())
-    settle(folder, version + 1, known=known)
+    try:
+        settle(folder, version + 1, known=known)
+    except OSError:
+        set_aside_unsettled(folder, version + 1)
+        raise
     return version + 1
 
 
