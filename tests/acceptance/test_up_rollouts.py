@@ -103,6 +103,7 @@ def test_new_data_leads_to_a_new_champion(passed: Path, way: str) -> None:
     chosen = (
         *QUICK,
         *("--set", 'retrain.policy="data:+20%"'),
+        *("--set", 'retrain.cooldown="0d"'),
         *("--set", "deploy.probation_hours=0.005"),
         *("--watch-source", f"sales={inbox}/*.csv"),
     )

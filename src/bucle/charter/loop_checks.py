@@ -56,8 +56,8 @@ def _retrain(retrain: RetrainSettings) -> Iterator[Problem]:
     if retrain.window != "expanding" and not _WINDOW.fullmatch(retrain.window):
         cause = "a window is expanding, or last:<n>d|w|mo|y"
         yield Problem(key="retrain.window", value=retrain.window, cause=cause, attempt="last:2y")
-    if not _SPAN.fullmatch(retrain.cooldown):
-        cause = "a span is a whole number and d, w, mo or y"
+    if retrain.cooldown != "0d" and not _SPAN.fullmatch(retrain.cooldown):
+        cause = "a span is a whole number and d, w, mo or y; 0d for none"
         yield Problem(key="retrain.cooldown", value=retrain.cooldown, cause=cause, attempt="1d")
     try:
         find_zone(retrain.zone)

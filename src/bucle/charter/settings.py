@@ -141,8 +141,8 @@ class RetrainSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """`[retrain]`: which policy the loop follows, and which ones a replay sets side by side.
 
     `policy` is the loop's, the first of `policies` where it is unset. `window` is how much of the
-    past a model learns from. Between two retrains lies `cooldown` at least, and a month has
-    `most_per_month` at most. `zone` is that of the schedules of `cron:` triggers.
+    past a model learns from. Between two retrains lies `cooldown` at least (`0d`: none), and a
+    month has `most_per_month` at most. `zone` is that of the schedules of `cron:` triggers.
     """
 
     policies: tuple[str, ...] = ("never",)

@@ -9,6 +9,7 @@ from bucle.loop.spans import parse_span
 __all__ = ["live_policy"]
 
 _HOUR_S = 3600.0
+_NONE = "0d"
 
 
 def live_policy(charter: Charter) -> Policy:
@@ -27,7 +28,7 @@ def live_policy(charter: Charter) -> Policy:
         price=charter.charter.money.retrain,
         promote=gates.promote,
         approval=gates.approval,
-        cooldown=parse_span(retrain.cooldown),
+        cooldown=parse_span(retrain.cooldown) if retrain.cooldown != _NONE else None,
         most_per_month=retrain.most_per_month,
         zone=retrain.zone,
         rollout=_rollout(charter.deploy),
