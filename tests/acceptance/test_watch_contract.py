@@ -169,10 +169,16 @@ def test_a_day_is_read_once_and_again_when_it_gets_another_row(workspace: Worksp
     assert third.profiled == 1
     one = next(one for one in third.series if (one.column, one.kind) == ("size", "mean"))
     assert one.rows == tuple(PER_DAY + (day == 4) for day in range(12))
+    stale = next((workspace.home / "watch").rglob(f"{one.dates[2]}.json")).with_name(
+        "2020-01-01.json"
+    )
+    stale.write_bytes(b"{}")
     # A kept day that was changed on the disk is counted anew, whatever it says.
     place = next((workspace.home / "watch").rglob(f"{one.dates[2]}.json"))
     place.write_bytes(place.read_bytes().replace(b'"rows":80', b'"rows":81'))
     assert watch_in_detail(workspace, end).profiled == 1
+    # What is looked at no more is swept.
+    assert not stale.exists()
 
 
 def test_where_nothing_can_be_kept_watching_goes_on(workspace: Workspace) -> None:

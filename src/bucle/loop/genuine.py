@@ -18,6 +18,7 @@ from bucle.serve.records import LOAD_REQUEST
 __all__ = ["label_predictions", "read_predictions"]
 
 _NEEDED = ("id", "of", "request")
+_MANY_MORE = 2
 
 
 def read_predictions(
@@ -64,5 +65,13 @@ def label_predictions(
     told = read_log(log, tables, name=FEEDBACK)
     if until is not None:
         told = told.filter(pl.col("at") <= until)
+    if told.height > _MANY_MORE * predictions.height:
+        # To sort labels costs more than to leave out those of other predictions.
+        told = told.join(predictions.select(id=_answered()), on="id", how="semi")
     joined = join_labels(predictions, told)
     return joined.with_columns(truth=pl.when(value.is_finite()).then(value))
+
+
+def _answered() -> pl.Expr:
+    """Return the id of the answer that a prediction is, or stands beside."""
+    return pl.when(pl.col("of") == "").then("id").otherwise("of")

@@ -4,6 +4,7 @@ A day is kept under its package with a digest of which answers it had and of the
 that another answer was added to, or whose file is damaged, is profiled anew. Imports polars.
 """
 
+import contextlib
 from collections.abc import Mapping
 from datetime import date, timedelta
 from functools import reduce
@@ -86,6 +87,8 @@ def profile_answers(
     for day in _count(workspace, package, reference, missing, wanted):
         kept[day.date] = day
         _write(folder, day)
+    if missing:
+        _sweep(folder, before=min(wanted))
     if not kept:
         return Profiled(days=None, forbidden={}, fresh=0)
     ordered = [kept[day] for day in sorted(kept)]
@@ -183,3 +186,12 @@ def _write(folder: Path, day: _Day) -> None:
         )
     except (BucleError, OSError):
         return
+
+
+def _sweep(folder: Path, *, before: int) -> None:
+    """Remove days that are looked at no more."""
+    first = str(_EPOCH + timedelta(days=before))
+    for path in folder.glob("*.json"):
+        if path.stem < first:
+            with contextlib.suppress(OSError):
+                path.unlink()

@@ -17,6 +17,7 @@ __all__ = ["LossEstimate", "estimate_loss", "expected_losses"]
 
 _LEVEL = 0.9
 _LEAST_ROWS = 20
+_LEAST_PAST = 200
 _ABSOLUTE = frozenset({"mae", "wape"})
 _SQUARED = frozenset({"rmse", "r2"})
 _LEAST_PROBABILITY = 1e-6
@@ -96,7 +97,8 @@ def estimate_loss(
 ) -> LossEstimate | None:
     """Return the mean loss expected of rows, as sure as past days were; None with few rows.
 
-    The interval is as wide as the conformal 90 % quantile of |estimate - actual| over past days.
+    From 200 labelled rows on, estimates are scaled so that they are right over these. The interval
+    is as wide as the conformal 90 % quantile of |estimate - actual| over past days.
 
     Args:
         metric: What the losses are of.
@@ -108,9 +110,14 @@ def estimate_loss(
     """
     if expected.size < _LEAST_ROWS:
         return None
-    mean = float(expected.mean())
+    scale = _scale(past, actual)
+    mean = scale * float(expected.mean())
     _, place, counts = np.unique(dates, return_inverse=True, return_counts=True)
-    gaps = np.abs(np.bincount(place, weights=past - actual)) / counts if counts.size else counts
+    gaps = (
+        np.abs(np.bincount(place, weights=scale * past - actual)) / counts
+        if counts.size
+        else counts
+    )
     gaps = np.sort(np.asarray(gaps, dtype=np.float64)[counts >= _LEAST_ROWS])
     rank = math.ceil((gaps.size + 1) * _LEVEL)
     half = float(gaps[rank - 1]) if 0 < rank <= gaps.size else None
@@ -123,3 +130,11 @@ def estimate_loss(
         compared=int(gaps.size),
         reference=reference,
     )
+
+
+def _scale(past: Floats, actual: Floats) -> float:
+    """Return what makes past estimates right on the whole; 1 where there is too little past."""
+    guessed, came = float(past.sum()), float(actual.sum())
+    if past.size < _LEAST_PAST or guessed <= 0.0 or came <= 0.0:
+        return 1.0
+    return came / guessed

@@ -95,3 +95,14 @@ def test_few_days_give_no_interval_and_few_rows_nothing() -> None:
         estimate_loss("mae", np.ones(19), past=past, actual=past, dates=dates, reference=1.0)
         is None
     )
+
+
+def test_what_came_puts_the_scale_right() -> None:
+    dates = np.repeat(np.arange(10), 50)
+    past, actual = np.ones(dates.size), np.full(dates.size, 1.5)
+    found = estimate_loss(
+        "mae", np.full(60, 2.0), past=past, actual=actual, dates=dates, reference=1.0
+    )
+    assert found is not None
+    assert found.loss == pytest.approx(3.0)
+    assert (found.low, found.high) == (pytest.approx(3.0), pytest.approx(3.0))
