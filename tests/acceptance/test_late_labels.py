@@ -106,7 +106,8 @@ def twice_different(said: list[Prediction]) -> Labels:
 
 def of_unknown_ids(said: list[Prediction]) -> Labels:
     strangers = [
-        Feedback(id=f"p-{number:032x}", at=one.at, label="1e6") for number, one in enumerate(3 * said)
+        Feedback(id=f"p-{number:032x}", at=one.at, label="1e6")
+        for number, one in enumerate(3 * said)
     ]
     return [*usual(said), *strangers]
 
