@@ -5,7 +5,7 @@ Imports nothing heavy.
 
 import asyncio
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from operator import gt
 from typing import Annotated
 
@@ -17,11 +17,13 @@ from bucle.serve.app import Reply, Request
 from bucle.serve.counts import Counts
 from bucle.serve.feedback import to_feedback
 from bucle.serve.journal import Journal
+from bucle.serve.moments import micros
 from bucle.serve.predictions import require_json
 from bucle.serve.problems import ProblemError, why_unreadable
 
 __all__ = ["Labels"]
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LABELS_AT_ONCE = 256
 
 
@@ -41,7 +43,7 @@ class Labels:
         """Answer `POST /feedback`: the label of a prediction, or a list of them."""
         require_json(request)
         told = _read_labels(request.body)
-        now = datetime.now(UTC)
+        now = _EPOCH + timedelta(microseconds=micros())
         records = []
         for number, one in enumerate(told):
             if number % _LABELS_AT_ONCE == _LABELS_AT_ONCE - 1:

@@ -6,7 +6,6 @@ rows are left out and counted, and no answer ever waits. Imports nothing heavy.
 
 import asyncio
 import contextlib
-import time
 from collections import deque
 from collections.abc import Sequence
 
@@ -16,6 +15,7 @@ from bucle.errors import OutsideError
 from bucle.serve.counts import Counts
 from bucle.serve.engines import OverloadedError, Scored
 from bucle.serve.journal import Journal
+from bucle.serve.moments import micros, timer
 from bucle.serve.records import Prediction, PredictionIds
 from bucle.serve.rows import Row
 from bucle.serve.slots import Served
@@ -111,11 +111,11 @@ class Pairing:
 
     async def _record(self, asked: _Answered) -> None:
         served = asked.served
-        began = time.perf_counter()
+        began = timer()
         async with asyncio.timeout(_LONGEST_S):
             scored = await served.engine.score(asked.rows)
-        spent = int((time.perf_counter() - began) * 1e6)
-        at = time.time_ns() // 1000
+        spent = int((timer() - began) * 1e6)
+        at = micros()
         own = self._ids.take(len(asked.ids))
         self._journal.append_many(
             [

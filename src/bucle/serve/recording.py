@@ -3,13 +3,13 @@
 Imports nothing heavy.
 """
 
-import time
 from collections.abc import Sequence
 from typing import Literal
 
 from msgspec import Struct
 
 from bucle.serve.engines import Scored, Scores
+from bucle.serve.moments import micros, timer
 from bucle.serve.records import Prediction, PredictionColumns
 from bucle.serve.rows import Row, RowReader
 
@@ -24,7 +24,7 @@ _TOGETHER = 256
 class Said(Struct, frozen=True, gc=False):
     """What all rows of a request share: who answered, and what the client calls its request.
 
-    `began` is when the work on it did, as `time.perf_counter` tells it.
+    `began` is when the work on it did, as `moments.timer` tells it.
     """
 
     model: str
@@ -90,7 +90,7 @@ def record_columns(
     """
     return PredictionColumns(
         first=first,
-        at=time.time_ns() // 1000,
+        at=micros(),
         model=said.model,
         role=said.role,
         prediction=scores.prediction,
@@ -100,14 +100,14 @@ def record_columns(
         high=scores.high,
         key=reader.key_column(columns),
         request=said.request,
-        latency_us=int((time.perf_counter() - said.began) * 1e6),
+        latency_us=int((timer() - said.began) * 1e6),
     )
 
 
 def _record_row(reader: RowReader, row: Struct, one: Scored, name: str, said: Said) -> Prediction:
     return Prediction(
         id=name,
-        at=time.time_ns() // 1000,
+        at=micros(),
         model=said.model,
         role=said.role,
         prediction=one.prediction,
@@ -116,7 +116,7 @@ def _record_row(reader: RowReader, row: Struct, one: Scored, name: str, said: Sa
         high=one.high,
         key=reader.key(row),
         request=said.request,
-        latency_us=int((time.perf_counter() - said.began) * 1e6),
+        latency_us=int((timer() - said.began) * 1e6),
     )
 
 

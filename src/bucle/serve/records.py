@@ -6,13 +6,14 @@ written by column. Imports nothing heavy.
 """
 
 import os
-import time
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, Literal, cast
 
 import msgspec
 from msgspec import Struct
+
+from bucle.serve.moments import micros
 
 __all__ = [
     "LOAD_REQUEST",
@@ -245,7 +246,7 @@ class PredictionIds:
             count: How many.
             now_ms: Milliseconds since 1970; None asks the machine.
         """
-        moment = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+        moment = micros() // 1000 if now_ms is None else now_ms
         first = max(moment * _COUNTED, self._last + 1)
         self._last = first + count - 1
         start = self._place
