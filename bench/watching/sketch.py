@@ -9,12 +9,12 @@ __all__ = ["draw"]
 
 NAMES = {"bucle": "Bucle", "evidently": "Evidently", "nannyml": "NannyML", "ks": "p < 0.05"}
 PANELS = (
-    ("taxi 500/500", "500 rows judged by 500, nothing changed"),
-    ("taxi 5000/5000", "5,000 rows judged by 5,000, nothing changed"),
-    ("taxi 28000/28000", "28,000 rows judged by 28,000, nothing changed"),
-    ("taxi 50000/500", "500 rows judged by 50,000, nothing changed"),
-    ("false_days", "Days of February with an alarm, January judges"),
-    ("nulls", "Days with 1 % of fares missing: found"),
+    ("taxi 500/500", "500 rows beside 500 of one month"),
+    ("taxi 5000/5000", "5,000 rows beside 5,000 of it"),
+    ("taxi 28000/28000", "28,000 rows beside 28,000 of it"),
+    ("taxi 50000/500", "500 rows beside 50,000 of it"),
+    ("false_days", "Days of February beside January"),
+    ("nulls", "Days with 1 % of fares missing ↑"),
 )
 WIDTH, SIDE, TOP = 760, 380, 66
 LINE, NAME, BAR = 22, 84, 190
@@ -43,7 +43,7 @@ def draw(lines: Sequence[dict[str, Any]]) -> str:
         _text(
             16,
             52,
-            "share of reports that call a column drifted; less is better but for the last panel",
+            "reports that call a column drifted; nothing has changed but in the last panel",
             "quiet",
         ),
     ]
