@@ -4,7 +4,6 @@ Knows no protocol but its own; the KServe and MLflow routes translate to it. Imp
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from itertools import repeat
 from typing import Any, Literal
@@ -18,6 +17,7 @@ from bucle.serve.columns import require_room
 from bucle.serve.counts import Counts
 from bucle.serve.engines import MOST_AT_ONCE, Scored, Scores
 from bucle.serve.journal import Journal
+from bucle.serve.moments import timer
 from bucle.serve.pairing import Pairing
 from bucle.serve.problems import ProblemError
 from bucle.serve.recording import BY_COLUMN, Said, record_columns, record_rows
@@ -67,7 +67,10 @@ class Answered(Struct, frozen=True):
 
 
 class _Columns(Struct, frozen=True):
-    """Many rows by column, under their ids, and what of them is treated."""
+    """Many rows by column, under their ids, and what of them is treated.
+
+    The columns are left out where no other model scores them.
+    """
 
     columns: Sequence[Row]
     ids: Sequence[str]
@@ -129,11 +132,16 @@ class Predictor:
         held = self._held
         if not champion.engine.is_quick or slots.share or (held and held.slots is not slots):
             return None
-        began = time.perf_counter()
+        began = timer()
         rows, is_one = champion.reader.read(request.body)
         said = Said(champion.model, "champion", request_id(request), began)
         if len(rows) > BY_COLUMN:
-            return self._predict_columns(slots, rows, said)
+            if len(rows) > MOST_AT_ONCE:
+                return None
+            columns = champion.reader.columns(rows)
+            # Let go of while the processor still has them at hand.
+            del rows
+            return self._predict_columns(slots, columns, said)
         values = [champion.reader.values(row) for row in rows]
         scored = champion.engine.score_now(values)
         if scored is None:
@@ -149,12 +157,9 @@ class Predictor:
         shadow = None if other is None else other.model
         return _reply(Answered(champion, "champion", ids, scored, shadow), is_one=is_one)
 
-    def _predict_columns(self, slots: Slots, rows: Sequence[Struct], said: Said) -> Reply | None:
+    def _predict_columns(self, slots: Slots, columns: Sequence[Row], said: Said) -> Reply | None:
         """Answer many rows as `predict_now` does, without an object for each on the way."""
-        if len(rows) > MOST_AT_ONCE:
-            return None
         champion, reader = slots.champion, slots.champion.reader
-        columns = reader.columns(rows)
         features = columns[: len(reader.features)]
         # Looked at before the model is: afterwards they have left the processor's caches.
         treated = champion.treated.find(features) if champion.treated is not None else ()
@@ -162,16 +167,16 @@ class Predictor:
         scores = champion.engine.score_columns(features)
         if scores is None:
             return None
-        ids = self._ids.take(len(rows))
+        ids = self._ids.take(len(scores.prediction))
         held = self._held
         if held is None:
             self._held = held = _Held(slots)
         held.records.append(
             record_columns(reader, columns, scores, first=ids[0], packed=packed, said=said)
         )
-        held.columns.append(_Columns(features, ids, treated))
         other = slots.beside(champion)
         shadow = None if other is None else other.model
+        held.columns.append(_Columns(() if other is None else features, ids, treated))
         return Reply(_encode(_answers(champion.model, ids, scores, shadow)))
 
     def keep(self) -> None:
@@ -206,7 +211,7 @@ class Predictor:
             BacklogFullError: The disk refuses, and memory holds as much as was agreed.
         """
         require_room(len(rows))
-        began = time.perf_counter()
+        began = timer()
         reader = slots.champion.reader
         ids = self._ids.take(len(rows))
         values = [reader.values(row) for row in rows]
