@@ -3,7 +3,7 @@
 import argparse
 import importlib
 
-NAMES = ("start", "steps", "pipeline", "replay", "year", "serve", "swaps", "leases", "backup")
+NAMES = ("start", "steps", "pipeline", "replay", "year", "serve", "swaps", "leases", "backup", "watch")
 
 
 def main() -> None:
