@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["UP"]
 
 _BESIDE = (("loop", "bucle.loop.live.controlling"),)
-_TAKEN = "bucle-344"
 _AGAIN_S = 1.0
 
 
@@ -98,14 +97,14 @@ class _Up:
             OutsideError: Somebody else has the address.
         """
         from bucle.loop.serving.presence import find_servers  # noqa: PLC0415  (only here)
-        from bucle.loop.serving.supervisor import listen  # noqa: PLC0415  (only here)
+        from bucle.loop.serving.supervisor import ADDRESS_TAKEN, listen  # noqa: PLC0415
 
         try:
             return listen(self._host, self._port)
         except OutsideError as error:
             servers = find_servers(self._workspace.home / "serve")
             ends = f":{self._port}"
-            if error.code == _TAKEN and any(one.address.endswith(ends) for one in servers):
+            if error.code == ADDRESS_TAKEN and any(one.address.endswith(ends) for one in servers):
                 return None
             raise
 

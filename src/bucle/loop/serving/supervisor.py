@@ -24,7 +24,9 @@ from bucle.loop.serving.companions import Companion, CompanionSettings
 from bucle.loop.serving.worker_settings import WorkerSettings
 from bucle.loop.workspace import Workspace, open_workspace
 
-__all__ = ["Supervisor", "listen"]
+__all__ = ["ADDRESS_TAKEN", "Supervisor", "listen"]
+
+ADDRESS_TAKEN = "bucle-344"
 
 _BACKLOG = 2048
 _READY_S = 120.0
@@ -262,7 +264,7 @@ def listen(host: str, port: int) -> socket.socket:
             f"Cannot listen on {host}:{port}",
             cause=getattr(error, "strerror", None) or str(error),
             attempt="bucle serve --port 8001",
-            code="bucle-344",
+            code=ADDRESS_TAKEN,
         ) from error
     return listener
 
