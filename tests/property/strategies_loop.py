@@ -7,15 +7,26 @@ from hypothesis import strategies as st
 
 from bucle.clock import FixedClock
 from bucle.loop.events import (
+    AlarmRaised,
+    AlarmResolved,
+    Approved,
+    ChallengerSeen,
+    CodeSeen,
     DataAdded,
+    Deployed,
+    GainEstimated,
     LogRepaired,
+    Paused,
     Promoted,
+    Resumed,
+    RetrainAsked,
     RolledBack,
     RunFinished,
     RunStarted,
     SourceFile,
     StepRecord,
     VerdictGiven,
+    Withdrawn,
     draft_fact,
 )
 from bucle.store.memory_log import MemoryLog
@@ -96,6 +107,51 @@ PROMOTIONS = st.builds(Promoted, model=MODELS, because=TEXT, previous=st.none() 
 ROLLBACKS = st.builds(RolledBack, model=MODELS, previous=MODELS, because=TEXT)
 REPAIRS = st.builds(LogRepaired, removed=COUNTS, after=COUNTS, lost_until=COUNTS, reason=TEXT)
 FACTS = st.one_of(ADDITIONS, STARTS, ENDS, VERDICTS, PROMOTIONS, ROLLBACKS, REPAIRS)
+SHARES = st.sampled_from([0.0, 0.05, 0.25])
+BOUNDS = st.none() | st.floats(-1, 1)
+LAYERS = st.sampled_from(["harm", "inputs", "contract"])
+SUBJECTS = st.sampled_from(["loss", "price"])
+ROLES = st.sampled_from(["business", "expert"])
+DEPLOYMENTS = st.builds(
+    Deployed,
+    model=MODELS,
+    share=SHARES,
+    champion=MODELS,
+    because=TEXT,
+    run=st.just("") | RUNS,
+    is_former=st.booleans(),
+)
+SIGHTINGS = st.builds(
+    ChallengerSeen,
+    champion=MODELS,
+    model=MODELS,
+    share=SHARES,
+    baked_s=st.floats(0, 1e6),
+    pairs=st.integers(0, 1000),
+    answers=st.integers(0, 1000),
+    failures=st.integers(0, 20),
+    slower=st.none() | st.floats(0.5, 4),
+    labelled=st.integers(0, 1000),
+    gain=BOUNDS,
+    low=BOUNDS,
+    high=BOUNDS,
+)
+GAINS = st.builds(
+    GainEstimated, champion=MODELS, challenger=MODELS, rows=COUNTS, gain=NUMBERS, saved=NUMBERS
+)
+SERVING = st.one_of(
+    DEPLOYMENTS,
+    SIGHTINGS,
+    GAINS,
+    st.builds(Withdrawn, model=MODELS, because=TEXT),
+    st.builds(AlarmRaised, layer=LAYERS, subject=SUBJECTS, since=TEXT, why=TEXT),
+    st.builds(AlarmResolved, layer=LAYERS, subject=SUBJECTS, why=TEXT),
+    st.builds(CodeSeen, source=st.sampled_from(["s1", "s2"])),
+    st.builds(RetrainAsked, because=TEXT),
+    st.builds(Paused, because=TEXT),
+    st.builds(Resumed, because=TEXT),
+    st.builds(Approved, model=MODELS, role=ROLES, because=TEXT),
+)
 STRANGE = st.builds(
     Draft,
     kind=st.sampled_from(["shadowed", "drift_seen", "promoted"]),
@@ -114,11 +170,11 @@ def sealed(drafts):
 
 
 @st.composite
-def histories(draw, *, most=12):
+def histories(draw, *, most=12, facts=FACTS | SERVING | STRANGE):
     """Return the events of a log that holds facts and kinds that this Bucle does not know."""
     clock = FixedClock(START)
     drafts = []
-    for fact in draw(st.lists(FACTS | STRANGE, max_size=most)):
+    for fact in draw(st.lists(facts, max_size=most)):
         clock.advance(draw(st.integers(-5, 60)))
         drafts.append(
             fact

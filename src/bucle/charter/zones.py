@@ -5,6 +5,7 @@ UTC needs no table of zones, so that a machine without one loses nothing but the
 
 import re
 from datetime import UTC, tzinfo
+from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from bucle.errors import CharterError, nearest
@@ -14,8 +15,9 @@ __all__ = ["find_zone"]
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9+_-]*(?:/[A-Za-z0-9+_-]+)*")
 
 
+@lru_cache(maxsize=64)
 def find_zone(name: str) -> tzinfo:
-    """Return the zone of a name, such as `Europe/Madrid`.
+    """Return the zone of a name, such as `Europe/Madrid`; its table is read the first time.
 
     Raises:
         CharterError: The machine knows no such zone (bucle-196).

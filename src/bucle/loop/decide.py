@@ -96,7 +96,7 @@ def _guard(state: State, policy: Policy) -> Action | None:
                 model=deployed.model,
                 previous=reigning.model,
             )
-        return _withdraw(deployed, found.why) if found.kind == "go" else None
+        return _withdraw(deployed, found.why) if found.kind != "hold" else None
     if deployed.run:
         found = _next_step(state, policy, policy.rollout, deployed)
         return _withdraw(deployed, found.why) if found.kind == "stop" else None

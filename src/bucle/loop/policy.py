@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from msgspec import Struct
 
 from bucle.charter.policies import Trigger, parse_policy
+from bucle.charter.zones import find_zone
 from bucle.errors import RequestError, nearest
 from bucle.loop.rollout import Rollout
 from bucle.loop.spans import Span, parse_span
@@ -41,6 +42,14 @@ class Policy(Struct, frozen=True, kw_only=True):
     most_per_month: int | None = None
     zone: str = "UTC"
     rollout: Rollout | None = None
+
+    def __post_init__(self) -> None:
+        """Read the table of the zone, so that deciding by it reads nothing.
+
+        Raises:
+            CharterError: There is no such zone (bucle-196).
+        """
+        find_zone(self.zone)
 
     @property
     def name(self) -> str:

@@ -154,8 +154,9 @@ class Fold:
     def _take_run(self, event: Event, fact: Fact) -> None:
         match fact:
             case RunStarted():
-                record = RunRecord(at=event.at, by=event.actor, started=fact)
-                self.runs.setdefault(fact.run, record)
+                if fact.run not in self.runs:
+                    self.runs[fact.run] = RunRecord(at=event.at, by=event.actor, started=fact)
+                    self.code = fact.source or self.code
             case RunFinished():
                 self._finish_run(event, fact)
             case VerdictGiven():

@@ -62,7 +62,8 @@ def find_triggers(state: State, policy: Policy, now: datetime) -> tuple[Fired, .
     asked = state.asked
     if asked is None:
         return fired
-    return (Fired(kind="person", cause=("person", asked[0]), why=asked[1].because), *fired)
+    why = asked[1].because or "a person asked for it"
+    return (Fired(kind="person", cause=("person", asked[0]), why=why), *fired)
 
 
 def why_idle(state: State, policy: Policy, now: datetime) -> str:
@@ -205,6 +206,8 @@ def _harm(scene: _Scene, trigger: Trigger) -> Fired | str:
     raised = next((one for one in scene.state.alarms.values() if one.layer == "harm"), None)
     if raised is None:
         return "no alarm of harm is open"
+    if scene.run is not None and scene.run.at == to_iso(scene.now):
+        return "a retrain began at this very moment"
     # An alarm that a retrain did not end asks again, as often as the cool-down allows.
     cause = ("harm", scene.model, raised.name, raised.since, scene.run_name)
     return Fired(kind="harm", cause=cause, why=f"alarm: {raised.why}")
@@ -237,7 +240,9 @@ def _code(scene: _Scene, trigger: Trigger) -> Fired | str:
     source = scene.state.code
     if scene.run is None or not source or scene.run.started.source == source:
         return "the code is that of the last run"
-    return Fired(kind="code", cause=("code", source), why="the project's code has changed")
+    # Code that comes and goes is another reason each time it comes.
+    cause = ("code", source, scene.run_name)
+    return Fired(kind="code", cause=cause, why="the project's code has changed")
 
 
 def _span(trigger: Trigger) -> Span:

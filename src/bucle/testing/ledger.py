@@ -139,6 +139,7 @@ class Ledger:
                 asked=body["asked"], as_of=body["as_of"], at=event.at, source=body["source"]
             )
             self.last_begun_at = event.at
+            self.code = body["source"] or self.code
 
     def _enter_run_finished(self, event: Event) -> None:
         body = event.body

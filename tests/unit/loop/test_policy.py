@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from state_samples import NOW, began, crowned, day, drift, ended, gain, made, ran, window
 
@@ -57,6 +58,12 @@ def test_unknown_policies_gates_and_windows_are_refused():
 def test_window_is_all_of_the_past_or_a_span():
     assert window_span("expanding") is None
     assert window_span("last:6mo").text == "6mo"
+
+
+def test_zone_is_read_when_the_policy_is_made():
+    with pytest.raises(CharterError) as caught:
+        msgspec.structs.replace(make_policy("never"), zone="Europe/Madird")
+    assert (caught.value.code, caught.value.did_you_mean[0]) == ("bucle-196", "Europe/Madrid")
 
 
 def test_never_never_fires():
