@@ -1,7 +1,8 @@
 """A copy of a whole project, made while it serves and learns; copied back, it goes on from there.
 
-The log is copied first and put in place last. Whatever an event speaks of was there before the
-event, so a copy holds at least all that its log speaks of. Must not import anything heavy.
+The log is copied before all that its events speak of, and put in place last: whatever an event
+speaks of was there before the event, so a copy holds at least all that its log speaks of. Must not
+import anything heavy.
 """
 
 import contextlib
@@ -35,7 +36,7 @@ __all__ = ["BackedUp", "back_up"]
 
 _NOTE = "backup.json"
 _SEGMENTS = Path("serve") / "log"
-_STAGED = ".segments"
+_STAGED = ".staged"
 _STATES = ("open", "done", "damaged")
 # What is copied in its own way, and what means nothing in another place or time.
 _APART = {"blobs", "locks", "packages", "tables"}
@@ -62,7 +63,7 @@ class _Note(Struct, frozen=True, kw_only=True):
     head: str = ""
 
 
-def back_up(root: Path, target: Path) -> BackedUp:
+def back_up(root: Path, target: Path, *, durable: bool = True) -> BackedUp:
     """Copy a project to a folder, or bring an earlier copy there up to date.
 
     Readers and writers of the project go on. Killed anywhere, the folder holds the copy it held
@@ -71,6 +72,7 @@ def back_up(root: Path, target: Path) -> BackedUp:
     Args:
         root: The project's folder.
         target: The folder of the copy.
+        durable: Wait until the disk has all of it before the new log takes its place.
 
     Raises:
         RequestError: The folder is within the project, or is not empty and no backup of it.
@@ -86,13 +88,20 @@ def back_up(root: Path, target: Path) -> BackedUp:
         if _read_note(copy) is None:
             _write_note(copy, _Note(complete=False))
         draft = copy / f".log.{secrets.token_hex(4)}.db"
+        staged = copy / _STAGED
+        shutil.rmtree(staged, ignore_errors=True)
         try:
+            # What says how far the log has been dealt with must not be ahead of the log.
+            done = _copied_rest(home, copy, home=home, staged=staged / "rest")
             head = _copied_log(home / "log.db", draft, before=copy / "log.db")
-            done = _copied_content(root, target)
-            with contextlib.suppress(AttributeError):
+            done += _copied_content(home, copy, staged=staged / "segments")
+            done += _copied_rest(root, target, home=home)
+            if durable:
                 os.sync()
+            _put_rest(staged / "rest", copy)
             _put_log(draft, copy / "log.db")
         finally:
+            shutil.rmtree(staged, ignore_errors=True)
             for path in copy.glob(f"{draft.stem}*"):
                 path.unlink(missing_ok=True)
         _write_note(copy, _Note(complete=True, events=head.position, head=head.hash))
@@ -169,13 +178,10 @@ def _put_log(draft: Path, path: Path) -> None:
                 draft.with_suffix(suffix).replace(path.with_suffix(suffix))
 
 
-def _copied_content(root: Path, target: Path) -> Copied:
-    """Copy all but the log, in the order in which one speaks of another."""
-    home, copy = root / STATE_FOLDER, target / STATE_FOLDER
+def _copied_content(home: Path, copy: Path, *, staged: Path) -> Copied:
+    """Copy what events speak of, in the order in which one speaks of another."""
     # A file of the prediction log is removed once its rows are in a table, so files are copied
     # first, and put in place last: a row that is in both is known by the marks of the table.
-    staged = copy / _STAGED
-    shutil.rmtree(staged, ignore_errors=True)
     done = _copied_segments(home / _SEGMENTS, copy / _SEGMENTS, staged=staged)
     # What the copy has and the project no longer had before its tables were copied is in them.
     copied = segments_in(copy / _SEGMENTS)
@@ -187,14 +193,37 @@ def _copied_content(root: Path, target: Path) -> Copied:
     _put_segments(staged, copy / _SEGMENTS, delivered=delivered)
     for name in ("blobs", "packages"):
         done += copy_tree(home / name, copy / name)
-    for path in _rest(root, home):
+    return done
+
+
+def _copied_rest(folder: Path, target: Path, *, home: Path, staged: Path | None = None) -> Copied:
+    """Copy what has no way of copying of its own, to its place or to a place apart."""
+    done = Copied()
+    for path in _rest(folder, home):
+        name = path.relative_to(folder)
+        place = (staged or target) / name
         with contextlib.suppress(FileNotFoundError):
-            place = target / path.relative_to(root)
             if not path.is_symlink() and is_database(path):
                 done += copy_database(path, place)
-            elif not path.name.endswith(_BESIDE) or not is_database(_owner(path)):
+            elif path.name.endswith(_BESIDE) and is_database(_owner(path)):
+                continue
+            elif is_same(path, target / name):
+                done += Copied(kept=1)
+            else:
                 done += copy_file(path, place)
     return done
+
+
+def _put_rest(staged: Path, target: Path) -> None:
+    """Put in place what was copied to a place apart."""
+    for path in sorted(staged.rglob("*")):
+        if path.is_symlink() or path.is_file():
+            place = target / path.relative_to(staged)
+            with translated_errors("write", place):
+                place.parent.mkdir(parents=True, exist_ok=True)
+                for suffix in _BESIDE:
+                    place.with_name(place.name + suffix).unlink(missing_ok=True)
+                path.replace(place)
 
 
 def _copied_segments(folder: Path, target: Path, *, staged: Path) -> Copied:
@@ -228,7 +257,6 @@ def _put_segments(staged: Path, target: Path, *, delivered: Sequence[Segment]) -
                 segment_path(target, begun).unlink(missing_ok=True)
         for segment in delivered:
             segment_path(target, segment).unlink(missing_ok=True)
-        shutil.rmtree(staged, ignore_errors=True)
 
 
 def _stands(folder: Path, segment: Segment) -> bool:
@@ -237,10 +265,12 @@ def _stands(folder: Path, segment: Segment) -> bool:
     return any(segment_path(folder, one).exists() for one in states)
 
 
-def _rest(root: Path, home: Path) -> Iterator[Path]:
-    """Yield the project's own files, and of its state what has no way of copying of its own."""
-    for place, folders, names in os.walk(root):
+def _rest(folder: Path, home: Path) -> Iterator[Path]:
+    """Yield files of the project but its state, or of its state, as the folder is."""
+    for place, folders, names in os.walk(folder):
         here = Path(place)
+        if here == home.parent:
+            folders[:] = [name for name in folders if name != home.name]
         if here == home:
             folders[:] = [name for name in folders if name not in _APART]
         if here == home / _SEGMENTS.parent:

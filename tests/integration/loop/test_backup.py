@@ -3,6 +3,7 @@
 import os
 import shutil
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from bucle.errors import LogDamagedError, RequestError
 from bucle.loop.backup import back_up
 from bucle.store.delta_tables import DeltaTables
 from bucle.store.file_blobs import FileBlobs
+from bucle.store.files import write_whole
 from bucle.store.sqlite_log import SqliteLog
 from bucle.testing.samples import draft
 
@@ -160,6 +162,27 @@ def test_a_damaged_log_does_not_replace_a_sound_one(project: Path, tmp_path: Pat
     assert damage.value.what == "Cannot back up the log: event 1 is damaged"
     assert SqliteLog(tmp_path / "copy" / ".bucle" / "log.db").verify().intact
     assert list((tmp_path / "copy" / ".bucle").glob(".log.*")) == []
+
+
+def test_no_note_of_what_was_done_is_ahead_of_the_log(project: Path, tmp_path: Path) -> None:
+    log, note = SqliteLog(project / ".bucle" / "log.db"), project / ".bucle" / "done"
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.is_set():
+            (event,) = log.append([draft()])
+            write_whole(note, str(event.position).encode())
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        for number in range(6):
+            done = back_up(project, tmp_path / f"copy-{number % 2}", durable=False)
+            kept = tmp_path / f"copy-{number % 2}" / ".bucle" / "done"
+            assert not kept.exists() or int(kept.read_text()) <= done.events
+    finally:
+        stop.set()
+        worker.join()
 
 
 def test_a_project_without_events_can_be_backed_up(tmp_path: Path) -> None:
