@@ -35,7 +35,7 @@ __all__ = [
     "wrong",
 ]
 
-PATIENCE_S = 120.0
+PATIENCE_S = 240.0
 
 QUICK = (
     *("--set", "deploy.steps=[0.0,0.5]"),
