@@ -80,6 +80,8 @@ class Controller:
         self._actor = actor
         self._fold = Fold()
         self._state = self._fold.state()
+        self._begun: set[str] = set()
+        self._is_open = False
         self._catch_up()
 
     @property
@@ -121,14 +123,22 @@ class Controller:
 
     def _conclude(self, did: list[Action], wait: Wait, now: datetime, *, is_noted: bool) -> Look:
         why = f"{did[0].why}; {wait.settled}" if did else wait.why
-        if did or is_noted:
+        if self._is_open and not did:
+            # What a look had begun has ended since.
+            why = f"{wait.settled}; {wait.why}" if wait.settled not in wait.why else wait.why
+        if did or is_noted or self._is_open:
             self._note(did, why, now)
+        self._is_open = False
         return Look(did=tuple(did), why=why)
 
     def _pause(self, did: list[Action], action: Action, now: datetime) -> Look:
         """End a look at an action that takes longer than a look may."""
+        if action.id not in self._begun:
+            self._begun.add(action.id)
+            did.append(action)
         if did:
             self._note(did, did[0].why, now)
+        self._is_open = True
         why = f"{action.name} is under way: {action.why}"
         return Look(did=tuple(did), why=why, under_way=action)
 
