@@ -90,3 +90,15 @@ def test_a_score_is_the_error_by_the_upper_half() -> None:
     high = np.array([6.0, 4.0, 3.0])
     assert interval_scores(truth, said, high).tolist() == [0.5, 1.5, 0.0]
     assert interval_scores(np.array([1.0]), np.array([2.0]), np.array([2.0])) == [1e9]
+
+
+@pytest.mark.thorough
+def test_the_figures_of_the_documentation() -> None:
+    quiet, shifted = [], []
+    for seed in range(20):
+        quiet += [day.adapted for day in follow(seed=seed).days]
+        after = follow(seed=seed, shift=1.3).days[SHIFT:]
+        shifted.append(next(at for at, day in enumerate(after) if day.adapted >= 0.88))
+    assert min(quiet) >= 0.86
+    assert max(quiet) <= 0.94
+    assert max(shifted) <= 2
