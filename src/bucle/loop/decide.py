@@ -142,9 +142,12 @@ def _keep_former(state: State, reigning: Tenure) -> Action | None:
         return None
     if action_id("promote", run.started.run, reigning.model) not in state.acted:
         return None
+    if any(one.model == reigning.model for one in state.tenures[:-1]):
+        # It was champion before: a person may have put it back, and is not overruled.
+        return None
     former = state.tenures[-2].model
     action = action_id("keep", reigning.model, reigning.since, former)
-    if action in state.acted or former == reigning.model or reigning.how != "promote":
+    if action in state.acted:
         return None
     return Deploy(
         id=action,
