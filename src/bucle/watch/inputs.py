@@ -116,7 +116,7 @@ def find_changes(
     """
     found = compare(spread, window)
     p = _of_shares(found, reference, window, measures)
-    span = int(window.dates[-1] - window.dates[0]) + 1 if window.dates.size else 0
+    span = int(window.dates.size)
     return tuple(
         _finding(measures[place], found, place, span=span, p=bound)
         for place, bound in _shown(p, level)
