@@ -5,7 +5,8 @@ import os
 import statistics
 import time
 
-from bucle.testing.options import Faults, Labels, Options, Trainings
+from bucle.loop.rollout import Rollout
+from bucle.testing.options import Faults, Labels, Live, Options, Trainings
 from bucle.testing.simulator import live
 
 __all__ = ["measure"]
@@ -30,6 +31,43 @@ YEARS = {
         ),
         faults=Faults(crash=0.01, jumps=0.02, echoes=0.1, people=0.02),
         controllers=2,
+    ),
+    "a retrain a month, step by step into service": Options(
+        seed=4,
+        policy="every:1mo",
+        gate="referee",
+        aging=0.01,
+        live=Live(rollout=Rollout(), cooldown="1d", most_per_month=8, traffic=4000.0),
+    ),
+    "harm or a retrain a week, step by step, under every fault": Options(
+        seed=5,
+        policy="harm/every:1w",
+        gate="referee+refit",
+        aging=0.01,
+        controllers=2,
+        labels=Labels(missing=0.2, twice=0.2, contradicted=0.1),
+        trainings=Trainings(fails=0.1, repeats=0.1, poison=0.1, refit_fails=0.1, refit_worse=0.2),
+        faults=Faults(
+            crash=0.01,
+            jumps=0.02,
+            echoes=0.1,
+            people=0.02,
+            stops=0.01,
+            full=0.02,
+            dead=0.05,
+        ),
+        live=Live(
+            rollout=Rollout(),
+            approval=("business",),
+            cooldown="1d",
+            most_per_month=8,
+            leases=True,
+            traffic=4000.0,
+            breaks=0.1,
+            drags=0.1,
+            jobs=True,
+            false=0.02,
+        ),
     ),
 }
 
