@@ -471,6 +471,30 @@ def does_not_hear(state, policy, now, actions):
     return decide(msgspec.structs.replace(state, paused=None), policy, now)
 
 
+def takes_a_persons_place(state, policy, now, actions):
+    """Begin with a candidate as if nobody had put another model beside the champion."""
+    deployed = state.deployment
+    if deployed is None or deployed.run or deployed.is_former:
+        return actions
+    (action,) = decide(msgspec.structs.replace(state, deployment=None), policy, now)
+    return (action,) if isinstance(action, Deploy) and action.run else actions
+
+
+def overrules_people(state, policy, now, actions):
+    """Keep the champion before one that a person has put there, to roll back to it."""
+    del policy, now
+    (action,) = actions
+    reigning = champion(state.tenures)
+    if state.deployment is not None or len(state.tenures) == 1 or reigning is None:
+        return actions
+    keep = f"a-keep-{reigning.model}-{reigning.since}"
+    if reigning.by != "ana" or not isinstance(action, Wait) or keep in state.acted:
+        return actions
+    former = state.tenures[-2].model
+    fields = {"id": keep, "why": "to see", "run": "", "share": 0.0}
+    return (Deploy(**fields, model=former, champion=reigning.model),)
+
+
 @pytest.mark.parametrize(
     ("change", "rollout"),
     [
@@ -478,6 +502,8 @@ def does_not_hear(state, policy, now, actions):
         (goes_back_for_nothing, EASY),
         (lets_people_suffer, EASY),
         (does_not_hear, None),
+        (takes_a_persons_place, EASY),
+        (overrules_people, EASY),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
