@@ -211,7 +211,8 @@ class _Teller:
     def _say(self, event: Event) -> None:
         if self._terminal.json:
             self._terminal.answer_line(msgspec.to_builtins(event))
-        elif event.kind != "decided" or event.body.get("did"):
+        elif event.kind != "decided":
+            # What was decided is told by what came of it, with the same reason.
             self._terminal.say(f"{event.at[11:19]}  {tell_event(event)}")
         sys.stdout.flush()
 

@@ -78,7 +78,9 @@ def _tell_champion(fact: Fact) -> str:
         case RolledBack():
             return f"rolled back from {fact.previous} to {fact.model}: {fact.because}"
         case Deployed():
-            how = f"answers {fact.share:.3g} of the keys" if fact.share else "answers nobody"
+            how = (
+                f"answers {100 * fact.share:.3g} % of the keys" if fact.share else "answers nobody"
+            )
             return f"{fact.model} was put beside {fact.champion} and {how}: {fact.because}"
         case Withdrawn():
             return f"{fact.model} was taken away from beside the champion: {fact.because}"
@@ -135,8 +137,9 @@ def _tell_order(fact: Fact) -> str:
 
 
 def _tell_challenger(fact: ChallengerSeen) -> str:
+    where = f"at {100 * fact.share:.3g} % of the keys" if fact.share else "as a shadow"
     told = (
-        f"{fact.model} beside {fact.champion} at {fact.share:.3g} of the keys: "
+        f"{fact.model} beside {fact.champion} {where}: "
         f"{say_count(fact.pairs, 'row')} scored by both, {say_count(fact.labelled, 'label')}"
     )
     if fact.gain is not None and fact.low is not None and fact.high is not None:
