@@ -79,11 +79,10 @@ ONCE_BROKEN = {
     "a run that was asked for was forgotten": [(164, "liveness"), (228, "liveness")],
 }
 ONCE_BROKEN_LIVE = {
-    "what a person deployed was replaced": [(4, "safety"), (7, "safety"), (15, "safety")],
+    "what a person deployed was replaced": [(1, "safety"), (0, "liveness"), (4, "liveness")],
     "a canary answered before a person was asked": [(5, "liveness"), (18, "safety")],
-    "a model waited for a person for ever": [(6, "liveness"), (9, "liveness"), (19, "liveness")],
-    "a refit shipped whose tested twin was rolled back from": [(309, "liveness")],
-    "a refit needed another approval than its tested twin": [(277, "liveness")],
+    "a canary answered without an approval": [(107, "safety"), (43, "liveness")],
+    "a model waited for a person for ever": [(3, "liveness"), (8, "liveness"), (15, "liveness")],
 }
 
 
