@@ -250,9 +250,13 @@ def _put_segments(staged: Path, target: Path, *, delivered: Sequence[Segment]) -
     with translated_errors("write", target):
         target.mkdir(parents=True, exist_ok=True)
         # In order of their numbers: whatever is not in place yet comes after what is.
-        for segment in segments_in(staged):
+        listed = segments_in(staged)
+        ended = {segment.stem for segment in listed if segment.state != "open"}
+        for segment in listed:
+            if segment.state == "open" and segment.stem in ended:
+                continue  # It was finished between two listings.
             segment_path(staged, segment).replace(segment_path(target, segment))
-            if segment.state == "done":
+            if segment.state != "open":
                 begun = msgspec.structs.replace(segment, state="open")
                 segment_path(target, begun).unlink(missing_ok=True)
         for segment in delivered:

@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 
 from bucle.errors import LogDamagedError, RequestError
-from bucle.loop.backup import back_up
+from bucle.loop.backup import _put_segments, back_up
+from bucle.serve.segments import Segment, segment_path, segments_in
 from bucle.store.delta_tables import DeltaTables
 from bucle.store.file_blobs import FileBlobs
 from bucle.store.files import write_whole
@@ -162,6 +163,22 @@ def test_a_damaged_log_does_not_replace_a_sound_one(project: Path, tmp_path: Pat
     assert damage.value.what == "Cannot back up the log: event 1 is damaged"
     assert SqliteLog(tmp_path / "copy" / ".bucle" / "log.db").verify().intact
     assert list((tmp_path / "copy" / ".bucle").glob(".log.*")) == []
+
+
+def test_a_file_that_was_finished_while_it_was_copied_is_there_once(tmp_path: Path) -> None:
+    staged, target = tmp_path / "staged", tmp_path / "target"
+    begun = Segment(journal="w0-" + "0" * 16, number=3, state="open")
+    done = Segment(journal=begun.journal, number=3, state="done")
+    for place, segment, content in (
+        (target, begun, b"a"),
+        (staged, begun, b"ab"),
+        (staged, done, b"abc"),
+    ):
+        place.mkdir(exist_ok=True)
+        segment_path(place, segment).write_bytes(content)
+    _put_segments(staged, target, delivered=())
+    assert segments_in(target) == [done]
+    assert segment_path(target, done).read_bytes() == b"abc"
 
 
 def test_no_note_of_what_was_done_is_ahead_of_the_log(project: Path, tmp_path: Path) -> None:

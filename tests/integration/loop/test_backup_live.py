@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -52,7 +53,7 @@ def decide():
         ]
         say(str(log.append(facts)[-1].position))
         number += 1
-        time.sleep(0.03)
+        time.sleep(0.2)
 
 def answer():
     journal = Journal(segments, name="w0", rotate_bytes=6_000, sync_s=0.5)
@@ -69,12 +70,12 @@ def answer():
         journal.append_many(batch)
         number += len(batch)
         say(f"p-{number - 1}")
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 def bring():
     while True:
         compact(segments, tables, merge_after=6)
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 {"decide": decide, "answer": answer, "compact": bring}[role]()
 """
@@ -113,7 +114,7 @@ def load(tmp_path: Path) -> Iterator[Load]:
     deadline = time.monotonic() + 60
     while begun.promised()[0] < 20 or begun.promised()[1] < 200:
         assert time.monotonic() < deadline
-        time.sleep(0.02)
+        time.sleep(0.05)
     yield begun
     begun.end()
 
@@ -130,8 +131,8 @@ def check(load: Load, copy: Path, *, promised: tuple[int, int]) -> None:
     live = SqliteLog(load.home / "log.db").read(after=found.events - 1)
     assert next(iter(live)).hash == found.head
     blobs, tables = FileBlobs(home / "blobs"), DeltaTables(home / "tables")
-    for event in events:
-        assert len(blobs.get(event.body["blob"])) == 20_000
+    for digest in {event.body["blob"] for event in events[-1000:]}:
+        assert len(blobs.get(digest)) == 20_000
     version = events[-1].body["version"]
     assert tables.read("sales", version=version)["n"].to_list() == list(range(version + 1))
     segments = home / "serve" / "log"
@@ -158,6 +159,7 @@ def back_up_at_random_times(load: Load, folder: Path, *, times: int) -> None:
             done = back_up(load.root, copy, durable=False)
         assert done.events >= promised[0]
         check(load, copy, promised=promised)
+        shutil.rmtree(copy)
 
 
 @pytest.mark.thorough
@@ -178,7 +180,8 @@ def test_a_backup_killed_at_any_moment_leaves_the_copy_before(load: Load, tmp_pa
         "from bucle.loop.backup import back_up\n"
         "print('begin', flush=True)\n"
         "while True:\n"
-        "    print(back_up(Path(sys.argv[1]), Path(sys.argv[2]), durable=False).events, flush=True)\n"
+        "    done = back_up(Path(sys.argv[1]), Path(sys.argv[2]), durable=False)\n"
+        "    print(done.events, flush=True)\n"
     )
     copy = tmp_path / "copy"
     promised = load.promised()
