@@ -3,7 +3,18 @@
 import argparse
 import importlib
 
-NAMES = ("start", "steps", "pipeline", "replay", "year", "serve", "swaps", "leases", "backup", "watch")
+NAMES = (
+    "start",
+    "steps",
+    "pipeline",
+    "replay",
+    "year",
+    "serve",
+    "swaps",
+    "leases",
+    "backup",
+    "watch",
+)
 
 
 def main() -> None:

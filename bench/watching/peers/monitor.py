@@ -63,11 +63,13 @@ def ks(reference: pd.DataFrame, current: pd.DataFrame, words: Sequence[str]) -> 
 
 
 def nannyml(reference: pd.DataFrame, current: pd.DataFrame, words: Sequence[str]) -> set[str]:
-    """Return the columns with an alert in any chunk, of which it makes ten."""
+    """Return the columns with an alert in any chunk; a chunk is a tenth of the reference."""
     import nannyml as nml  # noqa: PLC0415
 
     told = nml.UnivariateDriftCalculator(
-        column_names=list(reference.columns), treat_as_categorical=list(words)
+        column_names=list(reference.columns),
+        treat_as_categorical=list(words),
+        chunk_size=max(len(reference) // 10, 1),
     ).fit(reference)
     result = told.calculate(current).filter(period="analysis").to_df()
     return {
