@@ -10,7 +10,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +24,7 @@ from bucle.store.sqlite_log import SqliteLog
 from bucle.types import Event
 
 __all__ = [
+    "PATIENCE_S",
     "QUICK",
     "Customers",
     "Loop",
@@ -109,7 +110,13 @@ class Loop(NamedTuple):
 
 
 @contextmanager
-def up(folder: Path, *words: str, port: int | None = None, name: str = "up") -> Iterator[Loop]:
+def up(
+    folder: Path,
+    *words: str,
+    port: int | None = None,
+    name: str = "up",
+    env: Mapping[str, str | None] | None = None,
+) -> Iterator[Loop]:
     """Start `bucle up`; whatever happens, none of its processes is left behind.
 
     With `--port` of a server that is there it stands by; else it answers when this returns.
@@ -120,7 +127,7 @@ def up(folder: Path, *words: str, port: int | None = None, name: str = "up") -> 
         process = subprocess.Popen(
             [BUCLE, "up", "--port", str(place), *words],
             cwd=folder,
-            env=surroundings({"LOOP_OF_A_TEST": mark}),
+            env=surroundings({"LOOP_OF_A_TEST": mark, **(env or {})}),
             stdin=subprocess.DEVNULL,
             stdout=told,
             stderr=complained,
