@@ -72,6 +72,31 @@ def make_routes(
         name: What clients of the Open Inference Protocol call the model.
         ask: Puts a request for a retrain on record; None where there is no log to put it in.
     """
+    reading = {
+        **_reading(slots, counts, journal, folder=folder, worker=worker),
+        **_describing(slots, name),
+    }
+    asked: dict[bytes, Mapping[str, Handler]] = {
+        path.encode(): {"GET": handler, "HEAD": handler} for path, handler in reading.items()
+    }
+    kserve = KServe(predictor, slots, name=name, version=bucle.__version__)
+    arrow = ArrowPredictor(predictor, slots)
+    fixed: dict[bytes, Mapping[str, Handler]] = {
+        **asked,
+        b"/predict": {"POST": ExplainingPredictor(predictor, slots, arrow.predict).predict},
+        b"/feedback": {"POST": Labels(journal, counts).take},
+        **Mlflow(predictor, slots, version=bucle.__version__).routes(),
+        **kserve.routes(),
+    }
+    if ask is not None:
+        fixed[b"/retrain"] = {"POST": Asking(ask).take}
+    return Routes(fixed, kserve.version_routes)
+
+
+def _reading(
+    slots: Callable[[], Slots], counts: Counts, journal: Journal, *, folder: Path, worker: int
+) -> Mapping[str, Handler]:
+    """Return what is only read: whether it lives, who answers, how much."""
     began = time.monotonic()
 
     async def healthz(request: Request) -> Reply:
@@ -109,28 +134,7 @@ def make_routes(
         }
         return Reply(render(total(counts, folder, worker=worker)), _TEXT)
 
-    reading = {
-        "/healthz": healthz,
-        "/readyz": readyz,
-        "/model": model,
-        "/metrics": metrics,
-        **_describing(slots, name),
-    }
-    asked: dict[bytes, Mapping[str, Handler]] = {
-        path.encode(): {"GET": handler, "HEAD": handler} for path, handler in reading.items()
-    }
-    kserve = KServe(predictor, slots, name=name, version=bucle.__version__)
-    arrow = ArrowPredictor(predictor, slots)
-    fixed: dict[bytes, Mapping[str, Handler]] = {
-        **asked,
-        b"/predict": {"POST": ExplainingPredictor(predictor, slots, arrow.predict).predict},
-        b"/feedback": {"POST": Labels(journal, counts).take},
-        **Mlflow(predictor, slots, version=bucle.__version__).routes(),
-        **kserve.routes(),
-    }
-    if ask is not None:
-        fixed[b"/retrain"] = {"POST": Asking(ask).take}
-    return Routes(fixed, kserve.version_routes)
+    return {"/healthz": healthz, "/readyz": readyz, "/model": model, "/metrics": metrics}
 
 
 def _describing(slots: Callable[[], Slots], name: str) -> Mapping[str, Handler]:
