@@ -100,29 +100,31 @@ def _pair_up(rows: "pl.DataFrame", seen: ChallengerSeen) -> "tuple[pl.DataFrame,
     )
     pairs = answers.join(beside, on="id", how="inner").filter(pl.col("model") != pl.col("other"))
     own, other = (
-        pl.concat(
-            [
-                pairs.filter(pl.col("model") == name).select("at", us="latency_us"),
-                pairs.filter(pl.col("other") == name).select("at", us="other_us"),
-            ]
-        )
+        answers.filter(pl.col("model") == name).select("at", us="latency_us")
         for name in (seen.model, seen.champion)
     )
-    return pairs, _ratio(own, other)
+    slower = _ratio(own, other)
+    if slower is None:
+        # A shadow is scored between answers and waits for them: only what is usual can be compared.
+        scored = pairs.filter(pl.col("other") == seen.model)
+        slower = _ratio(
+            scored.select("at", us="other_us"), scored.select("at", us="latency_us"), most=0.5
+        )
+    return pairs, slower
 
 
-def _ratio(own: "pl.DataFrame", other: "pl.DataFrame") -> float | None:
-    """Compare two tails of times; None where there are too few to have one.
+def _ratio(own: "pl.DataFrame", other: "pl.DataFrame", *, most: float = _TAIL) -> float | None:
+    """Compare the times of two models; None where there are too few.
 
-    Rows of one request share one time, so requests count. The 99th percentile is compared, or a
-    lower one where fewer than ten times would lie above it: the slowest of a few says more of the
-    machine than of the model.
+    Rows of one request share one time, so requests count. A percentile is compared that at least
+    ten times lie above, up to `most`: the slowest of a few says more of the machine than of a
+    model.
     """
     times = [frame.unique()["us"] for frame in (own, other)]
     count = min(len(series) for series in times)
     if count < _LEAST_TIMES:
         return None
-    level = min(_TAIL, 1 - _LEAST_ABOVE / count)
+    level = min(most, 1 - _LEAST_ABOVE / count)
     found = [series.quantile(level, interpolation="higher") or 0.0 for series in times]
     mine, its = (max(value / 1000, _LEAST_MS) for value in found)
     return round(mine / its, 4)
