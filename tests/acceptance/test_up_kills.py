@@ -24,7 +24,7 @@ MODULES = {
     "job": "bucle.loop.live.job",
     "main": "bin/bucle",
 }
-WORDS = (*QUICK, "--set", "deploy.probation_hours=0.001", "--set", "deploy.deadline_hours=1")
+WORDS = (*QUICK, "--set", "deploy.probation_hours=0.001")
 
 
 class Kept:
