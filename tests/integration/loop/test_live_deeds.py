@@ -78,8 +78,9 @@ def told(shop: Path) -> Iterator[Callable[..., None]]:
         records: list[Prediction | Feedback] = []
         for _ in range(count):
             number += 1
-            name, size = f"p-{number:032x}", 1 + number % 19
             moment = int((at + timedelta(seconds=number)).timestamp() * 1_000_000)
+            # An id says when it was given, as those of a server do.
+            name, size = f"p-{moment // 1000:012x}{number:020x}", 1 + number % 19
             fields: dict[str, Any] = {"at": moment, "features": (FIELD % size).encode()}
             truth = 10 + 3 * size
             # Errors differ from row to row, and of those of two models on the same row.
@@ -179,7 +180,7 @@ def test_few_times_and_a_few_slow_requests_say_nothing_of_a_model(
     assert see(shop, at=BEGAN + timedelta(days=1)).slower is None
     told(day, model=first, beside=other, count=100, took_us=(6_000, 6_000))
     assert see(shop, at=BEGAN + timedelta(days=1)).slower == 1.0
-    told(day, model=first, beside=other, count=50, took_us=(6_000, 30_000))
+    told(day, model=first, beside=other, count=150, took_us=(6_000, 30_000))
     assert see(shop, at=BEGAN + timedelta(days=1)).slower == 5.0
 
 
