@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Activity", "Paired", "activity_since", "pairs_since"]
 
 _LEAST_PAIRS = 2
-_COLUMNS = ("id", "model", "role", "of", "prediction", "low", "high", "latency_us")
+_COLUMNS = ("id", "at", "model", "role", "of", "prediction", "low", "high", "latency_us")
 
 
 class Activity(Struct, frozen=True, kw_only=True):
@@ -120,10 +120,19 @@ def pairs_since(
     champion: str,
     challenger: str,
     signature: Signature,
+    is_ripe: bool = False,
 ) -> Paired:
     """Compare two models on the rows that both have scored since a moment.
 
     Whichever of the two answered, the other's prediction stands beside it in the log.
+
+    Args:
+        workspace: The project.
+        moment: Since when.
+        champion: One model.
+        challenger: The other.
+        signature: The champion's.
+        is_ripe: Whether only rows count whose label had time to come.
     """
     metric = _metric(workspace.charter, signature)
     rows = _labelled_since(workspace, moment, signature)
@@ -133,6 +142,8 @@ def pairs_since(
 
     both = _both(rows, champion, challenger)
     known = both.filter(pl.col("truth").is_not_null())
+    if is_ripe and known.height:
+        known = known.filter(pl.col("at") <= _ripe_until(workspace))
     distance = (both["challenger"] - both["champion"]).abs() / both["champion"].abs()
     apart = distance.filter(distance.is_finite()).median()
     paired = Paired(
@@ -178,11 +189,25 @@ def _judged(workspace: Workspace, paired: Paired, known: "pl.DataFrame") -> Pair
     )
 
 
+def _ripe_until(workspace: Workspace) -> datetime:
+    """Return before when the labels of answers are taken for whole."""
+    from bucle.loop.ripeness import usual_wait  # noqa: PLC0415  (heavy)
+    from bucle.serve.compactor import FEEDBACK, read_log  # noqa: PLC0415  (heavy)
+
+    told = read_log(
+        workspace.home / "serve" / "log", workspace.tables, name=FEEDBACK, columns=("id", "at")
+    )
+    now = workspace.clock.now()
+    return now - usual_wait(told, now)
+
+
 def _both(rows: "pl.DataFrame", champion: str, challenger: str) -> "pl.DataFrame":
     """Return a row for each answer with the predictions of both."""
     import polars as pl  # noqa: PLC0415  (heavy)
 
-    answers = rows.filter(pl.col("role") != "shadow").select("id", "model", "prediction", "truth")
+    answers = rows.filter(pl.col("role") != "shadow").select(
+        "id", "at", "model", "prediction", "truth"
+    )
     beside = rows.filter(pl.col("role") == "shadow").select(
         pl.col("of").alias("id"),
         pl.col("model").alias("other"),
@@ -192,6 +217,7 @@ def _both(rows: "pl.DataFrame", champion: str, challenger: str) -> "pl.DataFrame
     is_first = (pl.col("model") == champion) & (pl.col("other") == challenger)
     is_second = (pl.col("model") == challenger) & (pl.col("other") == champion)
     return pairs.filter(is_first | is_second).select(
+        "at",
         "truth",
         champion=pl.when(is_first).then(pl.col("prediction")).otherwise(pl.col("said")),
         challenger=pl.when(is_first).then(pl.col("said")).otherwise(pl.col("prediction")),

@@ -53,6 +53,7 @@ def see_challenger(workspace: Workspace, state: State, *, baked_s: float) -> Cha
         champion=reigning.model,
         challenger=deployed.model,
         signature=package.signature,
+        is_ripe=True,
     )
     seen = ChallengerSeen(
         champion=reigning.model,
