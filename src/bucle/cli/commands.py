@@ -29,6 +29,12 @@ COMMANDS = (
     ),
     Command("serve", "answer predictions over HTTP", "bucle.cli.serve", "SERVE"),
     Command("up", "keep the loop going: serve, watch, retrain", "bucle.cli.up", "UP"),
+    Command(
+        "simulate",
+        "play the project forward in a world that answers",
+        "bucle.cli.simulate",
+        "SIMULATE",
+    ),
     Command("retrain", "ask the loop for a new model", "bucle.cli.orders", "RETRAIN"),
     Command("approve", "let a model answer, in a role", "bucle.cli.orders", "APPROVE"),
     Command("pause", "tell the loop to start nothing new", "bucle.cli.orders", "PAUSE"),

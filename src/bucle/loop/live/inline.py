@@ -1,4 +1,4 @@
-"""Jobs that are done where they are asked for, at once: for tests and for simulated time.
+"""Jobs that are done in this process: for tests and for simulated time.
 
 Imports nothing heavy.
 """
@@ -11,33 +11,46 @@ __all__ = ["InlineJobs"]
 
 
 class InlineJobs:
-    """Jobs in this process, done when `start` returns; whoever asks sees what any `Jobs` shows.
+    """Jobs in this process, one after the other; whoever asks sees what any `Jobs` shows.
 
     Args:
         workspace: The project, where it is open already; else each job opens it as it is then.
+        is_held: Whether jobs wait until `work` is called, as if they took a while; else each is
+            done when `start` returns.
     """
 
-    def __init__(self, workspace: Workspace | None = None) -> None:
+    def __init__(self, workspace: Workspace | None = None, *, is_held: bool = False) -> None:
         self._workspace = workspace
+        self._is_held = is_held
+        self._orders: dict[str, Order] = {}
         self._answers: dict[str, Answer] = {}
 
     @property
     def is_idle(self) -> bool:
-        """Whether every answer was taken."""
-        return not self._answers
+        """Whether nothing goes on and every answer was taken."""
+        return not self._orders and not self._answers
 
     def start(self, name: str, order: Order) -> None:
-        """Do a job; its answer waits until it is taken."""
-        self._answers[name] = carry_out(order, workspace=self._workspace)
+        """Begin a job, and do it unless jobs are held."""
+        self._orders[name] = order
+        if not self._is_held:
+            self.work()
+
+    def work(self) -> None:
+        """Do what was begun; answers wait until they are taken."""
+        while self._orders:
+            name = next(iter(self._orders))
+            self._answers[name] = carry_out(self._orders[name], workspace=self._workspace)
+            del self._orders[name]
 
     def is_running(self, name: str) -> bool:
-        """Tell whether a job of that name has an answer that nobody took."""
-        return name in self._answers
+        """Tell whether a job of that name goes on, or has an answer that nobody took."""
+        return name in self._orders or name in self._answers
 
     def take(self, name: str) -> Answer | None:
-        """Return the answer of a job once; None where there is none."""
+        """Return the answer of a job once; None while it goes on, or where there is none."""
         return self._answers.pop(name, None)
 
     def close(self) -> None:
-        """Forget every answer; what was done stays done."""
-        self._answers = {}
+        """End every job: what was not begun is not done."""
+        self._orders, self._answers = {}, {}

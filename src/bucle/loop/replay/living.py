@@ -28,6 +28,10 @@ class LivingWorld(Protocol):
 
     Every policy meets the same items and the same luck: what an item does depends on the item and
     on what was proposed for it, never on who asks, when, or in which order.
+
+    For a simulation it may also have `shocks`, what can befall it, in words by name, with
+    `strike(shock, start, end)`; `misprints`, what can go wrong with its books, with
+    `misprint(kind, books)`; and `draw(seed)`, which writes another world over its files.
     """
 
     def arrivals(self, start: datetime, end: datetime) -> "pl.DataFrame":

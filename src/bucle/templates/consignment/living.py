@@ -2,28 +2,69 @@
 
 What becomes of an item depends on the item and its list price alone, never on who set the price:
 every policy meets the same items with the same luck. Under the prices of the records the records
-come out again. For a store of your own there is no such world: delete `world` in `bucle.toml`.
+come out again. `bucle simulate` lets the whole loop run it, with shocks that no record knows of.
+For a store of your own there is no such world: delete `world` in `bucle.toml`.
 """
 
 from datetime import datetime
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
-from history import with_outcomes
+from history import with_outcomes, write_history
 from judge import read_truth
 from pipeline import KNOWN
 from pricing import Pricer
-from store import Luck, Truth, true_commission
+from store import Luck, Truth, best_prices, true_commission
+from terms import TERMS
 
 CHANCE = 3  # the stream of random numbers that prices are moved by
 CENTS = 2
+HALF, TURNED = 0.5, 1.8  # of what customers would pay
+MONEY = ["basis", "list_price", "sale_price", "commission"]
 
 
 class LivingStore:
     """The store's items, with what decides their sales."""
 
+    shocks: ClassVar[dict[str, str]] = {
+        "tastes-turn": "every other brand goes out of fashion, the others are in demand",
+        "demand-halved": "customers pay half of what they did",
+    }
+    misprints: ClassVar[dict[str, str]] = {
+        "books-in-cents": "all amounts of the books are exported in cents",
+    }
+
     def __init__(self) -> None:
         self._items = read_truth()
+
+    def draw(self, seed: int) -> None:
+        """Write another store over this one."""
+        write_history(Path(__file__).parent, seed=seed)
+
+    def strike(self, shock: str, start: datetime, end: datetime) -> None:
+        """Let a shock change what customers pay in the weeks that begin in a time."""
+        truth = _truth(self._items)
+        weeks = self._items["arrived"].to_numpy()[:, None] + 7 * np.arange(TERMS.weeks)
+        first, last = (np.datetime64(moment.date()) for moment in (start, end))
+        is_out = np.array([name[-1] in "02468" for name in self._items["brand"]])
+        pays = np.where(is_out | (shock == "demand-halved"), HALF, TURNED)
+        change = (pays**truth.elasticity)[:, None]
+        pull = np.where((weeks >= first) & (weeks < last), truth.pull * change, truth.pull)
+        touched = (pull != truth.pull).any(axis=1)
+        best = self._items["best_price"].to_numpy().copy()
+        struck = Truth(pull[touched], truth.elasticity[touched])
+        best[touched] = best_prices(struck, best[touched])
+        self._items = self._items.with_columns(
+            pl.Series("pull", pull, dtype=pl.Array(pl.Float64, TERMS.weeks)),
+            pl.Series("best_price", best),
+        )
+
+    def misprint(self, kind: str, books: pl.DataFrame) -> pl.DataFrame:
+        """Return the books as they look while a mistake is made in them."""
+        del kind
+        return books.with_columns(pl.col(MONEY) * 100)
 
     def arrivals(self, start: datetime, end: datetime) -> pl.DataFrame:
         """Return the items that come from `start` and before `end`, at the prices people gave."""

@@ -1,0 +1,160 @@
+"""The desk that asks a project's server and tells it the truth, over HTTP as any client would.
+
+Waits for nothing but the server: what it sees is what is on record when a call returns. Imports
+nothing heavy.
+"""
+
+import http.client
+import re
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from bucle.errors import OutsideError
+from bucle.loop.serving.following import Wish
+from bucle.loop.simulation.outside import Known
+from bucle.serve.records import LOAD_REQUEST
+
+__all__ = ["Desk"]
+
+_PATIENCE_S = 120.0
+_SETTLE_S = 1.0
+_AGAIN_S = 0.02
+_OK = 200
+_TAKEN = 202
+_NOBODY = 503
+_AT_ONCE = 500
+_COUNTED = re.compile(
+    r'bucle_predictions_total\{.*role="(?:shadow|failed)".*\}|'
+    r'bucle_events_total\{event="shadow left out"\}'
+)
+_Row = dict[str, Any]
+
+
+class Desk:
+    """A client of one server.
+
+    Args:
+        port: Where the server listens on this machine.
+        token: What it wants to be shown.
+    """
+
+    def __init__(self, port: int, token: str) -> None:
+        self._port = port
+        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        self._connection: http.client.HTTPConnection | None = None
+        self._expected = 0
+
+    def answer(self, rows: Sequence[_Row]) -> list[dict[str, Any]]:
+        """Return the answers to rows, which count as wanted."""
+        return self._one_by_one(rows, {})
+
+    def sound(self, rows: Sequence[_Row]) -> list[dict[str, Any]]:
+        """Return what would be answered to rows that nobody has settled on yet.
+
+        As what `bucle load` asks, it is no prediction that will ever have a label.
+        """
+        return self._one_by_one(rows, {"X-Request-ID": LOAD_REQUEST})
+
+    def tell(self, known: Sequence[Known]) -> None:
+        """Tell what became of answered rows."""
+        for at in range(0, len(known), _AT_ONCE):
+            part = known[at : at + _AT_ONCE]
+            labels = [
+                {"id": one.prediction, "label": one.label, "label_time": one.at} for one in part
+            ]
+            self._ask("POST", "/feedback", msgspec.json.encode(labels), wanted=_TAKEN)
+
+    def follow(self, wish: Wish, row: _Row) -> bool:
+        """Wait until the server lets those answer who have to; False when it does not come to it.
+
+        Args:
+            wish: Who has to answer.
+            row: Something to ask.
+        """
+        other = wish.challenger.model if wish.challenger else None
+        deadline = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < deadline:
+            found = self.sound([row])[0]
+            answering = {found["model"], found.get("shadow")}
+            if answering == {wish.champion.model, other}:
+                return True
+            time.sleep(_AGAIN_S)
+        return False
+
+    def settle(self) -> None:
+        """Wait until the model beside the champion has scored everything that was answered.
+
+        What a process did not come to before it was killed is not waited for.
+        """
+        counted, since = -1, time.monotonic()
+        while counted < self._expected:
+            found = self._scored()
+            if found != counted:
+                counted, since = found, time.monotonic()
+            elif time.monotonic() - since > _SETTLE_S:
+                break
+            else:
+                time.sleep(_AGAIN_S)
+        self._expected = counted
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _one_by_one(self, rows: Sequence[_Row], headers: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Ask for each row as the customer that it is: who answers is chosen by its key."""
+        found: list[dict[str, Any]] = []
+        for row in rows:
+            content = msgspec.json.encode(row)
+            answer = msgspec.json.decode(self._ask("POST", "/predict", content, headers=headers))
+            self._expected += answer.get("shadow") is not None
+            found.append(answer)
+        return found
+
+    def _scored(self) -> int:
+        """Return on how many rows a shadow has been asked, as the server counts."""
+        lines = self._ask("GET", "/metrics", b"").decode().splitlines()
+        return sum(int(float(line.rpartition(" ")[2])) for line in lines if _COUNTED.match(line))
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        content: bytes,
+        *,
+        wanted: int = _OK,
+        headers: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """Ask until there is an answer: a server that was killed comes back."""
+        deadline = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                status, body = self._once(method, path, content, headers or {})
+            except (OSError, http.client.HTTPException) as error:
+                self.close()
+                status, body = _NOBODY, str(error).encode()
+            if status == wanted:
+                return body
+            if status != _NOBODY or time.monotonic() > deadline:
+                raise OutsideError(
+                    f"Cannot go on: the simulated project's server answered {status}",
+                    cause=body.decode("utf-8", "replace")[:500],
+                    code="bucle-434",
+                )
+            time.sleep(_AGAIN_S)
+
+    def _once(
+        self, method: str, path: str, content: bytes, headers: Mapping[str, str]
+    ) -> tuple[int, bytes]:
+        if self._connection is None:
+            self._connection = http.client.HTTPConnection(
+                "127.0.0.1", self._port, timeout=_PATIENCE_S
+            )
+        self._connection.request(method, path, content or None, {**self._headers, **headers})
+        response = self._connection.getresponse()
+        return response.status, response.read()

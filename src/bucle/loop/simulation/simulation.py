@@ -1,0 +1,226 @@
+"""A project at work in simulated time: the days of `bucle simulate`, one after the other.
+
+The loop is the live one: its controller, jobs and server, on a log and tables of their own. Only
+the clock is another, and who asks. Imports polars.
+"""
+
+import io
+from collections.abc import Callable
+from contextlib import closing
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from bucle.clock import SharedClock
+from bucle.errors import RequestError
+from bucle.loop.arrivals import Arrivals
+from bucle.loop.control import Controller
+from bucle.loop.live.deeds import ACTOR
+from bucle.loop.live.inline import InlineJobs
+from bucle.loop.live.rules import live_policy
+from bucle.loop.live.world import LiveWorld, Pace
+from bucle.loop.registry import open_champion
+from bucle.loop.serving.following import Follower, Wish
+from bucle.loop.simulation.asking import Asker
+from bucle.loop.simulation.desk import Desk
+from bucle.loop.simulation.hosting import Host
+from bucle.loop.simulation.mishaps import KILL, Mishap
+from bucle.loop.simulation.outside import Outside
+from bucle.loop.simulation.takings import Takings, Till
+from bucle.loop.training import run_project
+from bucle.loop.workspace import Workspace
+from bucle.models.package import Package
+from bucle.store.files import write_whole
+from bucle.types import Event
+
+__all__ = ["Scene", "Simulation"]
+
+_MORNING, _EVENING = timedelta(hours=9), timedelta(hours=20)
+_DAY = timedelta(days=1)
+_MOST_LOOKS = 40
+_EXPORT_DAYS = 1
+_NOTED_DAYS = 7
+_FAILED = "bucle-"
+
+
+class Scene(Struct, frozen=True, kw_only=True):
+    """What is simulated: from which day on, for how many, and what goes wrong.
+
+    `books` is the file that the dataset is read from; `exploration` the spread of the chance in
+    what is proposed.
+    """
+
+    start: datetime
+    days: int
+    books: Path
+    mishaps: tuple[Mishap, ...] = ()
+    exploration: float = 0.0
+
+
+class Simulation:
+    """Plays one project forward, a day at a time.
+
+    Args:
+        workspace: The copy that it plays in, opened with the clock.
+        clock: The time of every process.
+        outside: Where items come from and go to.
+        scene: What is simulated.
+        tell: Told each event of the log as it comes.
+        say: Told what else happens, with the moment.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        clock: SharedClock,
+        outside: Outside,
+        scene: Scene,
+        *,
+        tell: Callable[[Event], object],
+        say: Callable[[datetime, str], object],
+    ) -> None:
+        self._workspace = workspace
+        self._clock = clock
+        self._outside = outside
+        self._scene = scene
+        self._tell = tell
+        self._say = say
+        self._position = 0
+        self._follower = Follower(workspace)
+        self._wish: Wish | None = None
+        self._sample: dict[str, Any] = {}
+
+    def play(self) -> Takings:
+        """Live through all days and return what they brought.
+
+        Raises:
+            RequestError: There is no first champion to begin with (bucle-433).
+            OutsideError: The server does not come up (bucle-434).
+        """
+        workspace, scene = self._workspace, self._scene
+        self._write_books(scene.start)
+        with Host(workspace, say=self._note) as host:
+            run_project(workspace)
+            self._report()
+            first = _require_champion(workspace)
+            desk = Desk(host.port, host.token)
+            asker = Asker(desk, _names(first, self._outside))
+            till = Till(self._outside.world, exploration=scene.exploration)
+            loop = _Loop(workspace, say=self._note)
+            with closing(desk):
+                for number in range(scene.days):
+                    host.check()
+                    self._begin(scene.start + number * _DAY, host)
+                    self._trade(asker, till, first.estimator)
+                    desk.settle()
+                    self._end(number, desk, loop)
+        return till.takings
+
+    def _begin(self, day: datetime, host: Host) -> None:
+        """Let the day begin, with what goes wrong on it."""
+        self._clock.move(day + _MORNING)
+        for mishap in self._scene.mishaps:
+            if mishap.start == day:
+                self._say(day, mishap.told)
+                if mishap.kind == KILL:
+                    host.kill_worker()
+            elif mishap.end == day and mishap.kind != KILL:
+                self._say(day, f"over: {mishap.told}")
+
+    def _trade(self, asker: Asker, till: Till, first: Any) -> None:
+        """Let items come, be priced and go on the shelf."""
+        now = self._clock.now()
+        came = self._outside.arrivals(now - _MORNING)
+        if not came.height:
+            return
+        proposed = self._outside.world.propose(came, asker, self._scene.exploration, now)
+        self._sample = asker.as_rows(proposed.head(1))[0]
+        self._outside.live(proposed, asker.settle_on(proposed))
+        till.take(came, proposed, first, now)
+
+    def _end(self, number: int, desk: Desk, loop: "_Loop") -> None:
+        """Tell what became known, bring the books up to date, and let the loop look."""
+        now = self._clock.now() - _MORNING + _EVENING
+        self._clock.move(now)
+        desk.tell(self._outside.told(now))
+        if number % _EXPORT_DAYS == 0:
+            self._write_books(now)
+        loop.look(now, is_noted=number % _NOTED_DAYS == 0)
+        self._report()
+        wish = self._follower.wish()
+        if wish is not None and wish != self._wish and self._sample:
+            self._wish = wish
+            if not desk.follow(wish, self._sample):
+                self._note("the server does not follow the log")
+
+    def _write_books(self, now: datetime) -> None:
+        content = io.BytesIO()
+        books = self._outside.books(now)
+        if self._scene.books.suffix == ".parquet":
+            books.write_parquet(content)
+        else:
+            books.write_csv(content)
+        write_whole(self._scene.books, content.getvalue())
+
+    def _report(self) -> None:
+        """Tell what has come to the log."""
+        for event in self._workspace.log.read(after=self._position):
+            self._position = event.position
+            self._tell(event)
+
+    def _note(self, words: str) -> None:
+        self._say(self._clock.now(), words)
+
+
+class _Loop:
+    """The controller of a live project, whose jobs are done where they are asked for."""
+
+    def __init__(self, workspace: Workspace, *, say: Callable[[str], None]) -> None:
+        policy = live_policy(workspace.charter)
+        self._jobs = InlineJobs(workspace, is_held=True)
+        world = LiveWorld(
+            workspace,
+            policy,
+            self._jobs,
+            arrivals=Arrivals(workspace, quiet_s=0.0),
+            pace=Pace(watch_s=_DAY.total_seconds() / 2, arrivals_s=0.0),
+            say=self._heed,
+        )
+        self._say = say
+        self._controller = Controller(world, policy, workspace.log, actor=ACTOR)
+
+    def _heed(self, words: str) -> None:
+        """Tell what failed; what succeeded is told by the log."""
+        if _FAILED in words:
+            self._say(words)
+
+    def look(self, now: datetime, *, is_noted: bool) -> None:
+        """Look, decide and act until nothing is left to do at this moment."""
+        for number in range(_MOST_LOOKS):
+            look = self._controller.look(now, is_noted=is_noted and not number)
+            # Between two looks, as if another process did it: a look sees one state of the log.
+            self._jobs.work()
+            is_quiet = not look.did and look.under_way is None and self._jobs.is_idle
+            if is_quiet and number:
+                return
+
+
+def _require_champion(workspace: Workspace) -> Package:
+    package = open_champion(workspace, workspace.state())
+    if package is None:
+        raise RequestError(
+            "Cannot simulate: the first model is not good enough to begin with",
+            cause="the gate did not let it pass on what the world knows at the start",
+            attempt="--from with a later day",
+            code="bucle-433",
+        )
+    return package
+
+
+def _names(package: Package, outside: Outside) -> list[str]:
+    """Return the columns that the model takes, and the key."""
+    key = outside.settings.key
+    features = [column.name for column in package.signature.features]
+    return [*features, *((key,) if isinstance(key, str) else key)]
