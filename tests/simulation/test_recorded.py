@@ -1,0 +1,55 @@
+"""What a loop decided is decided again, on its recorded log and nothing else."""
+
+import msgspec
+import pytest
+
+from bucle.loop.policy import make_policy
+from bucle.testing.options import draw_options
+from bucle.testing.people import PERSON
+from bucle.testing.recorded import decide_again
+from bucle.testing.simulator import Life
+from bucle.types import Event
+
+SEEDS = range(40)
+
+
+def lived(seed: int) -> Life:
+    options = msgspec.structs.replace(draw_options(seed), days=60)
+    life = Life(options)
+    life.live()
+    return life
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_recorded_life_gives_the_same_decisions(seed: int) -> None:
+    life = lived(seed)
+    taken, different = decide_again(life.log.kept.read(), life.options.rules, people={PERSON})
+    assert different == ()
+    acted = {str(one.body.get("action")) for one in life.log.kept.read() if one.actor != PERSON}
+    assert len(taken) >= len(acted - {"", "None"})
+
+
+def test_another_policy_would_have_decided_otherwise() -> None:
+    found = 0
+    for seed in SEEDS:
+        events = lived(seed).log.kept.read()
+        found += len(decide_again(events, make_policy("never"), people={PERSON})[1])
+    assert found > len(SEEDS)
+
+
+def test_a_decision_that_nobody_took_is_told() -> None:
+    def forged(event: Event) -> Event:
+        if event.kind != "promoted" or event.actor == PERSON:
+            return event
+        return msgspec.structs.replace(event, body=event.body | {"action": f"a-{event.position}"})
+
+    promotions = 0
+    for seed in SEEDS:
+        life = lived(seed)
+        events = list(life.log.kept.read())
+        acts = [one for one in events if one.kind == "promoted" and one.actor != PERSON]
+        _, different = decide_again(map(forged, events), life.options.rules, people={PERSON})
+        promotions += len(acts)
+        told = {one.position for one in different}
+        assert {one.position for one in acts} <= told
+    assert promotions > 0
