@@ -154,4 +154,6 @@ class ProcessJobs:
         """End every job."""
         for running in self._running.values():
             running.stop()
+            running.words.close()
+            running.answer.close()
         self._running = {}
