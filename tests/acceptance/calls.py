@@ -59,7 +59,7 @@ def bucle(
         env=surroundings(env),
         check=False,
         capture_output=True,
-        timeout=_PATIENCE_S,
+        timeout=options.pop("timeout", _PATIENCE_S),
         **({"stdin": subprocess.DEVNULL} | options),
     )
     answer = Answer(

@@ -43,6 +43,12 @@ def _arguments(parser: ArgumentParser) -> None:
 def _call(options: Namespace, terminal: Terminal) -> int:
     from bucle.loop.simulation.playing import SimulationRequest, simulate_project  # noqa: PLC0415
 
+    if options.calm and options.fault:
+        raise UsageError(
+            "Cannot let nothing go wrong, and something",
+            cause="--calm and --fault were given",
+            attempt="one of the two",
+        )
     workspace = open_workspace(project_folder(options), overrides=options.set)
     request = SimulationRequest(
         days=options.days,

@@ -179,9 +179,7 @@ def _mishaps(request: SimulationRequest, start: datetime, world: LivingWorld) ->
     if request.is_calm:
         return ()
     if not request.faults:
-        return usual_mishaps(
-            start, request.days, shocks=shocks_of(world), misprints=misprints_of(world)
-        )
+        return usual_mishaps(start, request.days, shocks=shocks_of(world))
     known = {**MISHAPS, **shocks_of(world), **misprints_of(world)}
     return tuple(parse_mishap(text, start=start, known=known) for text in request.faults)
 

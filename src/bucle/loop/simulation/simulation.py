@@ -40,7 +40,7 @@ __all__ = ["Scene", "Simulation"]
 _MORNING, _EVENING = timedelta(hours=9), timedelta(hours=20)
 _DAY = timedelta(days=1)
 _MOST_LOOKS = 40
-_EXPORT_DAYS = 1
+_EXPORT_DAYS = 7
 _NOTED_DAYS = 7
 _FAILED = "bucle-"
 

@@ -21,7 +21,8 @@ from terms import TERMS
 
 CHANCE = 3  # the stream of random numbers that prices are moved by
 CENTS = 2
-HALF, TURNED = 0.5, 1.8  # of what customers would pay
+OUT_OF_FASHION = ["coat", "jewellery", "shoes", "watch"]
+HALF, LESS, MORE = 0.5, 0.4, 2.2  # of what customers would pay
 MONEY = ["basis", "list_price", "sale_price", "commission"]
 
 
@@ -29,7 +30,7 @@ class LivingStore:
     """The store's items, with what decides their sales."""
 
     shocks: ClassVar[dict[str, str]] = {
-        "tastes-turn": "every other brand goes out of fashion, the others are in demand",
+        "tastes-turn": "coats, jewellery, shoes and watches go out of fashion; the rest comes in",
         "demand-halved": "customers pay half of what they did",
     }
     misprints: ClassVar[dict[str, str]] = {
@@ -48,9 +49,9 @@ class LivingStore:
         truth = _truth(self._items)
         weeks = self._items["arrived"].to_numpy()[:, None] + 7 * np.arange(TERMS.weeks)
         first, last = (np.datetime64(moment.date()) for moment in (start, end))
-        is_out = np.array([name[-1] in "02468" for name in self._items["brand"]])
-        pays = np.where(is_out | (shock == "demand-halved"), HALF, TURNED)
-        change = (pays**truth.elasticity)[:, None]
+        is_out = self._items["category"].is_in(OUT_OF_FASHION).to_numpy()
+        pays = HALF if shock == "demand-halved" else np.where(is_out, LESS, MORE)
+        change = np.power(pays, truth.elasticity)[:, None]
         pull = np.where((weeks >= first) & (weeks < last), truth.pull * change, truth.pull)
         touched = (pull != truth.pull).any(axis=1)
         best = self._items["best_price"].to_numpy().copy()
