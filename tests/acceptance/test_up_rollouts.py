@@ -174,7 +174,7 @@ def test_a_canary_that_hangs_is_withdrawn(moody: Path, capsys: pytest.CaptureFix
 def test_a_canary_that_ends_its_process_is_withdrawn(
     moody: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    require_fall(moody, "leaves", told="", capsys=capsys)
+    require_fall(moody, "leaves", told="workers died with it", capsys=capsys)
 
 
 def test_a_canary_that_is_slow_is_withdrawn(
@@ -243,7 +243,7 @@ def test_a_role_that_is_asked_holds_a_shadow_until_it_has_said_yes(passed: Path)
     asked = ("--set", 'gates.approval=["business"]')
     with up(passed, *QUICK, *asked) as loop, Customers(loop, worth=right) as customers:
         after = came_in(passed) - 1
-        loop.await_event("deployed", after=after)
+        loop.await_event("deployed")
         await_that(
             lambda: f"bucle approve {new} --as business" in bucle("why-not", *asked, at=passed).out,
             what=lambda: loop.told,

@@ -4,7 +4,6 @@ A projection of the prediction log, of the labels that came and of what the work
 Imports polars and numpy where something was predicted.
 """
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -55,12 +54,14 @@ def see_challenger(workspace: Workspace, state: State, *, baked_s: float) -> Cha
         signature=package.signature,
         is_ripe=True,
     )
+    counted = total(Counts(), workspace.home / "serve", worker=-1).predictions
     seen = ChallengerSeen(
         champion=reigning.model,
         model=deployed.model,
         share=deployed.share,
         baked_s=round(baked_s, 3),
-        failures=_failures(workspace.home / "serve", deployed.model),
+        failures=counted.get(f"{deployed.model}\tfailed", 0),
+        is_shunned=f"{deployed.model}\tshunned" in counted,
         labelled=paired.labelled,
         gain=paired.gain,
         low=paired.low,
@@ -129,9 +130,3 @@ def _ratio(own: "pl.DataFrame", other: "pl.DataFrame", *, most: float = _TAIL) -
     found = [series.quantile(level, interpolation="higher") or 0.0 for series in times]
     mine, its = (max(value / 1000, _LEAST_MS) for value in found)
     return round(mine / its, 4)
-
-
-def _failures(folder: Path, model: str) -> int:
-    """Return on how many rows a model failed since the workers began."""
-    counted = total(Counts(), folder, worker=-1).predictions
-    return sum(count for name, count in counted.items() if name == f"{model}\tfailed")

@@ -74,7 +74,8 @@ class ChallengerSeen(Fact, frozen=True, kw_only=True):
 
     `baked_s` are the seconds for which it was watched at that share, by a clock that never goes
     back; `pairs` the rows that both models have scored meanwhile, `answers` those of them that it
-    answered itself, `failures` rows on which it gave no answer. `slower` is the 99th percentile of
+    answered itself, `failures` rows on which it gave no answer. `is_shunned` says that workers died
+    with it and let it in no more. `slower` is the 99th percentile of
     its time over that of the champion on the same rows. Of the pairs since it was deployed
     `labelled` have a label: `gain` is the share of the champion's loss that it saves on them, with
     bounds that hold however often one looks. None where nothing can be said.
@@ -89,6 +90,7 @@ class ChallengerSeen(Fact, frozen=True, kw_only=True):
     pairs: int = 0
     answers: int = 0
     failures: int = 0
+    is_shunned: bool = False
     slower: float | None = None
     labelled: int = 0
     gain: float | None = None

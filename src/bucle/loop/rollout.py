@@ -115,6 +115,8 @@ def is_news(
 
 def _harm(seen: ChallengerSeen, rollout: Rollout) -> str:
     """Say what is against a candidate whatever else is missing; empty for nothing."""
+    if seen.is_shunned:
+        return "workers died with it, again and again"
     asked = seen.pairs + seen.failures
     if seen.failures > 1 and seen.failures > rollout.failing * asked:
         return f"it failed on {seen.failures:,} of {say_count(asked, 'row')}"

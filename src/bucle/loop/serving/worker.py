@@ -170,6 +170,7 @@ class Worker:
             return served
         if served.model not in self._shunned:
             self._shunned.add(served.model)
+            self.counts.predicted(served.model, "shunned", 0)
             self._refused("challenger refused", f"workers died with {served.model}: left out")
         return None
 
