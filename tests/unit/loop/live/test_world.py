@@ -214,6 +214,22 @@ def test_paused_loop_goes_no_further_but_takes_a_bad_candidate_away():
     assert loop.see(20, **(GOOD | {"failures": 60})).did[0].name == "withdraw"
 
 
+@pytest.mark.parametrize(
+    ("seen", "why"),
+    [
+        ({"failures": 60}, "it failed on 60 of 260 rows"),
+        ({"is_shunned": True}, "workers died with it"),
+        ({"slower": 3.0}, "it takes 3.0 times as long as the champion"),
+        ({"labelled": 90, "gain": -0.2, "low": -0.3, "high": -0.1}, "it errs more"),
+    ],
+)
+def test_candidate_that_does_harm_goes_at_the_next_look(seen, why):
+    loop = shadowed()
+    assert loop.see(20, **(GOOD | seen)).did[0].name == "withdraw"
+    (event,) = (one for one in loop.log.read() if one.kind == "withdrawn")
+    assert why in event.body["because"]
+
+
 def test_failed_look_at_a_candidate_is_told_once_and_holds():
     loop = shadowed()
     for _ in range(3):
