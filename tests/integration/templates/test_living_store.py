@@ -104,3 +104,57 @@ def test_chance_belongs_to_the_item_and_not_to_the_call(world, items):
     spread = np.log(moved["list_price"] / 40.0).std()
     assert spread == pytest.approx(0.15, rel=0.1)
     assert (world.propose(items, Fixed(), 0.0, START)["list_price"] == 40.0).all()
+
+
+# ---- shocks, misprints and other stores: what `bucle simulate` asks for ---------------------------
+
+
+@pytest.fixture
+def shaken(root):
+    """A world of this test's own."""
+    return open_world(root, load_charter(root, environ={}).charter.replay.world)
+
+
+def test_a_shock_changes_what_becomes_of_items_while_it_lasts(world, shaken, items):
+    before = world.worth(items)
+    shaken.strike("demand-halved", END + timedelta(weeks=20), END + timedelta(weeks=30))
+    assert shaken.worth(items).equals(before)
+    shaken.strike("demand-halved", START, END + timedelta(weeks=12))
+    after = shaken.worth(items)
+    assert after["best"].sum() < 0.7 * before["best"].sum()
+    assert (after["expected"] <= after["best"] + 1e-6).all()
+    sold = (world.outcomes(items)["outcome"] == "sold").sum()
+    assert (shaken.outcomes(items)["outcome"] == "sold").sum() < 0.7 * sold
+
+
+def test_when_tastes_turn_some_categories_lose_and_others_win(world, shaken, items):
+    shaken.strike("tastes-turn", START - timedelta(weeks=1), END + timedelta(weeks=20))
+    change = shaken.worth(items)["best"] - world.worth(items)["best"]
+    loses = items["category"].is_in(["coat", "jewellery", "shoes", "watch"])
+    assert (change.filter(loses) <= 1e-6).all()
+    assert change.filter(~loses).mean() > 1
+    assert set(shaken.shocks) == {"tastes-turn", "demand-halved"}
+
+
+def test_books_in_cents_are_the_same_books(world, shaken, items):
+    lived = world.outcomes(items)
+    wrong = shaken.misprint("books-in-cents", lived)
+    for name in ("basis", "list_price", "sale_price", "commission"):
+        assert wrong[name].drop_nulls().to_list() == pytest.approx(
+            (lived[name].drop_nulls() * 100).to_list()
+        )
+    kept = ["item_id", "grade", "closed_on"]
+    assert wrong.select(kept).equals(lived.select(kept))
+
+
+def test_another_seed_draws_another_store(tmp_path):
+    folder = tmp_path / "shop"
+    create_project(folder, template="consignment", options=TemplateOptions(seed=3))
+    reference = load_charter(folder, environ={}).charter.replay.world
+    first = open_world(folder, reference)
+    before = first.arrivals(START, END)
+    first.draw(4)
+    after = open_world(folder, reference).arrivals(START, END)
+    assert not after.equals(before)
+    first.draw(3)
+    assert open_world(folder, reference).arrivals(START, END).equals(before)

@@ -85,13 +85,15 @@ def usual_mishaps(start: datetime, days: int, *, shocks: Mapping[str, str]) -> t
     Args:
         start: The first day.
         days: How many there are.
-        shocks: What can befall the world, in words by kind; the first one strikes.
+        shocks: What can befall the world, in words by kind; the first one comes to stay, the second
+            for a quarter of the time when half of it is over.
     """
     planned = [
         *[(shock, 0.03, 1.0) for shock in list(shocks)[:1]],
         (KILL, 0.05, 0.0),
+        *[(shock, 0.52, 0.80) for shock in list(shocks)[1:2]],
         ("labels-x100", 0.60, 0.64),
-        ("no-labels", 0.72, 0.76),
+        ("no-labels", 0.82, 0.85),
     ]
     told = {**MISHAPS, **shocks}
     found = []
