@@ -13,7 +13,7 @@ from msgspec import Struct
 from bucle.clock import FixedClock
 from bucle.errors import RequestError
 from bucle.loop.decide import Action, Deploy, Promote, Wait, decide
-from bucle.loop.events import Decided, Deployed, Fact, Promoted, draft_fact
+from bucle.loop.events import ChallengerSeen, Decided, Deployed, Fact, Promoted, draft_fact
 from bucle.loop.policy import Policy
 from bucle.loop.state import Fold, State
 from bucle.types import Lease, Log
@@ -103,7 +103,10 @@ class Controller:
             FencedError: Another process leads by now.
         """
         self._catch_up()
-        self._record(self._world.observe(self._state, now), now)
+        seen = self._world.observe(self._state, now)
+        self._record(seen, now)
+        # What a trigger looks at is answered by a decision on record, even if it is to do nothing.
+        is_noted = is_noted or any(not isinstance(fact, ChallengerSeen) for fact in seen)
         did: list[Action] = []
         for _ in range(_MOST_ACTIONS):
             for action in decide(self._state, self._policy, now):
