@@ -106,7 +106,7 @@ def test_chance_belongs_to_the_item_and_not_to_the_call(world, items):
     assert (world.propose(items, Fixed(), 0.0, START)["list_price"] == 40.0).all()
 
 
-# ---- shocks, misprints and other stores: what `bucle simulate` asks for ---------------------------
+# ---- shocks, misprints and other stores: what `bucle simulate` asks for ------------------------
 
 
 @pytest.fixture
@@ -147,6 +147,7 @@ def test_books_in_cents_are_the_same_books(world, shaken, items):
     assert wrong.select(kept).equals(lived.select(kept))
 
 
+@pytest.mark.thorough
 def test_another_seed_draws_another_store(tmp_path):
     folder = tmp_path / "shop"
     create_project(folder, template="consignment", options=TemplateOptions(seed=3))
