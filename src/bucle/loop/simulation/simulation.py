@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from bucle.charter.intervals import seconds_in
 from bucle.clock import SharedClock
 from bucle.errors import RequestError
 from bucle.loop.arrivals import Arrivals
@@ -185,7 +186,7 @@ class _Loop:
             policy,
             self._jobs,
             arrivals=Arrivals(workspace, quiet_s=0.0),
-            pace=Pace(watch_s=_DAY.total_seconds() / 2, arrivals_s=0.0),
+            pace=Pace(watch_s=seconds_in(workspace.charter.watch.every), arrivals_s=0.0),
             say=self._heed,
         )
         self._say = say
