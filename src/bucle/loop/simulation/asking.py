@@ -3,7 +3,7 @@
 Imports polars.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -23,10 +23,12 @@ class Asker:
     Args:
         desk: The server's client.
         names: The columns of items that are sent.
+        wait: Called before each item that is settled on: customers come one after the other.
     """
 
-    def __init__(self, desk: Desk, names: Sequence[str]) -> None:
+    def __init__(self, desk: Desk, names: Sequence[str], *, wait: Callable[[], object]) -> None:
         self._desk = desk
+        self._wait = wait
         self._names = tuple(names)
 
     def propose(self, rows: pl.DataFrame) -> pl.DataFrame:
@@ -51,7 +53,11 @@ class Asker:
 
     def settle_on(self, rows: pl.DataFrame) -> list[str]:
         """Ask for rows as they go into the world; return the ids of their predictions."""
-        return [one["id"] for one in self._desk.answer(self.as_rows(rows))]
+        found = []
+        for row in self.as_rows(rows):
+            self._wait()
+            found += [one["id"] for one in self._desk.answer([row])]
+        return found
 
     def as_rows(self, rows: pl.DataFrame) -> list[dict[str, Any]]:
         """Return items as a client sends them."""

@@ -39,7 +39,8 @@ from bucle.types import Event
 __all__ = ["Scene", "Simulation"]
 
 _MORNING, _EVENING = timedelta(hours=9), timedelta(hours=20)
-_DAY = timedelta(days=1)
+_DAY, _MINUTE = timedelta(days=1), timedelta(minutes=1)
+_CLOSING = 19
 _MOST_LOOKS = 40
 _EXPORT_DAYS = 7
 _NOTED_DAYS = 7
@@ -107,7 +108,7 @@ class Simulation:
             self._report()
             first = _require_champion(workspace)
             desk = Desk(host.port, host.token)
-            asker = Asker(desk, _names(first, self._outside))
+            asker = Asker(desk, _names(first, self._outside), wait=self._wait)
             till = Till(self._outside.world, exploration=scene.exploration)
             loop = _Loop(workspace, say=self._note)
             with closing(desk):
@@ -130,6 +131,12 @@ class Simulation:
             elif mishap.end == day and mishap.kind != KILL:
                 self._say(day, f"over: {mishap.told}")
 
+    def _wait(self) -> None:
+        """Let a minute pass, unless the evening is near."""
+        moment = self._clock.now() + _MINUTE
+        if moment.hour < _CLOSING:
+            self._clock.move(moment)
+
     def _trade(self, asker: Asker, till: Till, first: Any) -> None:
         """Let items come, be priced and go on the shelf."""
         now = self._clock.now()
@@ -143,7 +150,7 @@ class Simulation:
 
     def _end(self, number: int, desk: Desk, loop: "_Loop") -> None:
         """Tell what became known, bring the books up to date, and let the loop look."""
-        now = self._clock.now() - _MORNING + _EVENING
+        now = self._scene.start + number * _DAY + _EVENING
         self._clock.move(now)
         desk.tell(self._outside.told(now))
         if number % _EXPORT_DAYS == 0:
