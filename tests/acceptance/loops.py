@@ -69,16 +69,7 @@ class Loop(NamedTuple):
 
     def processes(self, module: str = "") -> list[int]:
         """Return all processes of it that are there, those of one module if asked."""
-        found = []
-        for entry in Path("/proc").iterdir():
-            with contextlib.suppress(OSError, ValueError):
-                number = int(entry.name)
-                state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
-                words = (entry / "cmdline").read_text()
-                is_own = f"LOOP_OF_A_TEST={self.mark}" in (entry / "environ").read_text()
-                if is_own and state not in "ZX" and module in words:
-                    found.append(number)
-        return sorted(found)
+        return marked(self.mark, module)
 
     def await_word(self, words: str, *, times: int = 1) -> None:
         """Wait until it has said something."""
@@ -155,6 +146,20 @@ def up(
 def _is_there(loop: Loop) -> bool:
     notes = find_servers(loop.folder / ".bucle" / "serve")
     return "standing by" in loop.told or loop.process.pid in {one.pid for one in notes}
+
+
+def marked(mark: str, module: str = "") -> list[int]:
+    """Return the processes that have a mark in their environment, those of one module if asked."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError):
+            number = int(entry.name)
+            state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
+            words = (entry / "cmdline").read_text()
+            is_own = f"LOOP_OF_A_TEST={mark}" in (entry / "environ").read_text()
+            if is_own and state not in "ZX" and module in words:
+                found.append(number)
+    return sorted(found)
 
 
 def free_port() -> int:
