@@ -1,13 +1,16 @@
-"""Rows that would poison a model come in while `bucle up` goes on: the champion stays."""
+"""Rows that would poison a model come in while `bucle up` goes on: nobody is answered worse."""
 
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import polars as pl
 import pytest
 from calls import bucle
-from loops import QUICK, Customers, came_in, candidate, champion, kinds, right, up
+from loops import QUICK, Customers, Loop, await_that, came_in, candidate, champion, kinds, right, up
 from shop import rows, write_rows
+
+from bucle.models.package import open_package
 
 pytestmark = pytest.mark.thorough
 
@@ -70,18 +73,33 @@ def require_unharmed(folder: Path, ways: Sequence[str], *, counts: Sequence[int]
                 after = came_in(folder)
                 write_rows(inbox / "poison.csv", poisons(count)[way])
                 added = loop.await_event("data_added", after=after)
-                if added.body["quarantined"] == count:
-                    loop.await_word("quarantined")
-                else:
+                if added.body["quarantined"] < count:
                     verdict = loop.await_event("verdict_given", after=after).body["verdict"]
                     loop.await_word(f": {verdict['outcome']}")
                     if verdict["outcome"] == "pass":
-                        loop.await_event("withdrawn", after=after)
+                        await_end(loop, after)
+                else:
+                    loop.await_word(f"{count} quarantined")
                 customers.stop()
                 assert customers.broken == [], way
-            assert champion(folder) == was, (way, loop.told)
-            assert "promoted" not in kinds(folder, after), (way, loop.told)
+            # A batch that is wrong in its newest rows alone may lead to a model that has learned
+            # from sound ones; whoever is champion is no worse than before.
+            assert error(folder, champion(folder)) < error(folder, was) + 0.2, (way, loop.told)
             (inbox / "poison.csv").unlink()
+
+
+def await_end(loop: Loop, after: int) -> None:
+    """Wait until a candidate that passed was taken away or made champion."""
+    ends = {"withdrawn", "promoted"}
+    await_that(lambda: bool(ends & set(kinds(loop.folder, after))), what=lambda: loop.told)
+
+
+def error(folder: Path, model: str) -> float:
+    """Return how far a model is from the truth, on average over sizes."""
+    package = open_package(folder / ".bucle" / "packages", model, project=folder)
+    sizes = [float(size) for size in range(1, 21)]
+    found = package.predict(pl.DataFrame({"size": sizes}))
+    return float(sum(abs(one - right(size)) for one, size in zip(found, sizes, strict=True)) / 20)
 
 
 def test_a_poison_batch_changes_no_champion(passed: Path) -> None:
