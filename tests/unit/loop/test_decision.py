@@ -3,7 +3,7 @@
 import pytest
 
 from bucle.errors import StalePositionError
-from bucle.loop.decision import _decide
+from bucle.loop.decision import _decide, policy_by_hand
 from bucle.loop.events import Promoted, RolledBack, RunFinished, RunStarted, VerdictGiven
 from bucle.loop.judging import Packaged
 from bucle.loop.looks import count_looks
@@ -63,7 +63,8 @@ def decide(made, model, outcome, *, run="r-1", moment=None, **told):
     referee = ToldReferee(made.workspace, model, outcome, **told)
     before = made.workspace.log.head().position
     made.record(started(run, moment))
-    decision = _decide(referee, finished(run, model))
+    policy = policy_by_hand(made.workspace.charter)
+    decision = _decide(referee, finished(run, model), policy)
     events = list(made.workspace.log.read(after=before + 1))
     return decision, [event.kind for event in events], referee
 
@@ -189,8 +190,9 @@ def test_decision_on_an_old_state_is_refused_whole(shop):
             made.record(Promoted(model="m-other", because="another process"))
             return super().judge(state, reigning)
 
+    policy = policy_by_hand(made.workspace.charter)
     with pytest.raises(StalePositionError):
-        _decide(SlowReferee(made.workspace, "m-a", "pass"), finished("r-1", "m-a"))
+        _decide(SlowReferee(made.workspace, "m-a", "pass"), finished("r-1", "m-a"), policy)
     assert [event.kind for event in made.workspace.log.read()] == ["run_started", "promoted"]
 
 
