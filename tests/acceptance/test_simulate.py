@@ -152,5 +152,5 @@ def test_a_year_has_an_alarm_a_retrain_a_canary_and_a_rollback(store: Path) -> N
     assert all(one["actor"] == "loop" for one in back)
     assert year["takings"]["earned"] > year["takings"]["never"]
     told = bucle("log", "--story", at=copy).out
-    for words in ("An alarm of harm", "as a canary", "Rolled back from"):
+    for words in ("Alarm (harm)", "as a canary", "Back to an earlier champion"):
         assert words in told

@@ -35,6 +35,7 @@ __all__ = ["Chapter", "Sentence", "say_day", "tell_story"]
 
 _SILENT = frozenset({"challenger_seen", "drift_measured", "gain_estimated", "window_judged"})
 _LOOP = "loop"
+_BACK = "Back to an earlier champion"
 
 
 class Sentence(Struct, frozen=True, kw_only=True):
@@ -104,7 +105,9 @@ class _Teller:
             Sentence(day=event.at[:10], words=self._words(event, fact), event=event.position)
         )
         outcome = _outcome(fact)
-        if self._episode and outcome:
+        if isinstance(fact, RolledBack):
+            self._close(_BACK)
+        elif self._episode and outcome:
             self._close(f"{self._episode}: {outcome}")
 
     def finish(self) -> tuple[Chapter, ...]:
@@ -166,12 +169,14 @@ def _sentence(words: str, by: str) -> str:
 def _opens(fact: Fact | None) -> bool:
     if isinstance(fact, AlarmRaised):
         return fact.layer == "harm"
-    return isinstance(fact, RetrainAsked | RunStarted)
+    return isinstance(fact, RetrainAsked | RolledBack | RunStarted | VerdictGiven)
 
 
 def _opening(fact: Fact | None) -> str:
     if isinstance(fact, AlarmRaised):
         return "An alarm of harm"
+    if isinstance(fact, RolledBack):
+        return _BACK
     return "A retrain that was asked for" if isinstance(fact, RetrainAsked) else "A new model"
 
 
@@ -186,8 +191,6 @@ def _outcome(fact: Fact | None) -> str:
             return "it was taken away"
         case Promoted():
             return "it became champion"
-        case RolledBack():
-            return "rolled back"
     return ""
 
 
@@ -262,7 +265,9 @@ def _deployed(fact: Any, reasons: Mapping[str, str]) -> str:
         return f"{fact.model}, the champion before, stays beside the new one {fact.because}"
     if not fact.share:
         return f"{fact.model} became a shadow of the champion and answers nobody: {fact.because}"
-    return f"{fact.model} answers {fact.share:.3g} of the requests as a canary: {fact.because}"
+    return (
+        f"{fact.model} answers {100 * fact.share:.3g} % of the requests as a canary: {fact.because}"
+    )
 
 
 def _withdrawn(fact: Any, reasons: Mapping[str, str]) -> str:

@@ -153,7 +153,10 @@ def test_alarms_that_start_nothing_stand_alone() -> None:
 
 def test_a_rollback_is_told_with_its_reason() -> None:
     back = RolledBack(model="m-1", previous="m-2", because="m-1 errs less")
+    (chapter,) = tell_story(log_of(("2025-03-01", HARM), ("2025-03-01", back)))
+    assert chapter.title == "Back to an earlier champion"
     (chapter,) = tell_story(log_of(("2025-03-01", back)))
+    assert chapter.title == "Back to an earlier champion"
     assert words(chapter) == "Rolled back from m-2 to m-1: m-1 errs less."
 
 
