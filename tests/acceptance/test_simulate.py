@@ -40,6 +40,7 @@ def of_simulations(word: str) -> list[int]:
     return found
 
 
+@pytest.mark.thorough
 def test_a_month_is_lived_in_a_copy_and_the_project_is_left_alone(store: Path, month: dict) -> None:
     assert month["days"] == 30
     assert month["events"]["promoted"] >= 1
@@ -55,10 +56,12 @@ def test_a_month_is_lived_in_a_copy_and_the_project_is_left_alone(store: Path, m
     assert kinds[:3] == ["tastes-turn", "worker-killed", "demand-halved"]
 
 
+@pytest.mark.thorough
 def test_nothing_of_a_simulation_goes_on_after_its_end(month: dict) -> None:
     assert of_simulations(f"{month['folder']}/.bucle/clock") == []
 
 
+@pytest.mark.thorough
 def test_answers_and_labels_are_those_of_the_simulated_time(month: dict) -> None:
     # A killed worker's last words are on record like any other's: no item is without its answer.
     copy = Path(month["folder"])
@@ -71,6 +74,7 @@ def test_answers_and_labels_are_those_of_the_simulated_time(month: dict) -> None
     assert answered["rows"] > 0
 
 
+@pytest.mark.thorough
 def test_the_log_is_told_in_words(month: dict) -> None:
     told = bucle("log", "--story", at=Path(month["folder"]), env={"COLUMNS": "80"}).out
     assert "A new model: it became champion" in told
@@ -101,7 +105,6 @@ def test_what_cannot_be_simulated_is_said(store: Path, words: list[str], code: s
     assert "Traceback" not in answer.all
 
 
-@pytest.mark.thorough
 def test_a_world_that_answers_is_what_a_simulation_needs(ran: Path) -> None:
     answer = bucle("simulate", at=ran, code=2)
     assert "bucle new shop --template consignment has one" in answer.err
