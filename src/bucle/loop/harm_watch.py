@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from bucle.errors import EvidenceError
+from bucle.loop.ripeness import usual_wait
 from bucle.loop.sightings import labelled_since
 from bucle.loop.statements import restated_days
 from bucle.loop.watched import Alarm, HarmLayer, JudgedDay
@@ -17,6 +18,7 @@ from bucle.models.metrics import Cost, Floats, measure
 from bucle.models.money import cost_function
 from bucle.models.package import Package
 from bucle.models.registry import Tenure
+from bucle.serve.compactor import FEEDBACK, read_log
 from bucle.watch.coverage import Coverage, adapt_coverage, interval_scores
 from bucle.watch.estimate import LossEstimate, estimate_loss, expected_losses
 from bucle.watch.examples import Example, say_value
@@ -53,7 +55,8 @@ def watch_harm(
     rows = labelled_since(
         workspace, began, model=package.model, signature=package.signature, until=now
     )
-    delay = _delay(rows, now)
+    # A champion of few days knows only its quick labels: others' took what labels take here.
+    delay = max(_delay(rows, now), _usual_days(workspace, now))
     until = now.astimezone(UTC).date() - timedelta(days=1 + int(np.ceil(delay)))
     mature = rows.filter(pl.col("day") <= until)
     known = mature.filter(pl.col("truth").is_not_null())
@@ -249,6 +252,13 @@ def _delay(rows: pl.DataFrame, now: datetime) -> float:
     chosen = settled if settled.height >= _LEAST_LABELS else known
     found = chosen["wait"].quantile(0.9, interpolation="higher")
     return max(0.0, float(found or 0.0))
+
+
+def _usual_days(workspace: Workspace, now: datetime) -> float:
+    """Return after how many days nine in ten labels have come, whoever answered."""
+    log = workspace.home / "serve" / "log"
+    labels = read_log(log, workspace.tables, name=FEEDBACK).filter(pl.col("at") <= now)
+    return usual_wait(labels, now).total_seconds() / 86_400
 
 
 def _floats(values: pl.Series) -> Floats:

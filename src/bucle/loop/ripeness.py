@@ -12,6 +12,8 @@ __all__ = ["usual_wait"]
 
 _USUAL = 0.9
 _LEAST = 20
+_LONGEST_MS = 3650 * 86_400_000
+"""An id that tells of a longer wait was not made by a server."""
 
 
 def usual_wait(feedback: pl.DataFrame, now: datetime) -> timedelta:
@@ -29,7 +31,7 @@ def usual_wait(feedback: pl.DataFrame, now: datetime) -> timedelta:
     waits = told.select(
         wait=pl.col("at").dt.epoch("ms") - answered,
         age=round(now.timestamp() * 1000) - answered,
-    ).drop_nulls("wait")
+    ).filter(pl.col("wait").is_between(0, _LONGEST_MS))
     settled = waits.filter(pl.col("age") >= pl.col("wait").max())
     chosen = settled if settled.height >= _LEAST else waits
     found = chosen["wait"].quantile(_USUAL, interpolation="higher")
