@@ -433,7 +433,7 @@ def refused(folder: Path, *words: str | Path, says: str, code: int = 2, **option
 
 
 MISTAKES = {
-    "policy": (["--policy", "sometimes"], "a policy is never, every:"),
+    "policy": (["--policy", "sometimes"], "a policy is never, harm,"),
     "policy span": (["--policy", "every:1h"], "Did you mean: every:1w"),
     "policy share": (["--policy", "performance:15"], "Did you mean: performance:+15%"),
     "no policy": (["--policy", ""], "Cannot use the retrain policy ''"),
