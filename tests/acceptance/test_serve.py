@@ -195,6 +195,7 @@ def test_every_route_asks_for_token_and_host_before_anything_else(server: Server
         folder=Path(),
         worker=0,
         name="shop",
+        ask=nothing,
     )
     assert {b"/predict", b"/feedback", b"/model", b"/metrics", b"/healthz"} <= set(routes)
     asked = {path.decode(): set(methods) for path, methods in routes.items()}

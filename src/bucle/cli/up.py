@@ -54,10 +54,11 @@ def _call(options: Namespace, terminal: Terminal) -> int:
     policy = live_policy(workspace.charter)
     for text in options.watch_source:
         parse_watched(text, datasets=workspace.charter.data)
+    up = _Up(workspace, terminal, host=host, port=port, options=options)
+    # Before anything is written: what cannot begin leaves nothing behind.
+    listener = up.find_listener()
     path = workspace.home / "serve" / "token"
     token, is_new = open_token(path)
-    up = _Up(workspace, terminal, host=host, port=port, options=options)
-    listener = up.find_listener()
     if not terminal.json:
         terminal.say(f"policy  {policy.name}")
         if listener is not None:

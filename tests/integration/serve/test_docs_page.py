@@ -75,7 +75,14 @@ def routes(tmp_path_factory: pytest.TempPathFactory) -> Routes:
     predictor = Predictor(lambda: slots, nothing, counts, nothing)
     folder = tmp_path_factory.mktemp("serve")
     return make_routes(
-        predictor, lambda: slots, counts, nothing, folder=folder, worker=0, name=EVIL[0]
+        predictor,
+        lambda: slots,
+        counts,
+        nothing,
+        folder=folder,
+        worker=0,
+        name=EVIL[0],
+        ask=lambda _: 1,
     )
 
 
