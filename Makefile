@@ -22,6 +22,7 @@ env: $(READY)
 
 $(READY): requirements/dev.lock requirements/uv.lock requirements/install.sh pyproject.toml
 	@requirements/install.sh "$(PYTHON)" "$(ENV)" requirements/dev.lock "$(CURDIR)"
+	@$(ENV)/bin/python -m compileall -q src  # commands start sooner, also where nobody may write
 	@touch $@
 
 # Only a folder that holds a project of ours is replaced.
