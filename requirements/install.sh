@@ -36,6 +36,8 @@ fi
 UV_PYTHON_DOWNLOADS=never
 UV_NO_PROGRESS=1
 export UV_PYTHON_DOWNLOADS UV_NO_PROGRESS
+# Every command of the project's own environment starts a process: none should have to compile.
+[ -z "$package" ] || export UV_COMPILE_BYTECODE=1
 
 with_uv() {
     [ -x "$tool/bin/uv" ] || return 1
