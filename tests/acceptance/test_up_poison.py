@@ -102,10 +102,10 @@ def error(folder: Path, model: str) -> float:
     return float(sum(abs(one - right(size)) for one, size in zip(found, sizes, strict=True)) / 20)
 
 
-def test_a_poison_batch_changes_no_champion(passed: Path) -> None:
+def test_a_poison_batch_brings_no_champion_that_errs_much_more(passed: Path) -> None:
     require_unharmed(passed, FEW, counts=(200,))
 
 
 @pytest.mark.slow
-def test_no_poison_batch_changes_a_champion(passed: Path) -> None:
+def test_no_poison_batch_brings_a_champion_that_errs_much_more(passed: Path) -> None:
     require_unharmed(passed, ALL, counts=(150, 180, 210, 300, 450, 600, 750, 900, 1200))

@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-__all__ = ["METRICS", "MetricInfo", "metrics_for"]
+__all__ = ["METRICS", "MetricInfo", "as_loss", "metrics_for"]
 
 _Kind = Literal["regression", "classification"]
 
@@ -88,3 +88,8 @@ def metrics_for(kind: str) -> tuple[str, ...]:
         ('money', 'log_loss', 'brier', 'auc', 'accuracy')
     """
     return tuple(metric.name for metric in _ALL if metric.judges(kind))
+
+
+def as_loss(metric: str, value: float) -> float:
+    """Return a metric's value so that lower is better: 1 minus a score."""
+    return value if METRICS[metric].lower_is_better else 1.0 - value

@@ -9,7 +9,6 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from select import select
 
 import msgspec
 
@@ -26,6 +25,7 @@ from bucle.loop.live.rounds import Rounds
 from bucle.loop.live.rules import live_policy
 from bucle.loop.live.world import LiveWorld, Pace
 from bucle.loop.serving.companions import CompanionSettings
+from bucle.loop.serving.lifeline import stop_with
 from bucle.loop.serving.voice import tell
 from bucle.loop.workspace import Workspace, open_workspace
 from bucle.store.sqlite_leases import SqliteLeases
@@ -136,7 +136,7 @@ def main() -> int:
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_watch, args=(settings.lifeline, stopping), daemon=True).start()
+    stop_with(settings.lifeline, stopping)
     workspace = open_workspace(Path(settings.root), overrides=settings.overrides, actor=ACTOR)
     controlling = _Controlling(workspace, settings)
     try:
@@ -151,12 +151,6 @@ def main() -> int:
     finally:
         controlling.close()
     return 0
-
-
-def _watch(lifeline: int, stopping: threading.Event) -> None:
-    """Wait for the end of a pipe that nobody writes to: it comes when the supervisor has gone."""
-    select([lifeline], [], [])
-    stopping.set()
 
 
 if __name__ == "__main__":

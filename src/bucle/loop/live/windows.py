@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from bucle.charter.metrics import METRICS
+from bucle.charter.metrics import as_loss
 from bucle.clock import from_iso, to_iso
 from bucle.gates.referee import deciding_metric
 from bucle.loop.genuine import label_predictions, read_predictions
@@ -116,8 +116,8 @@ def _judged(
         rows=window.height,
         labelled=known.height,
         metric=metric,
-        error=_as_loss(metric, found),
-        reference=_as_loss(metric, validated),
+        error=as_loss(metric, found),
+        reference=as_loss(metric, validated),
     )
 
 
@@ -150,7 +150,3 @@ def _drifted(
         distance=found[column],
         column=column,
     )
-
-
-def _as_loss(metric: str, value: float) -> float:
-    return value if METRICS[metric].lower_is_better else 1.0 - value

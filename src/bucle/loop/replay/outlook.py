@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from bucle.charter.metrics import METRICS
+from bucle.charter.metrics import as_loss
 from bucle.charter.settings import Charter, GateSettings
 from bucle.clock import from_iso
 from bucle.errors import BucleError
@@ -32,7 +32,7 @@ from bucle.models.money import cost_function
 from bucle.types import Check, Verdict
 from bucle.watch.distance import measure_distances
 
-__all__ = ["Outlook", "Scale", "Window", "as_loss", "make_scale"]
+__all__ = ["Outlook", "Scale", "Window", "make_scale"]
 
 _WINDOW_PERIODS = 3
 _LEAST_LABELS = 20
@@ -92,11 +92,6 @@ def make_scale(charter: Charter, root: Path) -> Scale:
         charter=charter,
         cost=cost_function(charter.charter.money, root=root, threshold=charter.gates.threshold),
     )
-
-
-def as_loss(metric: str, value: float) -> float:
-    """Return a metric's value so that lower is better: 1 minus a score."""
-    return value if METRICS[metric].lower_is_better else 1.0 - value
 
 
 class Outlook:

@@ -9,12 +9,12 @@ import sys
 import threading
 import time
 from pathlib import Path
-from select import select
 
 import msgspec
 from msgspec import Struct
 
 from bucle.errors import BucleError
+from bucle.loop.serving.lifeline import stop_with
 from bucle.loop.serving.voice import tell
 from bucle.loop.workspace import Workspace, open_workspace
 
@@ -38,7 +38,7 @@ def main() -> int:
     # Answers come first: what is in the log's files is safe there, and can wait.
     os.nice(10)
     workspace = open_workspace(Path(settings.root), overrides=settings.overrides)
-    threading.Thread(target=_watch, args=(settings.lifeline, stopping), daemon=True).start()
+    stop_with(settings.lifeline, stopping)
     said = ""
     while True:
         last = stopping.is_set()
@@ -69,12 +69,6 @@ def _pause(spent_s: float) -> float:
     from bucle.serve.compactor import pause_s  # noqa: PLC0415  (heavy)
 
     return pause_s(spent_s)
-
-
-def _watch(lifeline: int, stopping: threading.Event) -> None:
-    """Wait for the end of a pipe that nobody writes to: it comes when the supervisor has gone."""
-    select([lifeline], [], [])
-    stopping.set()
 
 
 if __name__ == "__main__":

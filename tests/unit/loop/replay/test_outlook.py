@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from paper import ROWS, Paper, at_week, paper_scale
 
+from bucle.charter.metrics import as_loss
 from bucle.errors import BucleError
 from bucle.loop.looks import Looks
-from bucle.loop.replay.outlook import Outlook, Window, as_loss
+from bucle.loop.replay.outlook import Outlook, Window
 
 
 def look(number, **paper):
