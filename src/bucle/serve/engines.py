@@ -51,11 +51,15 @@ class Scored(Struct, frozen=True, gc=False):
 
 
 class Scores(Struct, frozen=True, gc=False):
-    """What a model says of some rows; `low` and `high` are None where it has no intervals."""
+    """What a model says of some rows; `low` and `high` are None where it has no intervals.
+
+    `known` are columns, by their number, that held only words the model has learned.
+    """
 
     prediction: Sequence[float]
     low: Sequence[float | None] | None = None
     high: Sequence[float | None] | None = None
+    known: frozenset[int] = frozenset()
 
 
 class Engine(Protocol):
@@ -125,9 +129,10 @@ class CompiledEngine:
             found, both = self._scorer.answers_by_column(columns)
         except BucleError as error:
             raise _refusal(error) from error
+        known = self._scorer.known
         if both is None:
-            return Scores(found.tolist())
-        return Scores(found.tolist(), both[0].tolist(), both[1].tolist())
+            return Scores(found.tolist(), known=known)
+        return Scores(found.tolist(), both[0].tolist(), both[1].tolist(), known)
 
     async def score(self, rows: Sequence[Row]) -> list[Scored]:
         """Return the scores of many rows, and let others have their turn in between."""

@@ -161,12 +161,13 @@ class Predictor:
         """Answer many rows as `predict_now` does, without an object for each on the way."""
         champion, reader = slots.champion, slots.champion.reader
         features = columns[: len(reader.features)]
-        # Looked at before the model is: afterwards they have left the processor's caches.
-        treated = champion.treated.find(features) if champion.treated is not None else ()
+        # Packed before they are scored: afterwards they have left the processor's caches.
         packed = reader.pack(columns)
         scores = champion.engine.score_columns(features)
         if scores is None:
             return None
+        looks, known = champion.treated, scores.known
+        treated = () if looks is None else looks.find(features, known=known)
         ids = self._ids.take(len(scores.prediction))
         held = self._held
         if held is None:

@@ -15,6 +15,7 @@ from bucle.serve.connection import BoundedConnection
 __all__ = ["MOST_BODY_BYTES", "QuickConnection"]
 
 MOST_BODY_BYTES = 65_536
+_LONG_BODY_BYTES = 8192
 _LONG_WAY = frozenset({b"transfer-encoding", b"content-encoding", b"expect"})
 
 
@@ -83,12 +84,16 @@ class QuickConnection(BoundedConnection):
             self._hand_over()
             super().on_message_complete()
             return
-        if first:
+        is_long = len(held) > _LONG_BODY_BYTES
+        if first and not is_long:
             self.loop.call_soon(app.settle)
         self._held = self._asked = None
         self.began, self._in_headers, self._header_bytes = 0.0, True, 0
         self._has_answered, self._is_last = True, self._is_last or not keeps_open
         self._waiting += 1
+        if is_long:
+            # Many rows gain nothing from company, and by then would have left the caches.
+            app.settle()
 
     def leave(self, reply: Reply, *, keeps_open: bool) -> None:
         """Send an answer, which is on record."""

@@ -4,6 +4,7 @@ Costs a look at each row, and more only where there is something to count. Impor
 """
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from bucle.models.package import Package
@@ -48,10 +49,21 @@ class Treated:
                 if row[at] not in values:
                     counts.treated(self._names[at], "unknown")
 
-    def find(self, columns: Sequence[Sequence[Any]]) -> list[tuple[str, str, int]]:
-        """Return what there is to count in rows given by column: column, treatment, how often."""
+    def find(
+        self, columns: Sequence[Sequence[Any]], *, known: AbstractSet[int] = frozenset()
+    ) -> list[tuple[str, str, int]]:
+        """Return what there is to count in rows given by column: column, treatment, how often.
+
+        Args:
+            columns: The values of each.
+            known: Columns, by their number, that are known to hold nothing to count.
+        """
         found: list[tuple[str, str, int]] = []
-        for name, words, column in zip(self._names, self._words, columns, strict=True):
+        for at, (name, words, column) in enumerate(
+            zip(self._names, self._words, columns, strict=True)
+        ):
+            if at in known:
+                continue
             others = 0
             if words is None:
                 nulls = column.count(None)

@@ -3,7 +3,10 @@
 from typing import Any, ClassVar
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from bucle.models.compiled.encoder import Encoder
 from bucle.models.compiled.form import Engine, Form, NumberCell, Record, TableCells
 from bucle.models.signature import Feature, Signature
 from bucle.serve.counts import Counts
@@ -99,3 +102,22 @@ def test_refused_rows_are_counted_by_reason_and_column_and_there_are_not_too_man
     assert counts.refusals["value\tcolumn 1"] == 2
     assert counts.refusals["value\t"] == 2000
     assert all(name.count("\t") == 1 for name in counts.refusals)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False)),
+            st.sampled_from(["a", "a ", "b", None]),
+            st.sampled_from([7, 8, None]),
+        ),
+        min_size=1,
+    )
+)
+def test_columns_the_encoder_knows_hold_nothing_to_count(rows: list[tuple[Any, ...]]) -> None:
+    columns = list(zip(*rows, strict=True))
+    encoder = Encoder(FORM)
+    encoder.many(columns)
+
+    assert (1 in encoder.known) == all(word == "a" for word in columns[1])
+    assert Treated(Model).find(columns, known=encoder.known) == Treated(Model).find(columns)  # type: ignore[arg-type]

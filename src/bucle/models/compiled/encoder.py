@@ -6,6 +6,7 @@ and again, so an encoder belongs to one thread. Imports numpy; nothing of polars
 
 import struct
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ _INFINITY = float("inf")
 _SINGLE = struct.Struct("f")
 _Find = Callable[[Any], int]
 _Floats = NDArray[np.float64]
+_Fill = Callable[[Sequence[Any], _Floats], bool]
+"""Writes a column of many rows; tells whether all its values have a level of their own."""
 
 
 class Part(Struct, frozen=True):
@@ -45,6 +48,9 @@ class Encoder:
     Args:
         form: What to make of which column; its cells of one number come first.
 
+    `known` are the columns of words, by their number, whose values `many` has met in training, all
+    of them, the last time it was asked.
+
     Raises:
         PackageError: The form's parts do not fit together.
     """
@@ -55,10 +61,11 @@ class Encoder:
         self.buffer: _Floats = np.zeros((1, form.width))
         self.view: Any = self.buffer.reshape(-1).data
         self.parts: list[Part] = []
+        self.known: frozenset[int] = frozenset()
         self._columns = len(form.columns)
         self._singles: list[tuple[int, Reader]] = []
         self._blocks: list[tuple[int, slice, Callable[[Any], memoryview]]] = []
-        self._many: list[Callable[[Sequence[Any], _Floats], None]] = []
+        self._many: list[tuple[int, _Fill]] = []
         for cell in sorted(form.cells, key=lambda cell: cell.at):
             self._take(cell, form.columns[cell.source])
         self._pack = struct.Struct(f"{len(self._singles)}d").pack_into
@@ -85,29 +92,30 @@ class Encoder:
         if len(columns) != self._columns:
             raise _odd_length(len(columns), self._columns)
         matrix = np.zeros((len(columns[0]) if columns else 0, self.form.width))
-        for cell, fill in zip(
-            sorted(self.form.cells, key=lambda cell: cell.at), self._many, strict=True
-        ):
-            fill(columns[cell.source], matrix)
+        known: set[int] = set()
+        odd: set[int] = set()
+        for source, fill in self._many:
+            (known if fill(columns[source], matrix) else odd).add(source)
+        self.known = frozenset(known - odd)
         return matrix
 
     def _take(self, cell: NumberCell | TimeCells | TableCells, feature: Feature) -> None:
         if isinstance(cell, NumberCell):
             read = _stepped(number_reader(feature), cell.steps, feature.name)
             self._add(Part(cell.source, cell.at, read))
-            self._many.append(_fill_numbers(cell, feature, read))
+            self._many.append((cell.source, _fill_numbers(cell, feature, read)))
         elif isinstance(cell, TimeCells):
             readers = [time_reader(feature, part) for part in cell.parts]
             for place, reader in enumerate(readers):
                 self._add(Part(cell.source, cell.at + place, reader))
-            self._many.append(_fill_times(cell.at, readers))
+            self._many.append((cell.source, _fill_times(cell.at, readers)))
         else:
             self._take_table(cell, feature)
 
     def _take_table(self, cell: TableCells, feature: Feature) -> None:
         table = table_of(cell)
         find = _finder(cell, feature)
-        self._many.append(_fill_table(cell, feature, table, find))
+        self._many.append((cell.source, _fill_table(cell, table, find)))
         words = frozenset(cell.keys) if feature.dtype == "String" else None
         if cell.width == 1:
             read = _looked_up(cell, feature, table[:, 0].tolist(), find)
@@ -253,9 +261,7 @@ _ONE_STEPS: dict[str, Callable[[Reader, float, str], Reader]] = {
 }
 
 
-def _fill_numbers(
-    cell: NumberCell, feature: Feature, read: Reader
-) -> Callable[[Sequence[Any], _Floats], None]:
+def _fill_numbers(cell: NumberCell, feature: Feature, read: Reader) -> _Fill:
     """Return what writes a number column of many rows at once.
 
     Numbers of the plain types go through numpy together; a refusal, or any other type, is left
@@ -263,29 +269,32 @@ def _fill_numbers(
     """
     kinds = {"Float64": {float, type(None)}, "Int64": {int, type(None)}}.get(feature.dtype)
 
-    def fill(values: Sequence[Any], matrix: _Floats) -> None:
-        if kinds is None or not set(map(type, values)) <= kinds:
-            matrix[:, cell.at] = [read(value) for value in values]
-            return
+    def together(values: Sequence[Any]) -> _Floats | None:
+        if kinds is None or not kinds.issuperset(map(type, values)):
+            return None
         found = np.asarray(values, dtype=np.float64)
         if feature.dtype == "Int64" and (np.abs(found) >= _LARGEST_WHOLE).any():
-            matrix[:, cell.at] = [read(value) for value in values]
-            return
+            return None
         for step in cell.steps:
             found = apply_steps(found, (step,))
             refused = _REFUSING.get(step[0])
             if refused is not None and refused(found).any():
-                matrix[:, cell.at] = [read(value) for value in values]
-                return
-        matrix[:, cell.at] = found
+                return None
+        return found
+
+    def fill(values: Sequence[Any], matrix: _Floats) -> bool:
+        found = together(values)
+        matrix[:, cell.at] = [read(value) for value in values] if found is None else found
+        return False
 
     return fill
 
 
-def _fill_times(at: int, readers: Sequence[Reader]) -> Callable[[Sequence[Any], _Floats], None]:
-    def fill(values: Sequence[Any], matrix: _Floats) -> None:
+def _fill_times(at: int, readers: Sequence[Reader]) -> _Fill:
+    def fill(values: Sequence[Any], matrix: _Floats) -> bool:
         for place, read in enumerate(readers):
             matrix[:, at + place] = [read(value) for value in values]
+        return False
 
     return fill
 
@@ -372,22 +381,19 @@ def _looked_up(cell: TableCells, feature: Feature, numbers: list[float], find: _
     return look_up
 
 
-def _fill_table(
-    cell: TableCells, feature: Feature, table: _Floats, find: _Find
-) -> Callable[[Sequence[Any], _Floats], None]:
+def _fill_table(cell: TableCells, table: _Floats, find: _Find) -> _Fill:
     start, stop = cell.at, cell.at + cell.width
-    words = feature.dtype == "String"
-    keys: dict[Any, int] = {**cell.keys, None: cell.null}
-    unknown = cell.unknown
+    get = cell.keys.get
 
-    def fill(values: Sequence[Any], matrix: _Floats) -> None:
-        if words and set(map(type, values)) <= {str, type(None)}:
-            rows = [keys.get(value, unknown) for value in values]
-            if min(rows, default=0) < 0:
-                rows = [find(value) for value in values]
-        else:
-            rows = [find(value) for value in values]
-        matrix[:, start:stop] = table[rows]
+    def fill(values: Sequence[Any], matrix: _Floats) -> bool:
+        try:
+            rows = list(map(get, values, repeat(-1)))
+        except TypeError:  # what has no hash is no word
+            rows = [-1]
+        is_known = min(rows, default=-1) >= 0
+        # Whatever else it is, what finds the row of one value names it or refuses it.
+        matrix[:, start:stop] = table[rows if is_known else [find(value) for value in values]]
+        return is_known
 
     return fill
 

@@ -137,6 +137,11 @@ class Scorer:
         prediction = self._learner.many(columns)
         return prediction, self._ends_of(columns, prediction)
 
+    @property
+    def known(self) -> frozenset[int]:
+        """Columns, by their number, of which the rows asked for last held only learned words."""
+        return self._learner.encoder.known
+
     def many(self, rows: Sequence[Sequence[Any]]) -> _Floats:
         """Return a number a row, shape (rows,).
 
