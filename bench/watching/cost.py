@@ -61,7 +61,7 @@ def measure_work(python: Path | str, work: str, folder: Path, rows: int) -> dict
 
 
 def _bucle(known: Path, now: Path, _: dict[str, Any]) -> None:
-    from bucle.loop.watch_files import watch_files  # noqa: PLC0415
+    from bucle.loop.watching.files import watch_files  # noqa: PLC0415
 
     yield_to_clock()
     watch_files([known], [now], time=TIME)

@@ -10,8 +10,8 @@ import pytest
 from calls import bucle
 from shop_days import HALF, microseconds, start, write
 
-from bucle.loop.watched import HarmLayer
-from bucle.loop.watching import watch_project
+from bucle.loop.watching.watched import HarmLayer
+from bucle.loop.watching.watching import watch_project
 from bucle.loop.workspace import Workspace, open_workspace
 from bucle.serve.compactor import compact
 from bucle.serve.records import Feedback, Prediction, PredictionIds

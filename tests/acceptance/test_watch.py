@@ -10,7 +10,7 @@ from shop import write_shop
 from shop_days import PER_DAY, live, start
 
 from bucle.errors import RequestError
-from bucle.loop.watching import Watched, watch_project
+from bucle.loop.watching.watching import Watched, watch_project
 from bucle.loop.workspace import Workspace, open_workspace
 
 

@@ -11,8 +11,8 @@ from shop_days import PER_DAY, live, microseconds, start, write
 
 from bucle.errors import DigestMismatchError
 from bucle.loop.datasets import add_rows
-from bucle.loop.watched import ContractLayer, Watched
-from bucle.loop.watching import watch_in_detail, watch_project
+from bucle.loop.watching.watched import ContractLayer, Watched
+from bucle.loop.watching.watching import watch_in_detail, watch_project
 from bucle.loop.workspace import Workspace, open_workspace
 from bucle.serve.counts import Counts, share
 from bucle.serve.records import Prediction, PredictionIds

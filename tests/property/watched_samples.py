@@ -2,7 +2,7 @@
 
 from datetime import date, timedelta
 
-from bucle.loop.watched import (
+from bucle.loop.watching.watched import (
     Alarm,
     ContractLayer,
     Detailed,

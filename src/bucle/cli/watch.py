@@ -10,11 +10,11 @@ from bucle.cli.report_file import report_path, say_path, write_report
 from bucle.cli.terminal import Terminal
 from bucle.cli.watch_files import compare_files, files_arguments
 from bucle.cli.watch_text import tell_watched
-from bucle.loop.watch_report import render_watch_report
+from bucle.loop.watching.report import render_watch_report
 from bucle.loop.workspace import open_workspace
 
 if TYPE_CHECKING:
-    from bucle.loop.watching import Explain
+    from bucle.loop.watching.watching import Explain
 
 __all__ = ["WATCH"]
 
@@ -39,7 +39,7 @@ def _arguments(parser: ArgumentParser) -> None:
 def _call(options: Namespace, terminal: Terminal) -> int:
     if options.reference or options.current:
         return compare_files(options, terminal)
-    from bucle.loop.watching import watch_in_detail, watch_project  # noqa: PLC0415  (heavy)
+    from bucle.loop.watching.watching import watch_in_detail, watch_project  # noqa: PLC0415  (heavy)
 
     workspace = open_workspace(project_folder(options), overrides=options.set)
     now = workspace.clock.now()

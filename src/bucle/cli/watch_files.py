@@ -11,7 +11,7 @@ from bucle.errors import UsageError
 from bucle.grammar import say_count
 
 if TYPE_CHECKING:
-    from bucle.loop.watch_files import FileReport
+    from bucle.loop.watching.files import FileReport
 
 __all__ = ["compare_files", "files_arguments"]
 
@@ -46,7 +46,7 @@ def compare_files(options: Namespace, terminal: Terminal) -> int:
             cause="--reference says how things were, --current how they are",
             attempt="bucle watch --reference january.parquet --current february.parquet",
         )
-    from bucle.loop.watch_files import watch_files  # noqa: PLC0415  (heavy)
+    from bucle.loop.watching.files import watch_files  # noqa: PLC0415  (heavy)
 
     report = watch_files(
         [Path(name) for name in options.reference],

@@ -6,7 +6,14 @@ from bucle.cli.terminal import Terminal
 from bucle.grammar import say_count
 
 if TYPE_CHECKING:
-    from bucle.loop.watched import Alarm, ContractLayer, HarmLayer, InputLayer, JudgedDay, Watched
+    from bucle.loop.watching.watched import (
+        Alarm,
+        ContractLayer,
+        HarmLayer,
+        InputLayer,
+        JudgedDay,
+        Watched,
+    )
     from bucle.watch.coverage import Coverage
     from bucle.watch.estimate import LossEstimate
     from bucle.watch.separation import Separation

@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from bucle.errors import BucleError
 from bucle.ids import canonical_json, digest_json
-from bucle.loop.sightings import answers_since, features_of
 from bucle.loop.statements import watch_folder
+from bucle.loop.watching.sightings import answers_since, features_of
 from bucle.loop.workspace import Workspace
 from bucle.models.package import Package
 from bucle.store.files import write_whole

@@ -4,7 +4,14 @@ import pytest
 
 from bucle.cli.terminal import Terminal
 from bucle.cli.watch_text import tell_watched
-from bucle.loop.watched import Alarm, ContractLayer, HarmLayer, InputLayer, JudgedDay, Watched
+from bucle.loop.watching.watched import (
+    Alarm,
+    ContractLayer,
+    HarmLayer,
+    InputLayer,
+    JudgedDay,
+    Watched,
+)
 from bucle.watch.contract import Breach
 from bucle.watch.coverage import Coverage
 from bucle.watch.estimate import LossEstimate

@@ -15,7 +15,7 @@ import msgspec
 from bucle.charter.intervals import seconds_in
 from bucle.clock import SystemClock
 from bucle.errors import BucleError, LeaseTakenError, NotDurableError, StalePositionError
-from bucle.loop.alarm_delivery import AlarmDelivery, start_delivery
+from bucle.loop.alarms.delivery import AlarmDelivery, start_delivery
 from bucle.loop.arrivals import Arrivals, parse_watched
 from bucle.loop.control import Controller
 from bucle.loop.leadership import Leadership, Standing

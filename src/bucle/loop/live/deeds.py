@@ -88,8 +88,8 @@ def _see(workspace: Workspace, order: Order) -> Answer:
 
 
 def _watch(workspace: Workspace, order: Order) -> Answer:
-    from bucle.loop.alarms import find_news  # noqa: PLC0415  (only here)
-    from bucle.loop.watching import watch_project  # noqa: PLC0415  (heavy)
+    from bucle.loop.alarms.changes import find_news  # noqa: PLC0415  (only here)
+    from bucle.loop.watching.watching import watch_project  # noqa: PLC0415  (heavy)
 
     watched = watch_project(workspace, workspace.clock.now())
     news = find_news(workspace.state(), watched, quiet=order.details.get("memory") or {})

@@ -15,9 +15,9 @@ from bucle.gates.referee import deciding_metric
 from bucle.loop.genuine import label_predictions, read_predictions
 from bucle.loop.observations import DriftMeasured, WindowJudged
 from bucle.loop.registry import open_champion
-from bucle.loop.sightings import features_of
 from bucle.loop.spans import Span, parse_span
 from bucle.loop.state import State
+from bucle.loop.watching.sightings import features_of
 from bucle.loop.workspace import Workspace
 from bucle.models.metrics import measure
 from bucle.models.money import cost_function

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 from watched_samples import DAYS, detailed, empty
 
-from bucle.loop.watch_report import render_watch_report
+from bucle.loop.watching.report import render_watch_report
 
 HOSTILE = (
     "<script>document.title='mine'</script>",

@@ -11,7 +11,7 @@ from bucle.loop.replay.report_words import escaped, finite, named, say_axis, say
 from bucle.loop.replay.svg import Band, Label, Line, Scale, draw_lines, draw_small, fit
 
 if TYPE_CHECKING:
-    from bucle.loop.watched import HarmLayer
+    from bucle.loop.watching.watched import HarmLayer
     from bucle.watch.contract import VolumeDay
     from bucle.watch.coverage import Coverage
     from bucle.watch.series import Series

@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 from msgspec import Struct
 
-from bucle.loop.kept_days import profile_answers
-from bucle.loop.sightings import answers_since, features_of
-from bucle.loop.watched import Alarm, InputLayer
+from bucle.loop.watching.kept_days import profile_answers
+from bucle.loop.watching.sightings import answers_since, features_of
+from bucle.loop.watching.watched import Alarm, InputLayer
 from bucle.loop.workspace import Workspace
 from bucle.models.package import Package
 from bucle.watch.days import Days

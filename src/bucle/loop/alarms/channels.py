@@ -8,7 +8,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from bucle.errors import OutsideError
-from bucle.loop.alarm_messages import Message
+from bucle.loop.alarms.messages import Message
 
 __all__ = ["Channel", "Failure"]
 

@@ -14,10 +14,10 @@ from msgspec import Struct
 
 from bucle.clock import SystemClock
 from bucle.errors import BucleError
-from bucle.loop.alarm_channels import Channel, Failure
-from bucle.loop.alarm_command import Command
-from bucle.loop.alarm_messages import Message, MessageFold
-from bucle.loop.alarm_webhook import Webhook
+from bucle.loop.alarms.channels import Channel, Failure
+from bucle.loop.alarms.command import Command
+from bucle.loop.alarms.messages import Message, MessageFold
+from bucle.loop.alarms.webhook import Webhook
 from bucle.loop.workspace import Workspace
 from bucle.store.files import write_whole
 from bucle.store.sqlite_log import SqliteLog

@@ -11,10 +11,10 @@ import numpy as np
 import polars as pl
 
 from bucle.grammar import say_count
-from bucle.loop.data_watch import watch_data
 from bucle.loop.refusals import refused_lately
 from bucle.loop.state import State
-from bucle.loop.watched import Alarm, ContractLayer
+from bucle.loop.watching.datasets import watch_data
+from bucle.loop.watching.watched import Alarm, ContractLayer
 from bucle.loop.workspace import Workspace
 from bucle.watch.contract import (
     Breach,

@@ -18,8 +18,8 @@ from msgspec import Struct
 
 from bucle.errors import BucleError
 from bucle.ids import canonical_json, digest_json
-from bucle.loop.sightings import answers_since, days_of, features_of
 from bucle.loop.statements import watch_folder
+from bucle.loop.watching.sightings import answers_since, days_of, features_of
 from bucle.loop.workspace import Workspace
 from bucle.models.package import Package
 from bucle.models.signature import dtypes_of

@@ -10,9 +10,9 @@ import polars as pl
 
 from bucle.errors import EvidenceError
 from bucle.loop.ripeness import usual_wait
-from bucle.loop.sightings import labelled_since
 from bucle.loop.statements import restated_days
-from bucle.loop.watched import Alarm, HarmLayer, JudgedDay
+from bucle.loop.watching.sightings import labelled_since
+from bucle.loop.watching.watched import Alarm, HarmLayer, JudgedDay
 from bucle.loop.workspace import Workspace
 from bucle.models.metrics import Cost, Floats, measure
 from bucle.models.money import cost_function

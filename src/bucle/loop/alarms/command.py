@@ -17,8 +17,8 @@ from typing import IO
 import msgspec
 
 from bucle.errors import OutsideError
-from bucle.loop.alarm_channels import Failure
-from bucle.loop.alarm_messages import Message
+from bucle.loop.alarms.channels import Failure
+from bucle.loop.alarms.messages import Message
 
 __all__ = ["Command"]
 

@@ -15,7 +15,7 @@ from bucle.loop.state import State
 from bucle.models.registry import champion
 
 if TYPE_CHECKING:
-    from bucle.loop.watched import Watched
+    from bucle.loop.watching.watched import Watched
 
 __all__ = ["QUIET_LOOKS", "AlarmNews", "find_news"]
 

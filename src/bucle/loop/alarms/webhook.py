@@ -17,8 +17,8 @@ import msgspec
 from bucle import __version__
 from bucle.charter.addresses import check_webhook, webhook_place
 from bucle.errors import OutsideError
-from bucle.loop.alarm_channels import Failure
-from bucle.loop.alarm_messages import Message
+from bucle.loop.alarms.channels import Failure
+from bucle.loop.alarms.messages import Message
 
 __all__ = ["Webhook"]
 

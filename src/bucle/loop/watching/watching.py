@@ -13,13 +13,13 @@ import polars as pl
 
 from bucle.charter.budget import days_between
 from bucle.errors import RequestError
-from bucle.loop.contract_watch import contract_alarms, watch_contract
 from bucle.loop.explaining import explain_week
-from bucle.loop.harm_watch import harm_alarms, watch_harm
-from bucle.loop.input_watch import input_alarms, watch_inputs
 from bucle.loop.registry import open_champion
-from bucle.loop.sightings import index_since
-from bucle.loop.watched import Alarm, Detailed, HarmLayer, InputLayer, Watched
+from bucle.loop.watching.contract import contract_alarms, watch_contract
+from bucle.loop.watching.harm import harm_alarms, watch_harm
+from bucle.loop.watching.inputs import input_alarms, watch_inputs
+from bucle.loop.watching.sightings import index_since
+from bucle.loop.watching.watched import Alarm, Detailed, HarmLayer, InputLayer, Watched
 from bucle.loop.workspace import Workspace
 from bucle.models.registry import champion
 from bucle.watch.reference import reference_from_bytes

@@ -12,14 +12,14 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from bucle.loop.replay.report_words import counted, escaped, named, say_level, say_share
-from bucle.loop.watch_report_charts import (
+from bucle.loop.watching.report_charts import (
     chart_column,
     chart_coverage,
     chart_labels,
     chart_losses,
     chart_volume,
 )
-from bucle.loop.watch_report_tables import (
+from bucle.loop.watching.report_tables import (
     say_number,
     table_days,
     table_findings,
@@ -28,7 +28,7 @@ from bucle.loop.watch_report_tables import (
 )
 
 if TYPE_CHECKING:
-    from bucle.loop.watched import ContractLayer, Detailed, HarmLayer, InputLayer, Watched
+    from bucle.loop.watching.watched import ContractLayer, Detailed, HarmLayer, InputLayer, Watched
     from bucle.watch.coverage import Coverage
     from bucle.watch.estimate import LossEstimate
     from bucle.watch.separation import Separation
@@ -95,7 +95,7 @@ def render_watch_report(detailed: "Detailed", *, project: str) -> str:
 @functools.cache
 def _style() -> str:
     common = pkgutil.get_data("bucle.loop.replay", "report.css") or b""
-    own = pkgutil.get_data("bucle.loop", "watch_report.css") or b""
+    own = pkgutil.get_data("bucle.loop.watching", "report.css") or b""
     return (common + own).decode()
 
 

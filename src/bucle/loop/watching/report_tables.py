@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bucle.loop.replay.report_words import counted, escaped, named, say_axis, say_share
 
 if TYPE_CHECKING:
-    from bucle.loop.watched import Alarm, HarmLayer
+    from bucle.loop.watching.watched import Alarm, HarmLayer
     from bucle.watch.examples import Example
     from bucle.watch.inputs import Finding
     from bucle.watch.restatement import Restatement

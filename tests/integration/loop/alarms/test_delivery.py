@@ -15,10 +15,10 @@ import pytest
 
 from bucle.charter.reading import load_charter
 from bucle.clock import SystemClock
-from bucle.loop.alarm_command import Command
-from bucle.loop.alarm_delivery import AlarmDelivery, Delivered, Pace, start_delivery
-from bucle.loop.alarm_messages import Message
-from bucle.loop.alarm_webhook import Webhook
+from bucle.loop.alarms.command import Command
+from bucle.loop.alarms.delivery import AlarmDelivery, Delivered, Pace, start_delivery
+from bucle.loop.alarms.messages import Message
+from bucle.loop.alarms.webhook import Webhook
 from bucle.loop.observations import AlarmRaised, AlarmResolved
 from bucle.loop.workspace import Workspace
 from bucle.store.sqlite_log import SqliteLog

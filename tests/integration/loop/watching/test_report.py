@@ -7,7 +7,7 @@ import pytest
 from browser import Browser, find_browser, open_browser
 from watched_samples import detailed, empty
 
-from bucle.loop.watch_report import render_watch_report
+from bucle.loop.watching.report import render_watch_report
 
 NAMES = {
     "as it is": "size",

@@ -10,7 +10,7 @@ import pytest
 
 from bucle.cli.main import main
 from bucle.errors import OutsideError, UsageError
-from bucle.loop.watch_files import watch_files
+from bucle.loop.watching.files import watch_files
 
 PER_DAY = 200
 

@@ -3,11 +3,11 @@
 import msgspec
 import pytest
 
-from bucle.loop.alarm_messages import MessageFold
-from bucle.loop.alarms import find_news
+from bucle.loop.alarms.changes import find_news
+from bucle.loop.alarms.messages import MessageFold
 from bucle.loop.events import Promoted
 from bucle.loop.observations import AlarmRaised, AlarmResolved
-from bucle.loop.watched import Alarm, ContractLayer, HarmLayer, InputLayer, Watched
+from bucle.loop.watching.watched import Alarm, ContractLayer, HarmLayer, InputLayer, Watched
 from bucle.watch.examples import Example
 
 HARM = Alarm(layer="harm", subject="mae", since="2026-01-01", why="mae 7 since 2026-01-01")

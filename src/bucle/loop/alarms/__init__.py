@@ -1,0 +1,1 @@
+"""Alarms: what opens and closes one, and how people learn of it."""
