@@ -17,6 +17,7 @@ from bucle.loop.chronicle import (
     RunRecord,
     VerdictRecord,
     VersionRecord,
+    WithdrawalRecord,
 )
 from bucle.loop.events import (
     AlarmRaised,
@@ -25,6 +26,7 @@ from bucle.loop.events import (
     ChallengerSeen,
     CodeSeen,
     DataAdded,
+    Decided,
     Deployed,
     DriftMeasured,
     Fact,
@@ -58,6 +60,8 @@ __all__ = [
     "state_bytes",
 ]
 
+_SEEN_AS = {WindowJudged: "window", DriftMeasured: "drift", GainEstimated: "gain"}
+
 
 class State(Struct, frozen=True, kw_only=True):
     """Everything the log says, at one position.
@@ -65,7 +69,8 @@ class State(Struct, frozen=True, kw_only=True):
     `observed` is by model, `refits` by run. `ended` is the run that ended last. `trial` is what was
     last seen of the deployed model at its present share. `asked` is the last retrain that a person
     asked for, `paused` why the loop starts nothing new, each with its moment. `approvals` are the
-    roles that approved a model. `alarms` are open, by name; `code` is the digest of the project's
+    roles that approved a model, `withdrawn` how models left that stood beside the champion and were
+    not put there again, by model. `alarms` are open, by name; `code` is the digest of the project's
     code as it was seen last. `acted` holds the ids of actions whose effect is on record.
     """
 
@@ -83,6 +88,7 @@ class State(Struct, frozen=True, kw_only=True):
     asked: tuple[str, RetrainAsked] | None = None
     paused: tuple[str, str] | None = None
     approvals: dict[str, tuple[str, ...]] = {}
+    withdrawn: dict[str, WithdrawalRecord] = {}
     alarms: dict[str, AlarmRaised] = {}
     code: str = ""
     acted: frozenset[str] = frozenset()
@@ -112,6 +118,7 @@ class Fold:
         self.asked: tuple[str, RetrainAsked] | None = None
         self.paused: tuple[str, str] | None = None
         self.approvals: dict[str, tuple[str, ...]] = {}
+        self.withdrawn: dict[str, WithdrawalRecord] = {}
         self.alarms: dict[str, AlarmRaised] = {}
         self.code = ""
         self.acted: set[str] = set()
@@ -130,12 +137,15 @@ class Fold:
         self._take(event, fact)
 
     def _take(self, event: Event, fact: Fact | None) -> None:
+        # In the order of how often they come: a log is mostly looks and what they saw.
         match fact:
+            case Decided():
+                pass
+            case WindowJudged() | DriftMeasured() | GainEstimated():
+                self._observe(event, fact)
             case DataAdded():
                 record = VersionRecord(at=event.at, by=event.actor, fact=fact)
                 self.additions.setdefault(fact.dataset, []).append(record)
-            case WindowJudged() | DriftMeasured() | GainEstimated():
-                self._observe(event, fact)
             case AlarmRaised():
                 self.alarms.setdefault(fact.name, fact)
             case AlarmResolved():
@@ -186,8 +196,7 @@ class Fold:
             case ChallengerSeen():
                 self._try(fact)
             case Withdrawn():
-                if self.deployment is not None and self.deployment.model == fact.model:
-                    self.deployment = self.trial = None
+                self._withdraw(event, fact)
             case _:
                 self._enthrone(event, fact)
 
@@ -241,7 +250,7 @@ class Fold:
 
     def _observe(self, event: Event, fact: WindowJudged | DriftMeasured | GainEstimated) -> None:
         model = fact.champion if isinstance(fact, GainEstimated) else fact.model
-        part = {WindowJudged: "window", DriftMeasured: "drift", GainEstimated: "gain"}[type(fact)]
+        part = _SEEN_AS[type(fact)]
         known = self.observed.get(model, Observed())
         seen = getattr(known, part)
         if seen is None or _is_news(fact, seen[1]):
@@ -252,7 +261,8 @@ class Fold:
             return
         # What a challenger was seen to do, it did beside another champion; and what was wrong with
         # a champion's errors and inputs was wrong beside what that one was made on.
-        self.deployment = self.trial = None
+        self._leave(event, f"{fact.model} became champion")
+        self.withdrawn.pop(fact.model, None)
         self.alarms = {name: one for name, one in self.alarms.items() if one.layer == "contract"}
         if self.tenures:
             self.tenures[-1] = msgspec.structs.replace(self.tenures[-1], until=event.at)
@@ -275,7 +285,10 @@ class Fold:
         if known is not None and (known.model, known.share) == (fact.model, fact.share):
             return
         began = known.began if known is not None and known.model == fact.model else event.at
+        if known is not None and known.model != fact.model:
+            self._leave(event, f"{fact.model} took its place")
         self.trial = None
+        self.withdrawn.pop(fact.model, None)
         self.deployment = Deployment(
             model=fact.model,
             share=fact.share,
@@ -286,6 +299,21 @@ class Fold:
             run=fact.run,
             is_former=fact.is_former,
         )
+
+    def _withdraw(self, event: Event, fact: Withdrawn) -> None:
+        if self.deployment is not None and self.deployment.model == fact.model:
+            self._leave(event, fact.because)
+        else:
+            self.withdrawn[fact.model] = WithdrawalRecord(at=event.at, because=fact.because)
+
+    def _leave(self, event: Event, because: str) -> None:
+        """End the deployment there is, if any."""
+        beside, reigning = self.deployment, champion(self.tenures)
+        if beside is not None and reigning is not None:
+            self.withdrawn[beside.model] = WithdrawalRecord(
+                at=event.at, because=because, run=beside.run, champion=reigning.model
+            )
+        self.deployment = self.trial = None
 
     def _try(self, fact: ChallengerSeen) -> None:
         """Take in what was seen of the deployed model, unless it was seen elsewhere or earlier."""
@@ -316,6 +344,7 @@ class Fold:
             asked=self.asked,
             paused=self.paused,
             approvals=dict(self.approvals),
+            withdrawn=dict(self.withdrawn),
             alarms=dict(self.alarms),
             code=self.code,
             acted=frozenset(self.acted),

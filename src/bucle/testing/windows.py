@@ -47,8 +47,10 @@ class Window(Struct, frozen=True, kw_only=True):
 
         A label that came twice counts once, and the latest of several counts.
         """
+        if not self.arrivals or day < self.arrivals[0].day:
+            return None
         known = {one.group: one.error for one in self.arrivals if one.day <= day}
-        if not known or (len(known) < _GROUPS and day < self.end + patience):
+        if len(known) < _GROUPS and day < self.end + patience:
             return None
         seen = self.drift
         return WindowJudged(
