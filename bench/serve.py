@@ -8,14 +8,14 @@ docs; `python -m bench.serve FINDINGS.jsonl` draws from lines that were printed 
 import json
 import os
 import statistics
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.figures import workplace
-from bench.serving.contenders import DATA, HERE, ONE_THREAD, Running, make_contenders, start
+from bench.serving.beside import compare
+from bench.serving.contenders import DATA, HERE, Running, make_contenders, start
 from bench.serving.processes import end
 from bench.serving.sketch import draw
 from bench.serving.turns import Figures, take_turns
@@ -27,6 +27,8 @@ PICTURE = REPOSITORY / "docs" / "pictures" / "serve.svg"
 FINDINGS = REPOSITORY / "docs" / "why" / "serving-speed.jsonl"
 SECONDS = 3.0
 COMPILED, ESTIMATOR = "bucle, compiled", "bucle, estimator"
+# One at a time for the estimator: requests that are under way at once share a call of it.
+_BESIDE = ((COMPILED, "compiled", 8), (ESTIMATOR, "estimator", 1))
 
 
 def measure(*, repeats: int) -> None:
@@ -48,32 +50,32 @@ def measure(*, repeats: int) -> None:
         servers: list[Running] = []
         try:
             servers += [start(contender) for contender in contenders]
-            in_process: dict[str, list[float]] = {COMPILED: [], ESTIMATOR: []}
-
-            def alone() -> None:
-                in_process[COMPILED].append(_in_process(folder / "compiled"))
-                in_process[ESTIMATOR].append(_in_process(folder / "estimator"))
-
-            found = take_turns(
-                servers,
-                list(rows),
-                repeats=repeats,
-                seconds=SECONDS,
-                also=alone,
-            )
+            found = take_turns(servers, list(rows), repeats=repeats, seconds=SECONDS)
+            beside = {
+                name: compare(
+                    next(server for server in servers if server.contender.name == name),
+                    folder / project,
+                    list(rows),
+                    connections=connections,
+                    turns=4 * repeats,
+                )
+                for name, project, connections in _BESIDE
+            }
         finally:
             for server in servers:
                 end(server.process)
     for name, figures in found.items():
         say(figure="serving", contender=name, errors=figures.errors, **figures.medians())
-    for line in judge(found, in_process):
+    for line in judge(found, beside):
         say(**line)
     kept = "".join(json.dumps(line) + "\n" for line in lines)
     FINDINGS.write_text(kept, encoding="utf-8")
     PICTURE.write_text(draw(lines), encoding="utf-8")
 
 
-def judge(found: dict[str, Figures], in_process: dict[str, list[float]]) -> list[dict[str, Any]]:
+def judge(
+    found: dict[str, Figures], beside: dict[str, tuple[list[float], list[float]]]
+) -> list[dict[str, Any]]:
     """Return the figures that have a target, each with whether it is met.
 
     A ratio is the median of the ratios of the turns, in which both met the same machine.
@@ -85,15 +87,12 @@ def judge(found: dict[str, Figures], in_process: dict[str, list[float]]) -> list
         _at_most("p99 at 64 connections, of only answering", compiled.p99_ms, ok.p99_ms, 3.0),
         _at_most(
             "CPU of a hundred rows, of the compiled model in process",
-            compiled.many_cpu_ms,
-            in_process[COMPILED],
+            *beside[COMPILED],
             1.3,
         ),
-        # One at a time: requests that are under way at once share a call of the estimator.
         _at_most(
             "CPU of a hundred rows over one connection, of the estimator in process",
-            estimator.lone_cpu_ms,
-            in_process[ESTIMATOR],
+            *beside[ESTIMATOR],
             1.3,
         ),
     ]
@@ -124,18 +123,6 @@ def _at_least(figure: str, more: Sequence[float], less: Sequence[float], target:
 
 def _ratio(above: Sequence[float], below: Sequence[float]) -> float:
     return round(statistics.median(a / b for a, b in zip(above, below, strict=True)), 3)
-
-
-def _in_process(project: Path) -> float:
-    """Return the milliseconds that a hundred rows cost a project's model in a process alone."""
-    done = subprocess.run(
-        [sys.executable, str(HERE / "in_process.py"), str(project)],
-        env={**os.environ, **ONE_THREAD},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return float(done.stdout)
 
 
 def main() -> None:

@@ -1,16 +1,17 @@
 """What a hundred rows cost a model without a server: in_process.py PROJECT.
 
-Each call has other rows, read just before, as each request to a server has: a processor learns the
-paths of rows that come again and again by heart, and a word that was looked up once remembers where
-to look. No client asks so.
+Says when it is ready; then answers each number of seconds that it reads with the milliseconds of
+CPU of a call, after calling for as long. Each call has other rows, read just before, as each
+request to a server has: a processor learns the paths of rows that come again and again by heart,
+and a word that was looked up once remembers where to look. No client asks so.
 """
 
 import json
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from itertools import cycle
 from pathlib import Path
 
 import polars as pl
@@ -19,26 +20,26 @@ from bucle.models.package import Package, open_package
 from bucle.models.prediction import predict
 from bucle.models.signature import Signature, dtypes_of
 
-TOGETHER, TURNS = 100, 6
+TOGETHER = 100
 
 
 def main() -> None:
-    """Print the milliseconds of CPU of one call, the median of some turns."""
+    """Answer until nobody asks any more."""
     root = Path(sys.argv[1])
     (model,) = [path.name for path in (root / ".bucle" / "packages").glob("m-*")]
     package = open_package(root / ".bucle" / "packages", model, project=root)
-    bodies = _bodies(root, package.signature)
+    bodies = cycle(_bodies(root, package.signature))
     score = package.scorer().answers if package.engine.name == "compiled" else _whole(package)
-    taken = []
-    for _ in range(TURNS):
-        spent = 0.0
-        for body in bodies:
-            rows = [tuple(row) for row in json.loads(body)]
+    print("ready", flush=True)
+    for line in sys.stdin:
+        calls, spent, until = 0, 0.0, time.perf_counter() + float(line)
+        while not calls or time.perf_counter() < until:
+            rows = [tuple(row) for row in json.loads(next(bodies))]
             began = time.process_time()
             score(rows)
             spent += time.process_time() - began
-        taken.append(spent / len(bodies) * 1000)
-    print(statistics.median(taken[1:]))
+            calls += 1
+        print(spent / calls * 1000, flush=True)
 
 
 def _whole(package: Package) -> Callable[[Sequence[tuple[object, ...]]], object]:

@@ -4,7 +4,7 @@ import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from bench.serving.contenders import Running
 from bench.serving.processes import cpu_s, family, megabytes
 
-__all__ = ["Figures", "take_turn", "take_turns"]
+__all__ = ["TOGETHER", "Figures", "ask_together", "take_turn", "take_turns"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 CONNECTIONS, MANY_CONNECTIONS = 64, 8
@@ -24,8 +24,7 @@ class Figures:
     """What was measured of a contender, a number for each turn; times are in milliseconds.
 
     `cpu_ms` is what the process that answers takes for a request of one row, `all_cpu_ms` what all
-    processes of the server take; the same for requests of a hundred rows, with `many` over eight
-    connections and with `lone` over one, so that no two are under way at once.
+    processes of the server take; the same, with `many`, for requests of a hundred rows.
     """
 
     cpu_ms: list[float] = field(default_factory=list)
@@ -35,7 +34,6 @@ class Figures:
     p99_ms: list[float] = field(default_factory=list)
     many_cpu_ms: list[float] = field(default_factory=list)
     many_all_cpu_ms: list[float] = field(default_factory=list)
-    lone_cpu_ms: list[float] = field(default_factory=list)
     memory_mb: list[float] = field(default_factory=list)
     start_s: list[float] = field(default_factory=list)
     errors: int = 0
@@ -55,7 +53,6 @@ def take_turns(
     *,
     repeats: int,
     seconds: float,
-    also: Callable[[], None] = lambda: None,
 ) -> dict[str, Figures]:
     """Return the figures of all servers; the turn that warms them up is left out.
 
@@ -64,12 +61,9 @@ def take_turns(
         rows: What is asked, one after the other: single ones, and a hundred at a time.
         repeats: Turns.
         seconds: How long a turn lasts.
-        also: What else has its turn.
     """
     found = {server.contender.name: Figures() for server in servers}
     for turn in range(-1, repeats):
-        if turn >= 0:
-            also()
         for server in servers:
             figures = found[server.contender.name] if turn >= 0 else Figures()
             take_turn(server, rows, figures, seconds=seconds if turn >= 0 else min(seconds, 1.0))
@@ -100,10 +94,20 @@ def take_turn(
     figures.many_cpu_ms.append(own / told["requests"] * 1000)
     figures.many_all_cpu_ms.append(every / told["requests"] * 1000)
     figures.memory_mb.append(megabytes(family(server.process.pid)))
-    if server.contender.name.startswith("bucle"):
-        told, own, _ = _load(server, many, connections=1, seconds=seconds / 2)
-        figures.errors += told["errors"]
-        figures.lone_cpu_ms.append(own / told["requests"] * 1000)
+
+
+def ask_together(
+    server: Running,
+    batches: Sequence[list[dict[str, Any]]],
+    *,
+    connections: int,
+    seconds: float,
+) -> float:
+    """Return the milliseconds of CPU a request of many rows takes the process that answers."""
+    told, own, _ = _load(server, batches, connections=connections, seconds=seconds)
+    if told["errors"]:
+        sys.exit(f"{server.contender.name}: {told['errors']} requests were not answered")
+    return own / int(told["requests"]) * 1000
 
 
 def _load(
