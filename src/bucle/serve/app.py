@@ -285,7 +285,7 @@ async def _send(send: Send, reply: Reply, *, with_body: bool) -> None:
 
 
 def _refused(problem: ProblemError, path: bytes) -> Reply:
-    headers = tuple(problem.headers.items())
+    headers = problem.headers
     if path.startswith(_PLAIN):
         return Reply(problem_body(problem, named=True), _JSON, problem.status, headers)
     return Reply(problem_body(problem), MEDIA_TYPE, problem.status, headers)

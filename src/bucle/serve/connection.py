@@ -34,7 +34,7 @@ def _whole_answer(line: bytes, problem: ProblemError) -> bytes:
     body = problem_body(problem)
     headers = [b"content-type: " + MEDIA_TYPE, b"content-length: %d" % len(body)]
     headers += [b"x-content-type-options: nosniff", b"connection: close"]
-    headers += [name + b": " + value for name, value in problem.headers.items()]
+    headers += [name + b": " + value for name, value in problem.headers]
     return b"\r\n".join([b"HTTP/1.1 " + line, *headers, b"", body])
 
 

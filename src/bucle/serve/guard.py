@@ -32,7 +32,11 @@ _ONCE = frozenset(
 )
 _WRONG_A_SECOND = 100
 _REMEMBERED = 256
-_CHALLENGE = {b"www-authenticate": b'Bearer, Basic realm="bucle", charset="UTF-8"'}
+# A browser asks its user only where each scheme stands in a header of its own.
+_CHALLENGE = (
+    (b"www-authenticate", b"Bearer"),
+    (b"www-authenticate", b'Basic realm="bucle", charset="UTF-8"'),
+)
 
 
 class Guard:

@@ -26,6 +26,8 @@ __all__ = [
 
 MEDIA_TYPE = b"application/problem+json"
 
+_Pairs = tuple[tuple[bytes, bytes], ...]
+
 _REASONS = {
     "is missing": "missing",
     "is not a field of the model": "unknown field",
@@ -80,17 +82,22 @@ class ProblemError(RequestError):
     Args:
         status: The HTTP status.
         what: What was refused.
-        headers: Further headers of the answer.
+        headers: Further headers of the answer; in pairs where one stands there twice.
         fields: As for every error: cause, attempt, code.
     """
 
     code = "bucle-330"
 
     def __init__(
-        self, status: int, what: str, *, headers: Mapping[bytes, bytes] | None = None, **fields: Any
+        self,
+        status: int,
+        what: str,
+        *,
+        headers: Mapping[bytes, bytes] | _Pairs = (),
+        **fields: Any,
     ) -> None:
         self.status = status
-        self.headers = dict(headers or {})
+        self.headers: _Pairs = tuple(headers.items() if isinstance(headers, Mapping) else headers)
         super().__init__(what, **fields)
 
     @property

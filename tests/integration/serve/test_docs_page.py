@@ -124,6 +124,18 @@ def test_nothing_of_the_data_runs_loads_or_turns_the_page(
     assert browser.tell("document.documentElement.scrollWidth <= innerWidth")
 
 
+@pytest.mark.parametrize(("password", "title"), [(TOKEN, EVIL[1]), ("x", "")])
+def test_a_browser_asks_for_the_token_as_a_password(
+    running: Running, tmp_path: Path, password: str, title: str
+) -> None:
+    program = find_browser()
+    if program is None:
+        pytest.skip("no browser is installed (apt-get install chromium)")
+    with open_browser(program, tmp_path) as stranger:
+        stranger.open(f"http://anybody:{password}@127.0.0.1:{running.port}/docs", width=1000)
+        assert stranger.tell("document.title") == title
+
+
 @pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/none", "/predict"])
 def test_no_page_of_another_site_can_read_or_show_an_answer(
     running: Running, browser: Browser, tmp_path: Path, path: str

@@ -89,7 +89,8 @@ async def ask(
     await app(scope, receive, send)
     start, end = sent
     headers_of = dict(start["headers"])
-    assert len(headers_of) == len(start["headers"])
+    twice = sum(name == b"www-authenticate" for name, _ in start["headers"]) == 2
+    assert len(headers_of) == len(start["headers"]) - twice
     return Got(start["status"], headers_of, end["body"])
 
 

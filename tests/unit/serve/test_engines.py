@@ -194,7 +194,7 @@ def test_more_rows_than_may_wait_are_refused_and_then_taken_again() -> None:
         waiting = await queue(engine, 1.0, 2.0, 3.0)
         with pytest.raises(ProblemError) as found:
             await engine.score([(4.0,)])
-        assert (found.value.status, found.value.headers[b"retry-after"]) == (503, b"1")
+        assert (found.value.status, dict(found.value.headers)[b"retry-after"]) == (503, b"1")
         doubler.free.set()
         await asyncio.gather(first, waiting)
         assert await engine.score([(4.0,)]) == [Scored(8)]
