@@ -13,6 +13,7 @@ __all__ = [
     "RunRecord",
     "VerdictRecord",
     "VersionRecord",
+    "WithdrawalRecord",
 ]
 
 
@@ -100,6 +101,18 @@ class Observed(Struct, frozen=True, kw_only=True):
     window: tuple[str, WindowJudged] | None = None
     drift: tuple[str, DriftMeasured] | None = None
     gain: tuple[str, GainEstimated] | None = None
+
+
+class WithdrawalRecord(Struct, frozen=True, kw_only=True):
+    """One model that left its place beside a champion: when, why, and the run it came of.
+
+    `run` is empty where a person had put it there, or where it never came there.
+    """
+
+    at: str
+    because: str
+    run: str = ""
+    champion: str = ""
 
 
 def _data_version(fact: DataAdded) -> DataVersion:

@@ -82,10 +82,12 @@ def decide(state: State, policy: Policy, now: datetime) -> tuple[Action, ...]:
 def _guard(state: State, policy: Policy) -> Action | None:
     """Return what keeps people from harm: it is done whatever else is under way, paused or not."""
     deployed, reigning = state.deployment, champion(state.tenures)
-    if policy.rollout is None or deployed is None or reigning is None:
+    if deployed is None or reigning is None:
         return None
+    # What began by steps that are gone since is guarded all the same.
+    rollout = policy.rollout or policy.unled
     if deployed.is_former:
-        found = compare_former(state.trial, policy.rollout)
+        found = compare_former(state.trial, rollout)
         harm = _harm_since(state)
         if found.kind == "hold" and harm and not _is_better(state):
             found = msgspec.structs.replace(found, kind="stop", why=harm)
@@ -98,7 +100,7 @@ def _guard(state: State, policy: Policy) -> Action | None:
             )
         return _withdraw(deployed, found.why) if found.kind != "hold" else None
     if deployed.run:
-        found = _next_step(state, policy, policy.rollout, deployed)
+        found = _next_step(state, policy, rollout, deployed)
         return _withdraw(deployed, found.why) if found.kind == "stop" else None
     return None
 
@@ -106,25 +108,32 @@ def _guard(state: State, policy: Policy) -> Action | None:
 def _next_step(state: State, policy: Policy, rollout: Rollout, deployed: Deployment) -> Step:
     run = state.runs.get(deployed.run)
     held = _held_back(state, policy, run, deployed.model) if run is not None else ""
+    if policy.rollout is None:
+        held = f"no step of [deploy] is left for it: bucle promote {deployed.model}, or withdraw it"
     return next_step(deployed, state.trial, rollout, held=held)
 
 
 def _lead(state: State, policy: Policy) -> Action | None:
     """Return the next step of a candidate that is on its way; a `Wait` says what it waits for."""
-    deployed, reigning, rollout = state.deployment, champion(state.tenures), policy.rollout
-    if rollout is None or reigning is None:
+    deployed, reigning = state.deployment, champion(state.tenures)
+    if reigning is None:
         return None
     if deployed is None:
-        return _keep_former(state, reigning)
+        return _keep_former(state, reigning) if policy.rollout is not None else None
     run = state.runs.get(deployed.run)
     if deployed.is_former or run is None:
         return None
+    rollout = policy.rollout or policy.unled
+    if rollout.shares and deployed.share not in rollout.shares:
+        # What was shown at a share that is none any more is no evidence for the steps of now.
+        why = "the steps of [deploy] have changed: it begins again"
+        return _deploy_next(deployed, reigning.model, rollout.shares[0], why=why)
     found = _next_step(state, policy, rollout, deployed)
     if found.kind != "go":
         return Wait(why=f"{deployed.model} is on its way: {found.why}")
     share = next_share(rollout, deployed.share)
     if share is not None:
-        return _deploy(run.started.run, deployed.model, reigning.model, share, why=found.why)
+        return _deploy_next(deployed, reigning.model, share, why=found.why)
     return Promote(
         id=action_id("promote", run.started.run, deployed.model),
         why=found.why,
@@ -179,6 +188,14 @@ def _deploy(run: str, model: str, reigning: str, share: float, *, why: str) -> D
         champion=reigning,
         share=share,
     )
+
+
+def _deploy_next(deployed: Deployment, reigning: str, share: float, *, why: str) -> Deploy:
+    """Return the next step of a candidate; one that begins again comes to a share again."""
+    first = _deploy(deployed.run, deployed.model, reigning, share, why=why)
+    place = (deployed.began, str(deployed.moves))
+    action = action_id("deploy", deployed.run, deployed.model, reigning, repr(share), *place)
+    return msgspec.structs.replace(first, id=action)
 
 
 def _withdraw(deployed: Deployment, why: str) -> Withdraw:
@@ -259,6 +276,9 @@ def _ship(
     if action in state.acted:
         return _done("it was promoted")
     why = f"the gate says {outcome}" if outcome else "no gate was asked for"
+    left = _left_beside(state, name, model, current)
+    if left:
+        return _done(left)
     if policy.rollout is not None and current is not None:
         return _begin(state, policy, run, model, current, why)
     return Promote(id=action, why=why, run=name, model=model, previous=current, verdict=outcome)
@@ -272,14 +292,25 @@ def _begin(
     share = next_share(rollout, None) if rollout is not None else None
     first = _deploy(run.started.run, model, current, share or 0.0, why=why)
     if first.id in state.acted:
-        if deployed is not None and (deployed.run, deployed.model) == (first.run, model):
-            return _done(f"it is on its way as a {deployed.stage}")
         return _done("it was taken away from beside the champion")
     # A shadow answers nobody: it may show what it can before people are asked.
     against = _held_back(state, policy, run, model) if share else ""
     if deployed is not None and not deployed.run and not deployed.is_former:
         against = against or f"it waits: {deployed.by} has put {deployed.model} beside the champion"
     return _done(against) if against else first
+
+
+def _left_beside(state: State, run: str, model: str, current: str | None) -> str:
+    """Say where a run's model is that was put beside the champion; empty for nowhere yet.
+
+    So it holds whatever has become of the steps since: evidence is asked for once it is led.
+    """
+    deployed, withdrawn = state.deployment, state.withdrawn.get(model)
+    if deployed is not None and (deployed.run, deployed.model) == (run, model):
+        return f"it is on its way as a {deployed.stage}"
+    if withdrawn is not None and (withdrawn.run, withdrawn.champion) == (run, current):
+        return "it was taken away from beside the champion"
+    return ""
 
 
 def _held_back(state: State, policy: Policy, run: RunRecord, model: str) -> str:

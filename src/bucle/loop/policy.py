@@ -28,7 +28,8 @@ class Policy(Struct, frozen=True, kw_only=True):
     what a retrain costs, in the charter's currency. With `promote` at `ask` a model that passed
     waits for a person, and where `approval` names roles, for each of them. Between two retrains
     lies `cooldown`, and a month has `most_per_month`; None for no such limit. `zone` is that of
-    `cron:` triggers. Without a `rollout` a model that passed answers everyone at once.
+    `cron:` triggers. Without a `rollout` a model that passed answers everyone at once; one that an
+    earlier rollout has put beside the champion is then held and judged by `unled`.
     """
 
     text: str
@@ -42,6 +43,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     most_per_month: int | None = None
     zone: str = "UTC"
     rollout: Rollout | None = None
+    unled: Rollout = Rollout()
 
     def __post_init__(self) -> None:
         """Read the table of the zone, so that deciding by it reads nothing.

@@ -284,7 +284,7 @@ class Fold:
         known = self.deployment
         if known is not None and (known.model, known.share) == (fact.model, fact.share):
             return
-        began = known.began if known is not None and known.model == fact.model else event.at
+        same = known if known is not None and known.model == fact.model else None
         if known is not None and known.model != fact.model:
             self._leave(event, f"{fact.model} took its place")
         self.trial = None
@@ -293,11 +293,12 @@ class Fold:
             model=fact.model,
             share=fact.share,
             since=event.at,
-            began=began,
+            began=same.began if same else event.at,
             by=event.actor,
             because=fact.because,
             run=fact.run,
             is_former=fact.is_former,
+            moves=same.moves + 1 if same else 1,
         )
 
     def _withdraw(self, event: Event, fact: Withdrawn) -> None:

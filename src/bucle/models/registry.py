@@ -32,7 +32,8 @@ class Deployment(Struct, frozen=True, kw_only=True):
     `share` is what part of the keys it answers: 0 for a shadow, which answers none. `since` is
     when it came to that share, ISO 8601 in UTC; `began` when it was deployed. `run` made it and
     the loop leads it step by step; empty for one that is left as it is. `is_former` says that it
-    was champion before this one, and is kept to be compared with.
+    was champion before this one, and is kept to be compared with. `moves` is how often it came to a
+    share, this time included.
     """
 
     model: str
@@ -43,6 +44,7 @@ class Deployment(Struct, frozen=True, kw_only=True):
     because: str
     run: str = ""
     is_former: bool = False
+    moves: int = 1
 
     @property
     def stage(self) -> Literal["shadow", "canary"]:

@@ -196,10 +196,10 @@ def test_deployment_of_a_run_that_is_not_on_record_is_not_led():
     assert isinstance(decided(*facts, seen("m-9", baked_s=2000.0, **TROUBLE)), Withdraw)
 
 
-def test_without_a_rollout_nothing_is_led_or_kept():
-    facts = [*on_its_way(), seen(**TROUBLE)]
-    action = done(decided(*facts, rollout=None), Promote)
+def test_without_a_rollout_a_new_model_is_promoted_at_once_and_no_former_one_is_kept():
+    action = done(decided(*PASSED, rollout=None), Promote)
     assert action.model == "m-1"
+    assert isinstance(decided(*PASSED, crowned("m-1", action=action.id), rollout=None), Wait)
 
 
 # ---- people -----------------------------------------------------------------------

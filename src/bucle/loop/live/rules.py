@@ -20,6 +20,7 @@ def live_policy(charter: Charter) -> Policy:
     """
     retrain, gates = charter.retrain, charter.gates
     gate: Gate = "referee+refit" if gates.refit else "referee"
+    rollout = _rollout(charter.deploy)
     return Policy(
         text=retrain.followed,
         triggers=parse_policy(retrain.followed).triggers,
@@ -31,13 +32,12 @@ def live_policy(charter: Charter) -> Policy:
         cooldown=parse_span(retrain.cooldown) if retrain.cooldown != _NONE else None,
         most_per_month=retrain.most_per_month,
         zone=retrain.zone,
-        rollout=_rollout(charter.deploy),
+        rollout=rollout if rollout.shares else None,
+        unled=rollout,
     )
 
 
-def _rollout(deploy: DeploySettings) -> Rollout | None:
-    if not deploy.steps:
-        return None
+def _rollout(deploy: DeploySettings) -> Rollout:
     return Rollout(
         shares=deploy.steps,
         pairs=deploy.pairs,

@@ -118,8 +118,8 @@ class LiveWorld:
 
         What says to have baked for longer than the present share lasts was begun at another one.
         """
-        deployed, rollout = state.deployment, self._policy.rollout
-        if deployed is None or rollout is None or not isinstance(seen, ChallengerSeen):
+        deployed, rollout = state.deployment, self._policy.rollout or self._policy.unled
+        if deployed is None or not isinstance(seen, ChallengerSeen):
             return False
         return seen.baked_s <= baked_s and is_news(deployed, seen, state.trial, rollout)
 
