@@ -25,8 +25,6 @@ SPANS = (1, 7, 28)
 """How many days are judged together, ending with the day of the look."""
 
 _POWER = 0.8416
-_FAR = 0.01
-"""A p-value above this is far from any level."""
 _MOST_EXACT = 2_000_000_000
 
 
@@ -91,10 +89,11 @@ def look_at_inputs(
     for span in spans:
         window = days.take((days.dates > date - span) & (days.dates <= date))
         share = level / len(SPANS)
-        changes = find_changes(spread, reference, window, measures, level=share)
+        found = compare(spread, window)
+        changes = _changes(found, reference, window, measures, level=share)
         findings += [structs.replace(one, span=span, p=one.p * len(SPANS)) for one in changes]
         if span == spans[0]:
-            visible = _visible(compare(spread, window), share / max(len(measures), 1))
+            visible = _visible(found, share / max(len(measures), 1))
     return Look(
         date=date,
         findings=tuple(findings),
@@ -114,8 +113,18 @@ def find_changes(
     Measures share the level by Holm's procedure (1979). Shares are found only where the exact test
     of their counts, and the law of a share that comes in bursts, find them too.
     """
-    found = compare(spread, window)
-    p = _of_shares(found, reference, window, measures)
+    return _changes(compare(spread, window), reference, window, measures, level=level)
+
+
+def _changes(
+    found: Comparison,
+    reference: Days,
+    window: Days,
+    measures: Sequence[Measure],
+    *,
+    level: float,
+) -> tuple[Finding, ...]:
+    p = _of_shares(found, reference, window, measures, level=level)
     span = int(window.dates.size)
     return tuple(
         _finding(measures[place], found, place, span=span, p=bound)
@@ -161,20 +170,28 @@ def _shown(p: Floats, level: float) -> list[tuple[int, float]]:
 
 
 def _of_shares(
-    found: Comparison, reference: Days, window: Days, measures: Sequence[Measure]
+    found: Comparison,
+    reference: Days,
+    window: Days,
+    measures: Sequence[Measure],
+    *,
+    level: float,
 ) -> Floats:
-    """Return p-values, of shares not below those of the exact test nor those of their own law."""
+    """Return p-values, of shares not below those of the exact test nor those of their own law.
+
+    What is above the level already is as it is: no procedure would show it.
+    """
     p = found.p.copy()
     counts, sums = window.counts.sum(axis=0), window.sums.sum(axis=0)
     known, yes = reference.counts.sum(axis=0), reference.sums.sum(axis=0)
     is_share = np.asarray([measure.kind != "mean" for measure in measures], dtype=np.bool_)
     with np.errstate(invalid="ignore"):
-        near = np.flatnonzero(is_share & (p <= _FAR))
+        near = np.flatnonzero(is_share & (p <= level))
     for place in near.tolist():
         whole = known[place] + counts[place]
         if min(counts[place], known[place]) > 0 and whole < _MOST_EXACT:
             p[place] = max(p[place], _beta(found, place, overall=yes[place] / known[place]))
-            if p[place] <= _FAR:
+            if p[place] <= level:
                 exact = _fisher(sums[place], counts[place], yes[place], known[place])
                 p[place] = max(p[place], exact)
     return p

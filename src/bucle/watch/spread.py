@@ -132,7 +132,7 @@ def compare(spread: Spread, window: Days) -> Comparison:
         square = days * (spread.between + spread.within / spread.size)
         # Days of more rows than those of the reference may differ by what its rows have hidden.
         hidden = np.maximum(square - variance, 0.0) * np.sqrt(2.0 / spread.freedom)
-        error = np.sqrt(variance + np.nan_to_num(hidden))
+        error = np.sqrt(variance + np.fmax(hidden, 0.0))
         freedom = spread.freedom * np.maximum(variance / square, 1.0) ** 2
         freedom = np.where(np.isfinite(freedom), np.minimum(freedom, 1e6), 1e6)
         freedom = np.where(spread.freedom > 0, freedom, np.nan)
@@ -154,11 +154,11 @@ def _memory(dates: NDArray[np.int64], effects: Floats) -> Floats:
     follows = np.flatnonzero(np.diff(dates) == 1)
     if follows.size < _WEEK:
         return np.zeros(effects.shape[1])
-    clean = np.nan_to_num(effects)
+    clean = np.where(np.isnan(effects), 0.0, effects)
     product = (clean[follows] * clean[follows + 1]).mean(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         found = product / (clean**2).mean(axis=0)
-    return np.asarray(np.clip(np.nan_to_num(found), 0.0, _MOST_MEMORY), dtype=np.float64)
+    return np.asarray(np.minimum(np.fmax(found, 0.0), _MOST_MEMORY), dtype=np.float64)
 
 
 def _inflation(memory: Floats, days: int) -> Floats:
@@ -166,6 +166,8 @@ def _inflation(memory: Floats, days: int) -> Floats:
 
     1 + 2 Σ (1 - k/days) memory^k over the lags k, as for an autoregressive process of order one.
     """
+    if days == 1:
+        return np.ones_like(memory)
     lags = np.arange(1, days)[:, None]
     grown = 1.0 + 2.0 * ((1.0 - lags / days) * memory[None, :] ** lags).sum(axis=0)
     return np.asarray(grown, dtype=np.float64)
