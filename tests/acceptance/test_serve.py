@@ -130,7 +130,7 @@ def test_metrics_count_what_was_asked(server: Server) -> None:
         (b'{"size":1,"colour":"red"}', 422, "'colour' is not a field"),
         (b'{"size":"1"}', 422, "got text"),
         (b'{"size":true}', 422, "got true or false"),
-        (b'{"size":NaN}', 422, "'size' Expected a finite number (is NaN)"),
+        (b'{"size":NaN}', 422, "'size': expected a finite number (is NaN)"),
         (b'{"size":1e400}', 422, "out of range"),
         (b'{"size":1,"size":2}', 422, "is there twice"),
         (b'[{"size":1},{"size":[]}]', 422, "row 1"),

@@ -5,6 +5,7 @@ so that taking feedback stays light.
 """
 
 import json
+import math
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -177,8 +178,8 @@ def _label_value(label: bytes) -> object:
     value = _DECODER.decode(label.decode())
     if not isinstance(value, bool | int | float | str):
         raise ValueError("null, a list or an object is no truth")  # noqa: TRY004  (a user's value)
-    if isinstance(value, int):
-        float(value)
+    if isinstance(value, int | float) and not math.isfinite(value):
+        raise ValueError("it is too large a number")
     return value
 
 

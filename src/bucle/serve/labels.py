@@ -5,6 +5,7 @@ Imports nothing heavy.
 
 import asyncio
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from operator import gt
 from typing import Annotated
@@ -33,23 +34,30 @@ class Labels:
     Args:
         journal: Where they are recorded.
         counts: Where they are counted.
+        kind: What is predicted now; of a number (`regression`), no text can be the truth.
     """
 
-    def __init__(self, journal: Journal, counts: Counts) -> None:
+    def __init__(
+        self, journal: Journal, counts: Counts, *, kind: Callable[[], str] = lambda: ""
+    ) -> None:
         self._journal = journal
         self._counts = counts
+        self._kind = kind
 
     async def take(self, request: Request) -> Reply:
         """Answer `POST /feedback`: the label of a prediction, or a list of them."""
         require_json(request)
         told = _read_labels(request.body)
         now = _EPOCH + timedelta(microseconds=micros())
+        is_number = self._kind() == "regression"
         records = []
         for number, one in enumerate(told):
             if number % _LABELS_AT_ONCE == _LABELS_AT_ONCE - 1:
                 # A long list does not keep others waiting.
                 await asyncio.sleep(0)
             try:
+                if is_number and bytes(one.label).lstrip()[:1] == b'"':
+                    _refuse_text(one.id)
                 records.append(
                     to_feedback(
                         one.id,
@@ -71,6 +79,16 @@ class Labels:
         self._journal.append_many(records)
         self._counts.noted("label", len(records))
         return Reply(msgspec.json.encode({"kept": len(records)}), status=202)
+
+
+def _refuse_text(prediction: str) -> None:
+    """Raise: a text never joins numbers, and would take the place of a label that does."""
+    raise RequestError(
+        f"Cannot take the label of {prediction[:80]}",
+        cause="it is a text, and the model predicts a number",
+        attempt='"label": 12.5, without quotes',
+        code="bucle-323",
+    )
 
 
 class _Label(Struct, forbid_unknown_fields=True):

@@ -71,9 +71,14 @@ class BadRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def words(self) -> str:
         """The same in one line."""
         where = f"row {self.row}" if self.row is not None else "the row"
-        field = f" {self.field!r}" if self.field else ""
         value = f" (is {self.value})" if self.value else ""
-        return f"{where}:{field} {self.rule}{value}".replace(":  ", ": ")
+        rule = f"{self.rule}{value}"
+        if not self.field and self.rule not in _REASONS:
+            return f"{where}: {rule[:1].lower()}{rule[1:]}"
+        # A rule goes on with the field, or stands for itself.
+        stands = self.rule[:1].isupper()
+        said = f": {rule[0].lower()}{rule[1:]}" if stands else f" {rule}"
+        return f"{where}: {self.field!r}{said}"
 
 
 class ProblemError(RequestError):

@@ -372,6 +372,7 @@ _WORDS = {
 
 def _in_words(what: str) -> str:
     """Return a decoder's complaint in the words of the API."""
+    what = re.sub(r"^Invalid (?:RFC3339 encoded|ISO8601) ([a-z]+)$", r"Expected `\1`", what)
     return re.sub(r"`([a-z]+(?: \| [a-z]+)*)`", _plain, what)
 
 

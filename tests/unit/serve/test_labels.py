@@ -27,9 +27,10 @@ class Kept:
         self.records += records
 
 
-def tell(body: bytes, kept: Kept) -> Reply:
+def tell(body: bytes, kept: Kept, *, kind: str = "") -> Reply:
     journal: Any = kept
-    return asyncio.run(Labels(journal, Counts()).take(Request(JSON, body, b"")))
+    labels = Labels(journal, Counts(), kind=lambda: kind)
+    return asyncio.run(labels.take(Request(JSON, body, b"")))
 
 
 def told(body: bytes) -> list[Feedback]:
@@ -92,6 +93,17 @@ def test_a_label_is_a_number_a_text_or_yes_or_no(label: str, text: str) -> None:
 )
 def test_any_other_label_is_refused(label: str) -> None:
     refusal(f'{{"id":"{ID}","label":{label}}}'.encode())
+
+
+def test_a_text_is_refused_where_a_number_is_predicted() -> None:
+    kept = Kept()
+    body = f'[{{"id":"{ID}","label":1}},{{"id":"{OTHER}","label": "12.5"}}]'.encode()
+    with pytest.raises(ProblemError, match="label 1: ") as found:
+        tell(body, kept, kind="regression")
+    assert (found.value.status, found.value.code, kept.records) == (422, "bucle-323", [])
+    assert found.value.cause == "it is a text, and the model predicts a number"
+    assert tell(body, kept, kind="binary").status == 202
+    assert tell(b'{"id":"%s","label":-2}' % ID.encode(), kept, kind="regression").status == 202
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from bucle.serve.problems import unreadable, why_unreadable
+from bucle.serve.problems import BadRow, unreadable, why_unreadable
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,22 @@ def test_the_fault_of_a_body_is_named(body: bytes, why: str) -> None:
 
 def test_a_whole_character_of_two_halves_is_read() -> None:
     assert msgspec.json.decode(b'"\\ud83d\\ude00"') == "\N{GRINNING FACE}"
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (BadRow(field="a", rule="is missing"), "the row: 'a' is missing"),
+        (
+            BadRow(row=3, field="a", value="-1", rule="Expected a number >= 0"),
+            "row 3: 'a': expected a number >= 0 (is -1)",
+        ),
+        (
+            BadRow(row=0, value="null", rule="Expected an object, got null"),
+            "row 0: expected an object, got null (is null)",
+        ),
+        (BadRow(rule="is not a field of the model"), "the row: '' is not a field of the model"),
+    ],
+)
+def test_what_is_wrong_with_a_row_is_one_sentence(bad: BadRow, words: str) -> None:
+    assert bad.words == words

@@ -84,13 +84,22 @@ def make_routes(
     fixed: dict[bytes, Mapping[str, Handler]] = {
         **asked,
         b"/predict": {"POST": ExplainingPredictor(predictor, slots, arrow.predict).predict},
-        b"/feedback": {"POST": Labels(journal, counts).take},
+        b"/feedback": {"POST": Labels(journal, counts, kind=lambda: _kind(slots)).take},
         **Mlflow(predictor, slots, version=bucle.__version__).routes(),
         **kserve.routes(),
     }
     if ask is not None:
         fixed[b"/retrain"] = {"POST": Asking(ask).take}
     return Routes(fixed, kserve.version_routes)
+
+
+def _kind(slots: Callable[[], Slots]) -> str:
+    """Return what the champion predicts; nothing where there is none, and labels come anyway."""
+    try:
+        kind: str = slots().champion.package.signature.kind
+    except ProblemError:
+        return ""
+    return kind
 
 
 def _reading(
