@@ -12,8 +12,17 @@ from msgspec import Struct
 
 from bucle.clock import FixedClock
 from bucle.errors import RequestError
+from bucle.loop.alarms.closing import alarms_ended_by
 from bucle.loop.decide import Action, Deploy, Promote, Wait, decide
-from bucle.loop.events import ChallengerSeen, Decided, Deployed, Fact, Promoted, draft_fact
+from bucle.loop.events import (
+    ChallengerSeen,
+    Decided,
+    Deployed,
+    Fact,
+    Promoted,
+    RolledBack,
+    draft_fact,
+)
 from bucle.loop.policy import Policy
 from bucle.loop.state import Fold, State
 from bucle.types import Lease, Log
@@ -117,12 +126,22 @@ class Controller:
                     return self._pause(did, action, now)
                 if action.id not in {done.id for done in did}:
                     did.append(action)
-                self._record(effect, now, cause=action.id)
+                self._record(self._whole(effect), now, cause=action.id)
         raise RequestError(
             f"Cannot settle {did[-1].name} under the policy {self._policy.name}",
             cause=f"it was asked for {_MOST_ACTIONS} times and its effect is not on record",
             code="bucle-253",
         )
+
+    def _whole(self, effect: Sequence[Fact]) -> Sequence[Fact]:
+        """Return an effect with what follows from it: a new champion begins without alarms."""
+        over = [
+            alarm
+            for fact in effect
+            if isinstance(fact, Promoted | RolledBack)
+            for alarm in alarms_ended_by(self._state, fact.model)
+        ]
+        return [*over, *effect]
 
     def _conclude(self, did: list[Action], wait: Wait, now: datetime, *, is_noted: bool) -> Look:
         why = f"{did[0].why}; {wait.settled}" if did else wait.why

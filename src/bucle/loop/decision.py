@@ -10,6 +10,7 @@ from msgspec import Struct
 from bucle.charter.settings import Charter
 from bucle.errors import BucleError, OutsideError, StalePositionError
 from bucle.grammar import say_count
+from bucle.loop.alarms.closing import alarms_ended_by
 from bucle.loop.control import promoted
 from bucle.loop.decide import Action, Judge, Promote, Refit, Wait, decide
 from bucle.loop.events import Fact, Promoted, Refitted, RunFinished, VerdictGiven, draft_fact
@@ -216,6 +217,8 @@ def _decide(referee: Referee, finished: RunFinished, policy: Policy) -> Decision
                     proposal.finished, model=refit.model, digests=digests
                 )
         elif isinstance(action, Promote):
+            for over in alarms_ended_by(proposal.state, action.model):
+                proposal.add(over)
             proposal.add(_promoted(action, verdict))
         else:
             break

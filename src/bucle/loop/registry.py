@@ -7,6 +7,7 @@ durable event, so that a crash leaves the old champion or the new one, never non
 from msgspec import Struct
 
 from bucle.errors import RequestError, StalePositionError, UnknownNameError, nearest
+from bucle.loop.alarms.closing import alarms_ended_by
 from bucle.loop.events import Fact, Promoted, RolledBack, Withdrawn
 from bucle.loop.state import ModelRecord, State
 from bucle.loop.workspace import Workspace
@@ -155,7 +156,8 @@ def promote_model(workspace: Workspace, name: str, *, because: str = "") -> Cham
         )
         cause = record.verdicts[-1].event if record.verdicts else ""
         try:
-            workspace.record(fact, expected=state.position, cause=cause)
+            over = alarms_ended_by(state, fact.model)
+            workspace.record(*over, fact, expected=state.position, cause=cause)
         except StalePositionError:
             continue
         return ChampionChange(model=record.model, previous=fact.previous, changed=True)
@@ -182,7 +184,7 @@ def roll_back(workspace: Workspace, *, to: str | None = None, because: str = "")
         reason = because.strip() or "a person asked for it"
         deployed = state.deployment
         if to is None and deployed is not None and deployed.stage == "canary":
-            fact: Fact = Withdrawn(model=deployed.model, because=reason)
+            facts: tuple[Fact, ...] = (Withdrawn(model=deployed.model, because=reason),)
             change = ChampionChange(
                 model=current.model, previous=None, changed=False, withdrew=deployed.model
             )
@@ -191,10 +193,11 @@ def roll_back(workspace: Workspace, *, to: str | None = None, because: str = "")
             digest = find_model(state, target).digest
             # It was champion: where it was tried as it is now, nobody waits for another trial.
             check_loads(workspace, target, digest=digest, anew=False)
-            fact = RolledBack(model=target, previous=current.model, because=reason)
+            back = RolledBack(model=target, previous=current.model, because=reason)
+            facts = (*alarms_ended_by(state, target), back)
             change = ChampionChange(model=target, previous=current.model, changed=True)
         try:
-            workspace.record(fact, expected=state.position)
+            workspace.record(*facts, expected=state.position)
         except StalePositionError:
             continue
         return change

@@ -21,7 +21,8 @@ from bucle.loop.live.gains import see_gain
 from bucle.loop.live.orders import Order, facts_of
 from bucle.loop.live.rules import live_policy
 from bucle.loop.live.windows import see_windows
-from bucle.loop.observations import ChallengerSeen, DriftMeasured, WindowJudged
+from bucle.loop.observations import AlarmRaised, ChallengerSeen, DriftMeasured, WindowJudged
+from bucle.loop.registry import promote_model, roll_back
 from bucle.loop.training import run_project
 from bucle.loop.workspace import Workspace, open_workspace
 from bucle.models.registry import champion
@@ -298,3 +299,20 @@ def test_a_retrain_that_is_ordered_stands_in_the_log_when_it_is_done(shop: Path)
     assert kinds[0] == "run_started"
     assert RunFinished.kind in kinds
     assert DataAdded.kind not in kinds
+
+
+def test_alarms_of_a_champion_are_over_when_a_person_puts_another_in_its_place(shop: Path) -> None:
+    workspace = opened(shop)
+    first, other = pair(workspace)
+    for change, layer in ((promote_model, "harm"), (roll_back, "inputs")):
+        workspace.record(AlarmRaised(layer=layer, subject="size", since="2025-08-01", why="odd"))
+        if change is promote_model:
+            promote_model(workspace, other, because="I like it")
+        else:
+            roll_back(workspace)
+        assert workspace.state().alarms == {}
+    over = [one.body for one in workspace.log.read() if one.kind == "alarm_resolved"]
+    assert [(one["layer"], one["why"]) for one in over] == [
+        ("harm", f"{other} is champion now, and this was seen of {first}"),
+        ("inputs", f"{first} is champion now, and this was seen of {other}"),
+    ]
