@@ -28,7 +28,7 @@ from bucle.loop.events import (
     Withdrawn,
     read_fact,
 )
-from bucle.types import Event
+from bucle.types import Event, Verdict
 
 __all__ = ["tell_addition", "tell_event"]
 
@@ -52,14 +52,16 @@ def _tell_run(fact: Fact) -> str:
     match fact:
         case DataAdded():
             return (
-                f"{fact.dataset}: {say_count(fact.read, 'row')} offered, {tell_addition(fact)}; "
+                f"{fact.dataset}: {say_count(fact.read, 'row')} offered, {tell_addition(fact)}"
+                f"{_tell_nulls(fact)}; "
                 f"version {fact.data_version} has {say_count(fact.rows, 'row')}"
             )
         case RunStarted():
             return f"run {fact.run} began on " + (", ".join(fact.datasets) or "no dataset")
         case RunFinished():
             made = f", made {fact.model}" if fact.model else ""
-            return f"run {fact.run} {fact.state}{made}"
+            why = f": {_first_line(fact.error)}" if fact.state != "done" and fact.error else ""
+            return f"run {fact.run} {fact.state}{made}{why}"
         case Refitted():
             return f"{fact.tested} was refitted as {fact.model or 'nothing'}: {fact.why}"
         case LogRepaired():
@@ -72,7 +74,7 @@ def _tell_champion(fact: Fact) -> str:
         case VerdictGiven():
             verdict = fact.verdict
             against = f" against champion {verdict.champion}" if verdict.champion else ""
-            return f"verdict on {verdict.challenger}{against}: {verdict.outcome}"
+            return f"verdict on {verdict.challenger}{against}: {verdict.outcome}{_against(verdict)}"
         case Promoted():
             return f"{fact.model} became champion: {fact.because}"
         case RolledBack():
@@ -145,6 +147,24 @@ def _tell_challenger(fact: ChallengerSeen) -> str:
     if fact.gain is not None and fact.low is not None and fact.high is not None:
         told += f", saves {fact.gain:+.1%} of the loss ({fact.low:+.1%} to {fact.high:+.1%})"
     return told + (f", {fact.failures} failed" if fact.failures else "")
+
+
+def _against(verdict: Verdict) -> str:
+    """Name the checks that kept a model from passing."""
+    if verdict.outcome == "pass":
+        return ""
+    names = [check.name for check in verdict.checks if check.outcome == verdict.outcome]
+    return f" ({', '.join(names)})" if names else ""
+
+
+def _tell_nulls(fact: DataAdded) -> str:
+    """Say how many values were not of their column's type and became null."""
+    count = sum(one.count for one in fact.coerced if one.became == "null")
+    return f", {say_count(count, 'value')} became null" if count else ""
+
+
+def _first_line(error: str) -> str:
+    return error.strip().partition("\n")[0].rstrip(".")
 
 
 def tell_addition(fact: DataAdded) -> str:

@@ -13,7 +13,7 @@ from bucle.loop.events import (
     VerdictGiven,
 )
 from bucle.loop.narration import tell_addition, tell_event
-from bucle.types import Draft, Verdict
+from bucle.types import Check, Coercion, Draft, Verdict
 
 ADDED = DataAdded(
     dataset="sales",
@@ -31,6 +31,17 @@ STARTED = RunStarted(
     run="r-1", source="", environment="", seed=0, parameters={}, datasets={"a": "", "b": ""}
 )
 VERDICT = Verdict(outcome="undecided", checks=(), rows=1, challenger="m-b", champion="m-a")
+
+CHECKS = (
+    Check(name="must:wape", outcome="fail"),
+    Check(name="champion", outcome="undecided"),
+    Check(name="leaks", outcome="fail"),
+)
+COERCED = (
+    Coercion(column="a", count=1, examples=("x",)),
+    Coercion(column="b", count=2, examples=("y",)),
+    Coercion(column="c", count=4, examples=("1,5",), became="number"),
+)
 
 
 @pytest.mark.parametrize(
@@ -50,8 +61,33 @@ VERDICT = Verdict(outcome="undecided", checks=(), rows=1, challenger="m-b", cham
         ),
         (RunFinished(run="r-1", state="failed", steps=(), metrics={}), "run r-1 failed"),
         (
+            RunFinished(
+                run="r-1",
+                state="failed",
+                steps=(),
+                metrics={},
+                error="Cannot fit.\n  Cause: no row\n  Code: bucle-1",
+            ),
+            "run r-1 failed: Cannot fit",
+        ),
+        (
+            msgspec.structs.replace(ADDED, coerced=COERCED),
+            (
+                "sales: 2,000 rows offered, 1,500 added, 20 changed, 30 quarantined, "
+                "3 values became null; version 2 has 12,345 rows"
+            ),
+        ),
+        (
             VerdictGiven(run="r-1", verdict=VERDICT, evidence=""),
             "verdict on m-b against champion m-a: undecided",
+        ),
+        (
+            VerdictGiven(
+                run="r-1",
+                verdict=msgspec.structs.replace(VERDICT, outcome="fail", checks=CHECKS),
+                evidence="",
+            ),
+            "verdict on m-b against champion m-a: fail (must:wape, leaks)",
         ),
         (Promoted(model="m-b", because="it passed"), "m-b became champion: it passed"),
         (
