@@ -33,7 +33,7 @@ def _back_up(options: Namespace, terminal: Terminal) -> int:
         f"{say_count(done.events, 'event')} verified; {say_count(done.files, 'file')} copied "
         f"({done.bytes / _MEGA:.1f} MB), {done.kept} there already, in {seconds:.1f} s"
     )
-    terminal.say(f"to go back: copy {options.folder} to the project's place")
+    terminal.say(f"to go back: bucle restore {options.folder} FOLDER")
     return 0
 
 

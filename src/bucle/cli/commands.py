@@ -53,6 +53,7 @@ COMMANDS = (
     Command("rollback", "go back to an earlier champion", "bucle.cli.models", "ROLLBACK"),
     Command("history", "who was champion, when, why, by whom", "bucle.cli.models", "HISTORY"),
     Command("backup", "copy the project while it is in use", "bucle.cli.backup", "BACKUP"),
+    Command("restore", "put a project back from its backup", "bucle.cli.restore", "RESTORE"),
     Command("log", "read the event log", "bucle.cli.log", "SHOW"),
     Command("log verify", "check the whole log against its chain", "bucle.cli.log", "VERIFY"),
 )

@@ -32,7 +32,7 @@ from bucle.store.locks import exclusive
 from bucle.store.sqlite_log import SqliteLog
 from bucle.types import Head
 
-__all__ = ["BackedUp", "back_up"]
+__all__ = ["BackedUp", "Note", "back_up", "read_note"]
 
 _NOTE = "backup.json"
 _SEGMENTS = Path("serve") / "log"
@@ -55,7 +55,7 @@ class BackedUp(Struct, frozen=True, kw_only=True):
     kept: int
 
 
-class _Note(Struct, frozen=True, kw_only=True):
+class Note(Struct, frozen=True, kw_only=True):
     """What stands in a backup's own file; `complete` once there is something to go back to."""
 
     complete: bool
@@ -85,8 +85,8 @@ def back_up(root: Path, target: Path, *, durable: bool = True) -> BackedUp:
     with translated_errors("write", copy):
         copy.mkdir(parents=True, exist_ok=True)
     with exclusive(copy / "backup.lock", wait_s=0.0):
-        if _read_note(copy) is None:
-            _write_note(copy, _Note(complete=False))
+        if read_note(copy) is None:
+            _write_note(copy, Note(complete=False))
         draft = copy / f".log.{secrets.token_hex(4)}.db"
         staged = copy / _STAGED
         shutil.rmtree(staged, ignore_errors=True)
@@ -104,7 +104,7 @@ def back_up(root: Path, target: Path, *, durable: bool = True) -> BackedUp:
             shutil.rmtree(staged, ignore_errors=True)
             for path in copy.glob(f"{draft.stem}*"):
                 path.unlink(missing_ok=True)
-        _write_note(copy, _Note(complete=True, events=head.position, head=head.hash))
+        _write_note(copy, Note(complete=True, events=head.position, head=head.hash))
     return BackedUp(
         events=head.position,
         head=head.hash,
@@ -125,7 +125,7 @@ def _refuse_folder(root: Path, target: Path) -> None:
             code="bucle-413",
         )
     is_empty = not target.exists() or (target.is_dir() and not any(target.iterdir()))
-    if not is_empty and _read_note(target / STATE_FOLDER) is None:
+    if not is_empty and read_note(target / STATE_FOLDER) is None:
         raise RequestError(
             f"Cannot back up to {str(target)!r}",
             cause="it is there, and it is no backup that this command has made",
@@ -134,14 +134,15 @@ def _refuse_folder(root: Path, target: Path) -> None:
         )
 
 
-def _read_note(copy: Path) -> _Note | None:
+def read_note(copy: Path) -> Note | None:
+    """Return what a backup's state folder says of it; None for what is no backup."""
     try:
-        return msgspec.json.decode((copy / _NOTE).read_bytes(), type=_Note)
+        return msgspec.json.decode((copy / _NOTE).read_bytes(), type=Note)
     except (OSError, msgspec.MsgspecError):
         return None
 
 
-def _write_note(copy: Path, note: _Note) -> None:
+def _write_note(copy: Path, note: Note) -> None:
     write_whole(copy / _NOTE, msgspec.json.encode(note), durable=True)
 
 

@@ -12,7 +12,7 @@ from bucle.errors import DigestMismatchError
 from bucle.ids import digest_file
 from bucle.store.files import write_whole
 
-__all__ = ["forget_digests", "read_digests", "record_digests", "refuse_changed"]
+__all__ = ["all_digests", "forget_digests", "read_digests", "record_digests", "refuse_changed"]
 
 _LISTS = "_digests"
 
@@ -54,6 +54,15 @@ def read_digests(folder: Path, version: int, *, first: int = 0) -> dict[str, str
             digest, _, name = line.partition("  ")
             digests.setdefault(name, digest)
     return digests
+
+
+def all_digests(folder: Path) -> dict[str, str]:
+    """Return the digest of each file that any version of a table brought, by its name."""
+    numbers = [int(path.stem) for path in (folder / _LISTS).glob("*.sha256")]
+    if not numbers:
+        return {}
+    found = read_digests(folder, max(numbers), first=min(numbers))
+    return {name: digest for name, digest in found.items() if name}
 
 
 def refuse_changed(folder: Path, names: Iterable[str], *, digests: dict[str, str]) -> None:

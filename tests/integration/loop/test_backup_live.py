@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bucle.loop.backup import back_up
+from bucle.loop.restore import restore
 from bucle.serve.compactor import PREDICTIONS, compact, read_log
 from bucle.serve.segments import segments_in
 from bucle.store.delta_tables import DeltaTables
@@ -158,8 +159,11 @@ def back_up_at_random_times(load: Load, folder: Path, *, times: int) -> None:
         for _ in range(1 + number % 2):
             done = back_up(load.root, copy, durable=False)
         assert done.events >= promised[0]
-        check(load, copy, promised=promised)
+        place = folder / f"restored-{number}"
+        assert restore(copy, place, durable=False).damaged == ()
+        check(load, place, promised=promised)
         shutil.rmtree(copy)
+        shutil.rmtree(place)
 
 
 @pytest.mark.thorough
