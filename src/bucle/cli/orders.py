@@ -113,11 +113,12 @@ def _why_not(options: Namespace, terminal: Terminal) -> int:
     terminal.say(f"policy    {policy.name}")
     if isinstance(action, Wait):
         for number, why in enumerate(action.why.split("; ")):
-            terminal.say(f"{'' if number else 'why not':<9} {why}")
+            terminal.paragraph(why, indent=f"{'' if number else 'why not':<10}")
         if action.settled and action.settled != action.why:
-            terminal.say(f"last run  {action.settled}")
+            for number, line in enumerate(action.settled.splitlines()):
+                terminal.paragraph(line.strip(), indent=f"{'' if number else 'last run':<10}")
     else:
-        terminal.say(f"next      {action.name}: {action.why}")
+        terminal.paragraph(f"{action.name}: {action.why}", indent=f"{'next':<10}")
     return 0
 
 

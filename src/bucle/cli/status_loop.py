@@ -25,6 +25,7 @@ def loop_facts(workspace: Workspace, state: State) -> dict[str, Any]:
         "paused": paused and {"since": paused[0], "because": paused[1]},
         "alarms": [msgspec.to_builtins(one) for one in state.alarms.values()],
         "approvals": _missing(workspace, state),
+        "failed_run": _failed(state),
         "next": _next(workspace, state),
     }
 
@@ -34,15 +35,17 @@ def tell_loop(terminal: Terminal, facts: dict[str, Any]) -> None:
     terminal.say(f"loop        {facts['leader'] or 'nobody leads it. Try: bucle up'}")
     if facts["paused"]:
         since, because = facts["paused"]["since"], facts["paused"]["because"]
-        terminal.say(f"paused      since {_minute(since)} UTC: {because}")
+        _say(terminal, "paused", f"since {_minute(since)} UTC: {because}")
     for alarm in facts["alarms"]:
         since = f", since {_minute(alarm['since'])}" if alarm["since"] else ""
         about = f"{alarm['layer']}: {alarm['subject']}" if alarm["subject"] else alarm["layer"]
-        terminal.say(f"alarm       {about}{since}: {alarm['why']}")
+        _say(terminal, "alarm", f"{about}{since}: {alarm['why']}")
     for one in facts["approvals"]:
         said = f'bucle approve {one["model"]} --as {one["role"]} --because "..."'
         terminal.say(f"approval    {one['role']} is asked: {said}")
-    terminal.say(f"next        {facts['next']}")
+    if facts["failed_run"]:
+        _say(terminal, "last run", facts["failed_run"])
+    _say(terminal, "next", facts["next"])
 
 
 def _leader(workspace: Workspace) -> str:
@@ -80,6 +83,15 @@ def _missing(workspace: Workspace, state: State) -> list[dict[str, str]]:
     return [{"role": role, "model": record.model} for role in asked if role not in given]
 
 
+def _failed(state: State) -> str:
+    """Say what the last run failed on; empty when it did not."""
+    run = state.runs.get(state.ended or "")
+    if run is None or run.finished is None or run.finished.state == "done":
+        return ""
+    error = " ".join(run.finished.error.split())
+    return f"{run.started.run} {run.finished.state}" + (f": {error}" if error else "")
+
+
 def _next(workspace: Workspace, state: State) -> str:
     """Say in one line what the loop does next, or what it waits for."""
     from bucle.loop.live.rules import live_policy  # noqa: PLC0415  (only here)
@@ -92,6 +104,10 @@ def _next(workspace: Workspace, state: State) -> str:
     if not isinstance(action, Wait):
         return f"{action.name}: {action.why}"
     return f"nothing: {action.why}"
+
+
+def _say(terminal: Terminal, name: str, words: str) -> None:
+    terminal.paragraph(words, indent=f"{name:<12}")
 
 
 def _minute(moment: str) -> str:

@@ -214,8 +214,15 @@ class _Teller:
             self._terminal.answer_line(msgspec.to_builtins(event))
         elif event.kind != "decided":
             # What was decided is told by what came of it, with the same reason.
-            self._terminal.say(f"{event.at[11:19]}  {tell_event(event)}")
+            self._tell_words(event.at[11:19], tell_event(event))
         sys.stdout.flush()
+
+    def _tell_words(self, at: str, words: str) -> None:
+        """Say one event; folded for a reader, a line each for a file."""
+        if sys.stdout.isatty():
+            self._terminal.paragraph(words, indent=f"{at}  ")
+        else:
+            self._terminal.say(f"{at}  {words}")
 
 
 UP = Handler(_arguments, _call, "bucle up --port 8000")

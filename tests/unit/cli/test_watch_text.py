@@ -1,5 +1,6 @@
 """What `bucle watch` says fits a terminal of 80 columns and leaves nothing out."""
 
+import msgspec
 import pytest
 
 from bucle.cli.terminal import Terminal
@@ -174,3 +175,20 @@ def test_a_quiet_project_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no whole day of predictions yet" in text
     assert "nothing to judge by yet" in text
     assert "alarms    none" in text
+
+
+@pytest.mark.parametrize(
+    ("until", "labelled", "told"),
+    [
+        (None, 0, "no labels yet"),
+        (None, 90, "not judged yet"),
+        ("2026-03-28", 0, "no labels came"),
+    ],
+)
+def test_days_that_are_not_judged_are_told_apart_from_labels_that_are_none(
+    capsys, until, labelled, told
+):
+    day = JudgedDay(date="2026-03-29", mature=False, rows=100, labelled=labelled, corrected=0)
+    waiting = msgspec.structs.replace(HARM, until=until, labelled=0, days=(day,))
+    tell_watched(Terminal(), msgspec.structs.replace(WATCHED, harm=waiting))
+    assert f"harm      {told}" in capsys.readouterr().out

@@ -102,7 +102,7 @@ def _quarantine(
             found=last.yes / last.of,
             expected=expected,
             unit="share",
-            why=f"{last.yes:,} of {last.of:,} rows added to {record.name} breach the contract "
+            why=f"{last.yes:,} of {last.of:,} rows offered to {record.name} breach the contract "
             f"({last.yes / last.of:.2%}, usual {expected:.2%})",
             examples=examples,
         )

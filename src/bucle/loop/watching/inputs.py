@@ -129,13 +129,27 @@ def input_alarms(layer: InputLayer) -> tuple[Alarm, ...]:
 
 
 def _why(finding: Finding, *, more: int) -> str:
-    measure = finding.measure
     days = "1 day" if finding.span == 1 else f"{finding.span} days"
     others = f", and {more} other measure{'s' if more > 1 else ''}" if more else ""
-    return (
-        f"{measure} of {measure.column} {finding.expected:.4g} -> {finding.found:.4g} "
-        f"over {days}{others}"
-    )
+    return f"{_told(finding)}, over {days}{others}"
+
+
+def _told(finding: Finding) -> str:
+    """Say what has changed, in words that need no table beside them."""
+    measure = finding.measure
+    if measure.kind == "mean":
+        return f"the mean without extremes was {finding.expected:.4g}, is {finding.found:.4g}"
+    which = {
+        "below": f"were at most {measure.at:.4g}" if measure.at is not None else "",
+        "share": f"were {measure.word!r}",
+        "other": "were of the rare values",
+        "null": "were empty",
+    }[measure.kind]
+    return f"{_percent(finding.expected)} {which}, now {_percent(finding.found)}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
 
 
 def _explained(
