@@ -228,6 +228,7 @@ class Tables(Protocol):
         version: int | None = None,
         columns: Sequence[str] | None = None,
         since: tuple[str, datetime] | None = None,
+        after: int = 0,
     ) -> "pl.DataFrame":
         """Return rows of a version, the latest one by default; raise UnknownNameError.
 
@@ -236,6 +237,8 @@ class Tables(Protocol):
             version: Which version.
             columns: Only these; all by default.
             since: A column of moments and the first one that counts; all rows by default.
+            after: How many of the first rows are left out, whatever they hold. Of a table that is
+                only appended to these are the same ones in every version.
         """
         ...
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
-from urllib.parse import unquote
 
 import polars as pl
 from arro3.core import Table
@@ -42,9 +41,9 @@ from bucle.store.commits import (
 from bucle.store.delta_schema import columns_of_table, with_recorded_columns
 from bucle.store.files import translated_errors
 from bucle.store.locks import exclusive
+from bucle.store.row_files import read_file, row_files
 from bucle.store.table_digests import read_digests, refuse_changed
 from bucle.store.table_form import (
-    Column,
     check_table_name,
     chosen_columns,
     columns_of,
@@ -155,10 +154,12 @@ class DeltaTables:
         version: int | None = None,
         columns: Sequence[str] | None = None,
         since: tuple[str, datetime] | None = None,
+        after: int = 0,
     ) -> pl.DataFrame:
         """Return rows of a version, in the order they were written.
 
-        Only what is asked for is taken into memory; the digests of all files are checked.
+        Only what is asked for is taken into memory; the digests of all files that rows are read
+        from are checked. Files that hold none of the rows `after` so many are not touched.
 
         Raises:
             UnknownNameError: There is no such table, version or column.
@@ -169,11 +170,12 @@ class DeltaTables:
         folder = self.folder / name
         with _translated("read", folder):
             known = columns_of_table(table)
-            names = _row_files(table)
+            files = row_files(table, after=after)
+            names = [file for file, _ in files]
             refuse_changed(folder, names, digests=known_digests(folder, table.version()))
             wanted = chosen_columns(name, known, columns)
             later = None if since is None else is_since(name, known, since)
-            frames = [_read_file(folder / file, wanted, later) for file in names]
+            frames = [read_file(folder / file, wanted, later, skip=skip) for file, skip in files]
             if not frames:
                 return pl.DataFrame(schema={column.name: column.dtype for column in wanted})
             return from_stored(pl.concat(frames), wanted)
@@ -344,20 +346,6 @@ class DeltaTables:
             set_aside_unsettled(folder, version)
             raise
         return version
-
-
-def _row_files(table: DeltaTable) -> list[str]:
-    """Return the names of a version's row files, in the order they were written."""
-    added = pl.DataFrame(table.get_add_actions()).select("modification_time", "path")
-    return [unquote(path) for _, path in sorted(added.iter_rows())]
-
-
-def _read_file(path: Path, columns: Sequence[Column], later: pl.Expr | None) -> pl.DataFrame:
-    """Return some columns and rows of one file."""
-    rows = pl.scan_parquet(path, glob=False)
-    if later is not None:
-        rows = rows.filter(later)
-    return rows.select([column.stored_name for column in columns]).collect()
 
 
 @contextlib.contextmanager

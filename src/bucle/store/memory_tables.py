@@ -85,6 +85,7 @@ class MemoryTables:
         version: int | None = None,
         columns: Sequence[str] | None = None,
         since: tuple[str, datetime] | None = None,
+        after: int = 0,
     ) -> pl.DataFrame:
         """Return rows of a version, in the order they were written.
 
@@ -96,6 +97,7 @@ class MemoryTables:
         known = columns_of(whole)
         wanted = chosen_columns(name, known, columns)
         stored = pl.DataFrame({column.stored_name: whole[column.name] for column in known})
+        stored = stored.slice(after)
         rows = stored if since is None else stored.filter(is_since(name, known, since))
         return from_stored(rows, wanted)
 

@@ -301,6 +301,20 @@ class TablesContract:
         with pytest.raises(UnknownNameError):
             tables.read("sales", columns=["b"])
 
+    def test_rows_after_the_first_ones_are_the_same_in_every_later_version(
+        self, tables: Tables
+    ) -> None:
+        for first in range(0, 40, 10):
+            frame = pl.DataFrame({"a": range(first, first + 10), "b": [str(first)] * 10})
+            tables.write("sales", frame, mode="append")
+        for _ in range(2):
+            whole = tables.read("sales")
+            for after in (0, 1, 9, 10, 11, 25, 39, 40, 99):
+                found = tables.read("sales", columns=["b", "a"], after=after)
+                assert_frame_equal(found, whole.slice(after).select("b", "a"))
+            assert tables.read("sales", version=1, after=15)["a"].to_list() == [15, 16, 17, 18, 19]
+            tables.merge_files("sales", after=1)
+
     def test_replacing_may_change_the_columns(self, tables: Tables) -> None:
         tables.write("sales", pl.DataFrame({"a": [1]}), mode="replace")
         tables.write(

@@ -1,0 +1,66 @@
+"""The row files of a Delta table: which of them hold what is asked for, and what stands in one.
+
+Files keep their order however often small ones are merged, so the first rows of a table that is
+only appended to stay its first rows. Imports polars and deltalake.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import unquote
+
+import polars as pl
+from deltalake import DeltaTable
+
+from bucle.store.table_form import Column
+
+__all__ = ["read_file", "row_files"]
+
+
+def row_files(table: DeltaTable, *, after: int) -> list[tuple[str, int]]:
+    """Return the names of a version's row files, in the order they were written.
+
+    Beside each stands how many of its first rows are left out; what is left out whole is not named.
+
+    Args:
+        table: Opened at the version.
+        after: How many of the table's first rows are left out.
+
+    Raises:
+        ValueError: Rows are to be left out and a file does not say how many it has.
+    """
+    added = pl.DataFrame(table.get_add_actions())
+    if "num_records" not in added.columns:
+        added = added.with_columns(num_records=pl.lit(None, dtype=pl.Int64))
+    found: list[tuple[str, int]] = []
+    left = after
+    ordered = added.select("modification_time", "path", "num_records").sort(
+        "modification_time", "path"
+    )
+    for _, path, rows in ordered.iter_rows():
+        if rows is None and left:
+            raise ValueError("another program wrote it without counting rows")
+        if left and rows <= left:
+            left -= rows
+            continue
+        found.append((unquote(path), left))
+        left = 0
+    return found
+
+
+def read_file(
+    path: Path, columns: Sequence[Column], later: pl.Expr | None, *, skip: int
+) -> pl.DataFrame:
+    """Return some columns and rows of one file.
+
+    Args:
+        path: The file.
+        columns: Which columns.
+        later: Which rows; None for all.
+        skip: How many of the first rows are left out before that.
+    """
+    rows = pl.scan_parquet(path, glob=False)
+    if skip:
+        rows = rows.slice(skip)
+    if later is not None:
+        rows = rows.filter(later)
+    return rows.select([column.stored_name for column in columns]).collect()
