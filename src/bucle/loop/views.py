@@ -42,6 +42,13 @@ def find_cut(
     rules = msgspec.convert(settings, DatasetSettings)
     frame = _from(frame, rules, since)
     views = view_pair(frame, rules, holdout=holdout, moment=moment, seed=seed)
+    if moment is not None and since is not None and not views.newer.height:
+        raise RequestError(
+            f"Cannot learn from the last of {recorded.dataset}: no row since {since[:10]} is known",
+            cause="the window of [retrain] holds nothing: the newest rows are older than that",
+            attempt='newer rows, or retrain.window = "expanding"',
+            code="bucle-242",
+        )
     if moment is not None and not views.newer.height:
         raise RequestError(
             f"Cannot run as of {moment[:10]}: no row of {recorded.dataset} was known then",

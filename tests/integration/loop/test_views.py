@@ -9,7 +9,7 @@ import pytest
 from bucle.charter.settings import DatasetSettings
 from bucle.clock import from_iso
 from bucle.data.fingerprint import fingerprint
-from bucle.errors import DigestMismatchError
+from bucle.errors import DigestMismatchError, RequestError
 from bucle.loop.views import find_cut, take_view
 from bucle.store.delta_tables import DeltaTables
 
@@ -133,3 +133,11 @@ def test_rows_that_are_not_those_on_record_are_not_learned_from(ask):
         ask(find_cut, version=1, recorded=recorded)
     with pytest.raises(DigestMismatchError, match="version 2 of 'sales'"):
         ask(take_view, version=1, recorded=recorded, part="all", cut=None)
+
+
+def test_window_that_holds_nothing_is_told(ask):
+    ask.write(rows(100))
+    since, moment = "2026-01-01T00:00:00.000000Z", "2026-11-01T00:00:00.000000Z"
+    with pytest.raises(RequestError, match="no row since 2026-01-01") as caught:
+        ask(find_cut, moment=moment, since=since)
+    assert caught.value.code == "bucle-242"
