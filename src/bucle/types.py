@@ -242,6 +242,10 @@ class Tables(Protocol):
         """
         ...
 
+    def rows(self, name: str, *, version: int | None = None) -> int:
+        """Return how many rows a version has, the latest one by default."""
+        ...
+
     def version(self, name: str) -> int | None:
         """Return the latest version's number; None when the table has none."""
         ...

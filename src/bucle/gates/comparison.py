@@ -21,6 +21,7 @@ __all__ = [
     "bound_mean",
     "finite_or_none",
     "power_factor",
+    "skewed_steps",
     "smallest_detectable",
     "steps_from_mean",
     "units_needed",
@@ -191,10 +192,20 @@ def _skewed_steps(values: Floats, steps: float) -> tuple[float, float]:
     centred = values - values.mean()
     scale = float(np.sqrt(np.mean(centred**2)))
     skewness = float(np.mean((centred / scale) ** 3))
+    return skewed_steps(skewness, values.size, steps)
+
+
+def skewed_steps(skewness: float, count: int, steps: float) -> tuple[float, float]:
+    """Return the steps below and above a mean by Hall's transformation (1992), inverted.
+
+    Args:
+        skewness: The third standardised moment of the values.
+        count: How many values there are.
+        steps: The steps without it.
+    """
     # A skewness that rounds away would divide zero by zero below; the correction is then nil.
     if abs(skewness) < 1e-6:  # noqa: PLR2004  (a thousandth of the smallest effect of it)
         return steps, steps
-    count = values.size
     root = math.sqrt(count)
 
     def undo(quantile: float) -> float:

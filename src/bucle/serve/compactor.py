@@ -35,6 +35,8 @@ __all__ = [
     "pause_s",
     "prediction_frame",
     "read_log",
+    "read_log_after",
+    "read_log_counted",
 ]
 
 PREDICTIONS = "predictions"
@@ -174,6 +176,64 @@ def read_log(
         columns: Only these; all by default.
         since: Only what came at this moment or later.
     """
+    return pl.concat(_parts(folder, tables, name=name, columns=columns, since=since)[:2])
+
+
+def read_log_after(
+    folder: Path, tables: Tables, *, name: str, columns: Sequence[str], rows: int
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return what a table holds beside its first rows, and what is still in files.
+
+    Together they are the end of what `read_log` gives; what is in files stands in the table later.
+
+    Args:
+        folder: The prediction log's folder.
+        tables: Where the tables are.
+        name: `predictions` or `feedback`.
+        columns: Only these.
+        rows: How many of the table's first rows are left out.
+    """
+    frame, rest, _ = _parts(folder, tables, name=name, columns=columns, rows=rows)
+    return frame, rest
+
+
+def read_log_counted(
+    folder: Path,
+    tables: Tables,
+    *,
+    name: str,
+    columns: Sequence[str],
+    since: datetime | None = None,
+    last: int | None = None,
+) -> tuple[pl.DataFrame, int]:
+    """Return what `read_log` does, and how many rows the table had: where to go on from.
+
+    Args:
+        folder: The prediction log's folder.
+        tables: Where the tables are.
+        name: `predictions` or `feedback`.
+        columns: Only these.
+        since: Only what came at this moment or later.
+        last: Only so many of the table's last rows.
+    """
+    frame, rest, count = _parts(
+        folder, tables, name=name, columns=columns, since=since, last=last, is_counted=True
+    )
+    return pl.concat([frame, rest]), count
+
+
+def _parts(
+    folder: Path,
+    tables: Tables,
+    *,
+    name: str,
+    columns: Sequence[str] | None,
+    since: datetime | None = None,
+    rows: int = 0,
+    last: int | None = None,
+    is_counted: bool = False,
+) -> tuple[pl.DataFrame, pl.DataFrame, int]:
+    """Return rows of a table, those still in files, and how many the table has if asked."""
     schema = _PREDICTION_COLUMNS if name == PREDICTIONS else _FEEDBACK_COLUMNS
     names = list(columns or schema)
     first = datetime(1, 1, 1, tzinfo=UTC) if since is None else since
@@ -182,9 +242,12 @@ def read_log(
     version = tables.version(name)
     frame = pl.DataFrame(schema={column: schema[column] for column in names})
     marks: dict[str, int] = {}
+    count = 0
     if version is not None:
         later = None if since is None else ("at", first)
-        frame = tables.read(name, version=version, columns=names, since=later)
+        count = tables.rows(name, version=version) if is_counted else 0
+        after = rows if last is None else max(rows, count - last)
+        frame = tables.read(name, version=version, columns=names, since=later, after=after)
         marks = tables.marks(name, version=version)
     waiting = [
         content
@@ -194,7 +257,7 @@ def read_log(
         and content.segment.number > marks.get(content.segment.journal, 0)
     ]
     rest = _frame_of(name, waiting).filter(pl.col("at") >= first)
-    return pl.concat([frame, rest.select(names)])
+    return frame, rest.select(names), count
 
 
 def prediction_frame(predictions: Sequence[Prediction]) -> pl.DataFrame:

@@ -41,7 +41,7 @@ from bucle.store.commits import (
 from bucle.store.delta_schema import columns_of_table, with_recorded_columns
 from bucle.store.files import translated_errors
 from bucle.store.locks import exclusive
-from bucle.store.row_files import read_file, row_files
+from bucle.store.row_files import count_rows, read_file, row_files
 from bucle.store.table_digests import read_digests, refuse_changed
 from bucle.store.table_form import (
     check_table_name,
@@ -179,6 +179,16 @@ class DeltaTables:
             if not frames:
                 return pl.DataFrame(schema={column.name: column.dtype for column in wanted})
             return from_stored(pl.concat(frames), wanted)
+
+    def rows(self, name: str, *, version: int | None = None) -> int:
+        """Return how many rows a version has, as its commits say; reads no row.
+
+        Raises:
+            UnknownNameError: There is no such table or version.
+            OutsideError: Another program wrote it without counting rows.
+        """
+        with _translated("read", self.folder / name):
+            return count_rows(self._open(name, version))
 
     def version(self, name: str) -> int | None:
         """Return the latest version's number; None when the table has none."""

@@ -101,6 +101,14 @@ class MemoryTables:
         rows = stored if since is None else stored.filter(is_since(name, known, since))
         return from_stored(rows, wanted)
 
+    def rows(self, name: str, *, version: int | None = None) -> int:
+        """Return how many rows a version has.
+
+        Raises:
+            UnknownNameError: There is no such table or version.
+        """
+        return self._known(name)[self._place(name, version)].height
+
     def version(self, name: str) -> int | None:
         """Return the latest version's number; None when the table has none."""
         versions = self._versions.get(name)

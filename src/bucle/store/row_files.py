@@ -13,7 +13,21 @@ from deltalake import DeltaTable
 
 from bucle.store.table_form import Column
 
-__all__ = ["read_file", "row_files"]
+__all__ = ["count_rows", "read_file", "row_files"]
+
+_UNCOUNTED = "another program wrote it without counting rows"
+
+
+def count_rows(table: DeltaTable) -> int:
+    """Return how many rows a version has.
+
+    Raises:
+        ValueError: A file does not say how many it has.
+    """
+    counts = _added(table)["num_records"]
+    if counts.null_count():
+        raise ValueError(_UNCOUNTED)
+    return int(counts.sum())
 
 
 def row_files(table: DeltaTable, *, after: int) -> list[tuple[str, int]]:
@@ -28,17 +42,11 @@ def row_files(table: DeltaTable, *, after: int) -> list[tuple[str, int]]:
     Raises:
         ValueError: Rows are to be left out and a file does not say how many it has.
     """
-    added = pl.DataFrame(table.get_add_actions())
-    if "num_records" not in added.columns:
-        added = added.with_columns(num_records=pl.lit(None, dtype=pl.Int64))
     found: list[tuple[str, int]] = []
     left = after
-    ordered = added.select("modification_time", "path", "num_records").sort(
-        "modification_time", "path"
-    )
-    for _, path, rows in ordered.iter_rows():
+    for _, path, rows in _added(table).iter_rows():
         if rows is None and left:
-            raise ValueError("another program wrote it without counting rows")
+            raise ValueError(_UNCOUNTED)
         if left and rows <= left:
             left -= rows
             continue
@@ -64,3 +72,12 @@ def read_file(
     if later is not None:
         rows = rows.filter(later)
     return rows.select([column.stored_name for column in columns]).collect()
+
+
+def _added(table: DeltaTable) -> pl.DataFrame:
+    """Return the time, the path and the number of rows of each file, in the order of writing."""
+    added = pl.DataFrame(table.get_add_actions())
+    if "num_records" not in added.columns:
+        added = added.with_columns(num_records=pl.lit(None, dtype=pl.Int64))
+    columns = ("modification_time", "path", "num_records")
+    return added.select(columns).sort("modification_time", "path")

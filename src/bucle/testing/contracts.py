@@ -312,6 +312,7 @@ class TablesContract:
             for after in (0, 1, 9, 10, 11, 25, 39, 40, 99):
                 found = tables.read("sales", columns=["b", "a"], after=after)
                 assert_frame_equal(found, whole.slice(after).select("b", "a"))
+            assert (tables.rows("sales"), tables.rows("sales", version=1)) == (40, 20)
             assert tables.read("sales", version=1, after=15)["a"].to_list() == [15, 16, 17, 18, 19]
             tables.merge_files("sales", after=1)
 
