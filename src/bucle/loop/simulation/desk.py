@@ -46,17 +46,25 @@ class Desk:
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         self._connection: http.client.HTTPConnection | None = None
         self._expected = 0
+        self._is_split = False
 
     def answer(self, rows: Sequence[_Row]) -> list[dict[str, Any]]:
-        """Return the answers to rows, which count as wanted."""
-        return self._one_by_one(rows, {})
+        """Return the answers to rows, which count as wanted; each is a customer of its own."""
+        return [answer for row in rows for answer in self._predict([row], {})]
 
     def sound(self, rows: Sequence[_Row]) -> list[dict[str, Any]]:
         """Return what would be answered to rows that nobody has settled on yet.
 
-        As what `bucle load` asks, it is no prediction that will ever have a label.
+        As what `bucle load` asks, it is no prediction that will ever have a label. One question
+        for all of them has one model's answer: where two share the keys, each row is asked alone.
         """
-        return self._one_by_one(rows, {"X-Request-ID": LOAD_REQUEST})
+        headers = {"X-Request-ID": LOAD_REQUEST}
+        size = 1 if self._is_split else _AT_ONCE
+        return [
+            answer
+            for at in range(0, len(rows), size)
+            for answer in self._predict(rows[at : at + size], headers)
+        ]
 
     def tell(self, known: Sequence[Known]) -> None:
         """Tell what became of answered rows."""
@@ -75,6 +83,7 @@ class Desk:
             row: Something to ask.
         """
         other = wish.challenger.model if wish.challenger else None
+        self._is_split = wish.share > 0
         deadline = time.monotonic() + _PATIENCE_S
         while time.monotonic() < deadline:
             found = self.sound([row])[0]
@@ -106,14 +115,11 @@ class Desk:
             self._connection.close()
             self._connection = None
 
-    def _one_by_one(self, rows: Sequence[_Row], headers: Mapping[str, str]) -> list[dict[str, Any]]:
-        """Ask for each row as the customer that it is: who answers is chosen by its key."""
-        found: list[dict[str, Any]] = []
-        for row in rows:
-            content = msgspec.json.encode(row)
-            answer = msgspec.json.decode(self._ask("POST", "/predict", content, headers=headers))
-            self._expected += answer.get("shadow") is not None
-            found.append(answer)
+    def _predict(self, rows: Sequence[_Row], headers: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Return the answers to rows that are asked in one request."""
+        content = self._ask("POST", "/predict", msgspec.json.encode(rows), headers=headers)
+        found: list[dict[str, Any]] = msgspec.json.decode(content)
+        self._expected += sum(answer.get("shadow") is not None for answer in found)
         return found
 
     def _scored(self) -> int:

@@ -17,6 +17,7 @@ from terms import TERMS, Floats, expected_commission, shelf_prices, survival
 YEAR = 52
 OWN_TREND = 0.3  # a brand's own trend faces a penalty about ten times as strong
 TREND_AHEAD = 13  # weeks a trend may be drawn out beyond the last week learned from
+AT_ONCE = 256  # items whose prices are tried together: more would need much memory
 MULTIPLES = np.exp(np.linspace(-1.8, 1.2, 61))  # list prices tried, times the owner's basis
 
 
@@ -87,9 +88,7 @@ class Pricer(BaseEstimator):  # type: ignore[misc]
         """
         prices = items["basis"].cast(pl.Float64).to_numpy()[:, None] * MULTIPLES
         odds, slope = self._item_odds(items)
-        earned = np.column_stack(
-            [expected_commission(_chance(odds, slope, price), price) for price in prices.T]
-        )
+        earned = _earnings(odds, slope, prices)
         rows, top = np.arange(len(prices)), earned.argmax(axis=1)
         best = earned[rows, top]
         good = earned >= (best - self.tolerance * np.abs(best))[:, None]
@@ -154,8 +153,18 @@ class Pricer(BaseEstimator):  # type: ignore[misc]
 
 
 def _chance(odds: Floats, slope: Floats, price: Floats) -> Floats:
-    log_odds = odds + slope[:, None] * np.log(shelf_prices(price))
+    log_odds = odds + slope[..., None] * np.log(shelf_prices(price))
     return np.asarray(1 / (1 + np.exp(-log_odds)))
+
+
+def _earnings(odds: Floats, slope: Floats, prices: Floats) -> Floats:
+    """Return what items are expected to earn at several prices each, in a column for each."""
+    found = []
+    for first in range(0, max(len(prices), 1), AT_ONCE):
+        part = slice(first, first + AT_ONCE)
+        chance = _chance(odds[part, None], slope[part, None], prices[part])
+        found.append(expected_commission(chance, prices[part]))
+    return np.concatenate(found)
 
 
 def _days_to_sale(chance: Floats) -> Floats:
@@ -171,9 +180,8 @@ def _days_to_sale(chance: Floats) -> Floats:
 def _dummies(values: pl.Series, known: list[str]) -> Floats:
     """Return one column per known value; a value never seen has zeros: the average of its kind."""
     places = dict(zip(known, range(len(known)), strict=True))
-    column = values.replace_strict(places, default=len(known), return_dtype=pl.UInt32)
-    column = column.fill_null(len(known))
-    return np.asarray(np.eye(len(known) + 1)[column.to_numpy(), :-1])
+    column = [places.get(value, len(known)) for value in values.to_list()]
+    return np.asarray(np.eye(len(known) + 1)[column, :-1])
 
 
 def _weeks(items: pl.DataFrame) -> Floats:
