@@ -141,7 +141,7 @@ class Controller:
             if isinstance(fact, Promoted | RolledBack)
             for alarm in alarms_ended_by(self._state, fact.model)
         ]
-        return [*over, *effect]
+        return [*effect, *over]
 
     def _conclude(self, did: list[Action], wait: Wait, now: datetime, *, is_noted: bool) -> Look:
         why = f"{did[0].why}; {wait.settled}" if did else wait.why

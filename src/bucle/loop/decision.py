@@ -217,9 +217,9 @@ def _decide(referee: Referee, finished: RunFinished, policy: Policy) -> Decision
                     proposal.finished, model=refit.model, digests=digests
                 )
         elif isinstance(action, Promote):
-            for over in alarms_ended_by(proposal.state, action.model):
-                proposal.add(over)
-            proposal.add(_promoted(action, verdict))
+            over = alarms_ended_by(proposal.state, action.model)
+            for fact in (_promoted(action, verdict), *over):
+                proposal.add(fact)
         else:
             break
     proposal.commit()

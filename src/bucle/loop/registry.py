@@ -157,7 +157,7 @@ def promote_model(workspace: Workspace, name: str, *, because: str = "") -> Cham
         cause = record.verdicts[-1].event if record.verdicts else ""
         try:
             over = alarms_ended_by(state, fact.model)
-            workspace.record(*over, fact, expected=state.position, cause=cause)
+            workspace.record(fact, *over, expected=state.position, cause=cause)
         except StalePositionError:
             continue
         return ChampionChange(model=record.model, previous=fact.previous, changed=True)
@@ -194,7 +194,7 @@ def roll_back(workspace: Workspace, *, to: str | None = None, because: str = "")
             # It was champion: where it was tried as it is now, nobody waits for another trial.
             check_loads(workspace, target, digest=digest, anew=False)
             back = RolledBack(model=target, previous=current.model, because=reason)
-            facts = (*alarms_ended_by(state, target), back)
+            facts = (back, *alarms_ended_by(state, target))
             change = ChampionChange(model=target, previous=current.model, changed=True)
         try:
             workspace.record(*facts, expected=state.position)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from bucle.loop.alarms.closing import why_ended
 from bucle.loop.events import Promoted, RolledBack, read_fact
 from bucle.loop.observations import AlarmRaised, AlarmResolved
 from bucle.types import Event
@@ -62,18 +63,18 @@ class MessageFold:
             case AlarmResolved() as fact if fact.name in self._open:
                 return (self._resolved(event, self._open.pop(fact.name), fact.why, event.hash),)
             case Promoted(model=model) | RolledBack(model=model) if model != self._model:
-                self._model = model
-                return self._enthrone(event, model)
+                former, self._model = self._model, model
+                return self._enthrone(event, why_ended(model, former))
         return ()
 
-    def _enthrone(self, event: Event, model: str) -> tuple[Message, ...]:
+    def _enthrone(self, event: Event, why: str) -> tuple[Message, ...]:
         """Close what was said of the champion before: its errors and its inputs."""
         over = [name for name, one in self._open.items() if one.layer in _OF_A_MODEL]
         return tuple(
             self._resolved(
                 event,
                 self._open.pop(name),
-                f"{model} answers now",
+                why,
                 f"{event.hash}-{number}" if number else event.hash,
             )
             for number, name in enumerate(over)

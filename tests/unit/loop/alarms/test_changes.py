@@ -172,8 +172,8 @@ def test_a_new_champion_closes_what_was_said_of_the_one_before(watcher):
     watcher.project.record(promoted("m-2", previous="m-1"))
     closed = watcher.messages()[3:]
     assert [(one.status, one.layer, one.why) for one in closed] == [
-        ("resolved", "harm", "m-2 answers now"),
-        ("resolved", "inputs", "m-2 answers now"),
+        ("resolved", "harm", "m-2 is champion now, and this was seen of m-1"),
+        ("resolved", "inputs", "m-2 is champion now, and this was seen of m-1"),
     ]
     assert len({one.key for one in watcher.messages()}) == 5
     assert watcher.open == {"contract: predictions: volume"}

@@ -54,7 +54,7 @@ def test_loop_puts_the_end_of_alarms_on_record_with_the_promotion():
     controller.look(NOW)
     facts = [read_fact(event) for event in log.read()]
     place = next(at for at, fact in enumerate(facts) if fact.kind == "promoted" and at)
-    assert [one.name for one in facts[place - 2 : place]] == ["harm: loss", "inputs: brand"]
+    assert [one.name for one in facts[place + 1 : place + 3]] == ["harm: loss", "inputs: brand"]
     assert set(controller.state.alarms) == {"contract: volume"}
     told = MessageFold("shop")
     said = [one for event in log.read() for one in told.apply(event)]
