@@ -16,34 +16,49 @@ __all__ = ["Warming"]
 
 _KEPT = 4
 _PAUSE_S = 2.0
+_LONGEST_S = 600.0
 
 
 class Warming:
     """Loads models in threads and keeps the last few of them.
 
+    A refused model is not tried again before another was asked for; while no model at all is
+    ready it is, after growing pauses, since the machine may have been to blame.
+
     Args:
         load: Returns a model ready to answer; called in a thread.
         refuse: Told what cannot be used: a word for the counts, and the reason.
+        patience_s: The first of these pauses.
     """
 
     def __init__(
-        self, load: Callable[[Wanted], Served], refuse: Callable[[str, str], None]
+        self,
+        load: Callable[[Wanted], Served],
+        refuse: Callable[[str, str], None],
+        *,
+        patience_s: float = 30.0,
     ) -> None:
         self._load = load
         self._refuse = refuse
+        self._first_s = self._patience_s = patience_s
         self._warm: dict[str, Served] = {}
         self._loading: dict[Wanted, asyncio.Task[None]] = {}
-        self._refused: set[Wanted] = set()
+        self._refused: dict[Wanted, float] = {}
         self._again_at = 0.0
 
     def take(self, wanted: Wanted) -> Served | None:
         """Return a model that is ready; None while it is loaded, and where it is refused."""
         served = self._warm.get(wanted.model)
-        if served is not None or wanted in self._loading or wanted in self._refused:
+        if served is not None or wanted in self._loading:
             return served
-        if time.monotonic() >= self._again_at:
+        if self._may_try(wanted):
             self._loading[wanted] = asyncio.create_task(self._fetch(wanted))
         return None
+
+    def _may_try(self, wanted: Wanted) -> bool:
+        if wanted in self._refused:
+            return not self._warm and time.monotonic() >= self._refused[wanted]
+        return time.monotonic() >= self._again_at
 
     async def settle(self) -> None:
         """Wait until nothing is being loaded."""
@@ -61,6 +76,7 @@ class Warming:
     def give_another_chance(self) -> None:
         """Forget what was refused: whoever asks for it once more may have mended it."""
         self._refused.clear()
+        self._patience_s = self._first_s
 
     def close(self) -> None:
         """Let go of everything."""
@@ -77,10 +93,14 @@ class Warming:
             self._again_at = time.monotonic() + _PAUSE_S
             self._refuse("look failed", error.render())
         except BucleError as error:
-            self._refused.add(wanted)
+            self._put_off(wanted)
             self._refuse("package refused", error.render())
         except Exception as error:  # noqa: BLE001  (to follow the log matters more than any model)
-            self._refused.add(wanted)
+            self._put_off(wanted)
             self._refuse("package refused", f"{type(error).__name__}: {error}")
         finally:
             del self._loading[wanted]
+
+    def _put_off(self, wanted: Wanted) -> None:
+        self._refused[wanted] = time.monotonic() + self._patience_s
+        self._patience_s = min(2 * self._patience_s, _LONGEST_S)
