@@ -4,6 +4,7 @@ Counts of days are judged by the spread between days, like measures of columns; 
 forbids is told whenever it is there. Pure numpy and scipy.
 """
 
+import math
 from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Literal
@@ -117,7 +118,7 @@ def _judge_day(
     if not np.isfinite(expected):
         return VolumeDay(date=day, rows=count), False
     # A count varies by itself: equal days of the reference promise no equal day.
-    error = max(error, 1.0 / np.sqrt(1.0 + np.expm1(max(expected, 0.0))))
+    error = max(error, 1.0 / math.sqrt(1.0 + math.expm1(max(expected, 0.0))))
     freedom = float(one.freedom[0])
     half = float(stdtrit(freedom, _BAND)) * error
     limit = float(stdtrit(freedom, 1 - level / len(_SPANS) / 2)) * error

@@ -1,5 +1,6 @@
 """Rows that come too few, too many, too late or in another form."""
 
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -95,6 +96,14 @@ def test_equal_days_promise_no_equal_day() -> None:
     assert not judge_volume(dates, rows, level=LEVEL)[-1].is_found
     rows[-1] = 5
     assert judge_volume(dates, rows, level=LEVEL)[-1].is_found
+
+
+def test_what_is_said_of_days_can_be_written() -> None:
+    dates = np.arange(20_000, 20_030)
+    rows = np.where(np.arange(30) < 29, 100.0, 5.0)
+    days = judge_volume(dates, rows, level=LEVEL)
+    told = msgspec.json.decode(msgspec.json.encode(days))
+    assert [day["is_found"] for day in told] == [False] * 29 + [True]
 
 
 def test_a_gap_is_judged_by_those_before_it() -> None:
