@@ -166,6 +166,7 @@ def nobody_yet() -> ProblemError:
         503,
         "There is no champion to answer yet",
         headers={b"retry-after": b"5"},
-        attempt="bucle run, and bucle promote MODEL where the gate is undecided",
+        attempt="bucle status: is there one, it is still being loaded, or the server says why not; "
+        "is there none, bucle run",
         code="bucle-342",
     )
