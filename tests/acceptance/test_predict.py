@@ -23,6 +23,7 @@ def folder(champions: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (found / "new.json").write_text(json.dumps([{"size": size} for size in SIZES]))
     (found / "new.jsonl").write_text("".join(f'{{"size": {size}}}\n' for size in SIZES))
     pl.DataFrame({"size": SIZES}).write_parquet(found / "new.parquet")
+    (found / "again.failed.csv").write_text("size,_line,_reason\n1.0,2,none\n")
     (found / "bad.csv").write_text("size\n1.0\noops\n")
     (found / "narrow.csv").write_text("width\n1.0\n")
     (found / "negative.csv").write_text("size\n1.0\n2.0\n-3.0\n")
@@ -165,7 +166,14 @@ def test_nothing_of_an_output_is_there_before_it_is_whole(folder: Path) -> None:
         ),
         ((), "name a file, or give one row"),
         pytest.param(("--row", "{"), "Cannot read the request", marks=pytest.mark.thorough),
-        (("--row", '{"size": null}'), "'size'"),
+        (("--row", '{"size": null}'), "'size': expected a number, got null"),
+        (("--row", '{"sise": 1}'), "Try: bucle show m-"),
+        (("new.csv", "-o", "new.csv"), "new.csv would take the place of the rows"),
+        pytest.param(
+            ("again.failed.csv", "-o", "again.csv"),
+            "again.failed.csv would take the place of the rows",
+            marks=pytest.mark.thorough,
+        ),
     ],
 )
 def test_what_cannot_be_predicted_says_why(folder: Path, words: tuple[str, ...], what: str) -> None:

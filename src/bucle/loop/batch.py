@@ -240,7 +240,5 @@ def _slices(rows: SourceRows) -> Iterator[SourceRows]:
 def _why(error: BucleError) -> str:
     """Return a refusal in one line, without the number of a row that was asked about alone."""
     if isinstance(error, RowsRefusedError) and error.errors:
-        bad = error.errors[0]
-        value = f" (is {bad.value})" if bad.value else ""
-        return f"{bad.field!r} {bad.rule}{value}"
+        return error.errors[0].fault
     return error.cause or error.what

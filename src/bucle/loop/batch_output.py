@@ -15,7 +15,7 @@ import polars as pl
 from msgspec import Struct
 
 from bucle.data.quarantine import guard_cells
-from bucle.errors import OutsideError
+from bucle.errors import OutsideError, SourceError
 from bucle.loop.batch import Batch, predict_pieces
 from bucle.loop.workspace import Workspace
 from bucle.models.registry import champion
@@ -74,9 +74,10 @@ def predict_to_file(
         progress: Told of the rows so far and of the part of the file that is done.
 
     Raises:
-        SourceError: The file cannot be read, or lacks a column.
+        SourceError: The file cannot be read, or lacks a column, or would be written over.
         OutsideError: Something cannot be written.
     """
+    _require_another(path, output)
     reigning = champion(workspace.state().tenures)
     role: Literal["champion", "shadow"] = "shadow"
     if reigning is not None and reigning.model == served.model:
@@ -116,6 +117,19 @@ def predict_to_file(
         first_reason=reason,
         notes=tuple(notes),
     )
+
+
+def _require_another(path: Path, output: Path) -> None:
+    """Raise where what is written would take the place of what is read."""
+    for one in (output, failed_path(output)):
+        with contextlib.suppress(OSError):
+            if one.samefile(path):
+                raise SourceError(
+                    f"Cannot predict {path.name} into {output.name}",
+                    cause=f"{one.name} would take the place of the rows",
+                    attempt="another name after --output",
+                    code="bucle-375",
+                )
 
 
 def _joined(batch: Batch, model: str) -> pl.DataFrame:

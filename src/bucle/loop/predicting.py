@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from msgspec import Struct
@@ -15,6 +16,7 @@ from bucle.loop.workspace import Workspace
 from bucle.models.registry import champion
 from bucle.models.signature import dtypes_of
 from bucle.serve.engines import Scored
+from bucle.serve.problems import RowsRefusedError
 from bucle.serve.slots import Served
 
 __all__ = ["Predicted", "load_served", "predict_file", "predict_json"]
@@ -69,13 +71,26 @@ def predict_json(workspace: Workspace, body: bytes, *, model: str | None = None)
     """
     served = load_served(workspace, model)
     try:
-        found, _ = served.reader.read(body)
-        rows = [served.reader.values(row) for row in found]
+        rows = _read_rows(served, body)
         scored = asyncio.run(served.engine.score(rows))
     finally:
         served.engine.close()
     frame = pl.DataFrame(rows, schema=dtypes_of(served.package.signature), orient="row")
     return Predicted(model=served.model, rows=frame, scored=scored)
+
+
+def _read_rows(served: Served, body: bytes) -> list[tuple[Any, ...]]:
+    """Return the values of each row; a refusal says where to look without a server."""
+    try:
+        found, _ = served.reader.read(body)
+    except RowsRefusedError as error:
+        raise RequestError(
+            error.what,
+            cause=error.cause,
+            attempt=f"bucle show {served.model}: the columns it takes",
+            code=error.code,
+        ) from error
+    return [served.reader.values(row) for row in found]
 
 
 def predict_file(workspace: Workspace, path: Path, *, model: str | None = None) -> Predicted:

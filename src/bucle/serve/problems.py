@@ -69,16 +69,20 @@ class BadRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def words(self) -> str:
-        """The same in one line."""
-        where = f"row {self.row}" if self.row is not None else "the row"
+        """The same in one line, with the row."""
+        return f"{'the row' if self.row is None else f'row {self.row}'}: {self.fault}"
+
+    @property
+    def fault(self) -> str:
+        """What is wrong in one line: field, rule and value."""
         value = f" (is {self.value})" if self.value else ""
         rule = f"{self.rule}{value}"
         if not self.field and self.rule not in _REASONS:
-            return f"{where}: {rule[:1].lower()}{rule[1:]}"
+            return f"{rule[:1].lower()}{rule[1:]}"
         # A rule goes on with the field, or stands for itself.
         stands = self.rule[:1].isupper()
         said = f": {rule[0].lower()}{rule[1:]}" if stands else f" {rule}"
-        return f"{where}: {self.field!r}{said}"
+        return f"{self.field!r}{said}"
 
 
 class ProblemError(RequestError):
