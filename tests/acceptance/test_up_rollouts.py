@@ -5,6 +5,7 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 from calls import bucle
 from loops import (
@@ -27,6 +28,12 @@ pytestmark = pytest.mark.thorough
 
 CANARY = (*QUICK, "--set", "deploy.bake_minutes=600")
 """A candidate that stays at half of the keys."""
+
+SHADOW = (*QUICK, "--set", "deploy.pairs=1000000")
+"""A candidate that stays a shadow."""
+
+TECHNICAL_S = 30.0
+"""Within this long a candidate that fails is taken away."""
 
 MOODY = """
 
@@ -140,7 +147,10 @@ def moody(passed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     return passed
 
 
-def require_fall(folder: Path, mood: str, *, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+def require_fall(
+    folder: Path, mood: str, *, told: str, capsys: pytest.CaptureFixture[str]
+) -> float:
+    """Let a canary be in a mood until it is withdrawn, and return after how many seconds it was."""
     place, new, old = Path(os.environ["SHOP_MOOD"]), candidate(folder), champion(folder)
     with up(folder, *CANARY) as loop, Customers(loop, worth=right, rows=10) as customers:
         await_that(lambda: customers.models[new] > 100, what=lambda: f"a canary:\n{loop.told}")
@@ -161,6 +171,7 @@ def require_fall(folder: Path, mood: str, *, told: str, capsys: pytest.CaptureFi
     assert kinds(folder, after) == ["withdrawn"]
     with capsys.disabled():
         sys.stdout.write(f"\n  a canary that {mood} was withdrawn after {seconds:.1f} s\n")
+    return seconds
 
 
 def test_a_canary_that_raises_is_withdrawn(moody: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -174,7 +185,38 @@ def test_a_canary_that_hangs_is_withdrawn(moody: Path, capsys: pytest.CaptureFix
 def test_a_canary_that_ends_its_process_is_withdrawn(
     moody: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    require_fall(moody, "leaves", told="workers died with it", capsys=capsys)
+    seconds = require_fall(moody, "leaves", told="workers died with it", capsys=capsys)
+    assert seconds < TECHNICAL_S
+
+
+def test_a_shadow_that_ends_its_process_is_withdrawn(
+    moody: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place, new, old = Path(os.environ["SHOP_MOOD"]), candidate(moody), champion(moody)
+    with up(moody, *SHADOW) as loop, Customers(loop, worth=right) as customers:
+        await_that(lambda: f'model="{new}",role="shadow"' in metrics(loop), what=lambda: "a shadow")
+        after = came_in(moody)
+        place.write_text("leaves")
+        began = time.monotonic()
+        fallen = loop.await_event("withdrawn", after=after)
+        seconds = time.monotonic() - began
+        assert "workers died with it" in fallen.body["because"]
+        place.write_text("")
+        answered = customers.models[old]
+        await_that(lambda: customers.models[old] > answered + 100, what=lambda: "the champion")
+    assert champion(moody) == old
+    with capsys.disabled():
+        sys.stdout.write(f"\n  a shadow that leaves was withdrawn after {seconds:.1f} s\n")
+    assert seconds < TECHNICAL_S
+
+
+def metrics(loop: Loop) -> str:
+    """Return what the server counts; nothing where it does not answer now."""
+    with loop.client() as client:
+        try:
+            return client.get("/metrics").text
+        except httpx.HTTPError:
+            return ""
 
 
 def test_a_canary_that_is_slow_is_withdrawn(

@@ -19,7 +19,7 @@ from bucle.serve.counts import Counts, total
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["see_challenger"]
+__all__ = ["is_shunned", "see_challenger"]
 
 _LEAST_MS = 5.0
 """Below it nobody notices, and the times of two quick models are mostly noise."""
@@ -54,20 +54,33 @@ def see_challenger(workspace: Workspace, state: State, *, baked_s: float) -> Cha
         signature=package.signature,
         is_ripe=True,
     )
-    counted = total(Counts(), workspace.home / "serve", worker=-1).predictions
+    counted = _counted(workspace)
     seen = ChallengerSeen(
         champion=reigning.model,
         model=deployed.model,
         share=deployed.share,
         baked_s=round(baked_s, 3),
         failures=counted.get(f"{deployed.model}\tfailed", 0),
-        is_shunned=f"{deployed.model}\tshunned" in counted,
+        is_shunned=_shunned(deployed.model) in counted,
         labelled=paired.labelled,
         gain=paired.gain,
         low=paired.low,
         high=paired.high,
     )
     return _at_share(workspace, seen, since=deployed.since)
+
+
+def is_shunned(workspace: Workspace, model: str) -> bool:
+    """Tell whether workers died with a model and let it in no more; reads no predictions."""
+    return _shunned(model) in _counted(workspace)
+
+
+def _counted(workspace: Workspace) -> dict[str, int]:
+    return total(Counts(), workspace.home / "serve", worker=-1).predictions
+
+
+def _shunned(model: str) -> str:
+    return f"{model}\tshunned"
 
 
 def _at_share(workspace: Workspace, seen: ChallengerSeen, *, since: str) -> ChallengerSeen:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bucle.loop.serving.caution import Caution
+from bucle.loop.serving.caution import Caution, caution_path, deaths_noted
 
 
 def test_a_challenger_that_three_workers_died_with_is_left_out(tmp_path: Path) -> None:
@@ -52,3 +52,17 @@ def test_a_note_that_cannot_be_read_is_none(tmp_path: Path, content: bytes) -> N
 
 def test_a_note_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
     assert Caution(tmp_path / "nowhere" / "challenger-0.json").dares("m-2")
+
+
+def test_deaths_are_charged_until_the_challenger_is_left_out(tmp_path: Path) -> None:
+    note = caution_path(tmp_path, 0)
+    assert deaths_noted(note) == 0
+    charged = []
+    for _ in range(5):
+        Caution(note).dares("m-2")
+        charged.append(deaths_noted(note))
+    assert charged == [1, 2, 3, 3, 3]
+    survivor = Caution(note)
+    survivor.dares("m-3")
+    survivor.survived()
+    assert deaths_noted(note) == 0

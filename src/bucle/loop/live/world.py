@@ -14,6 +14,7 @@ from msgspec import Struct
 from bucle.errors import BucleError
 from bucle.loop.actions import Action, Deploy, Judge, Promote, Refit, Retrain, RollBack, Withdraw
 from bucle.loop.arrivals import Arrival, Arrivals
+from bucle.loop.beside import is_shunned
 from bucle.loop.control import deployed_by, promoted
 from bucle.loop.events import (
     Fact,
@@ -33,7 +34,7 @@ from bucle.loop.rollout import is_news
 from bucle.loop.state import State
 from bucle.loop.workspace import Workspace
 from bucle.models.package_files import is_whole
-from bucle.models.registry import Deployment
+from bucle.models.registry import Deployment, champion
 from bucle.types import Check, Lease, Verdict
 
 __all__ = ["LiveWorld", "Pace"]
@@ -102,6 +103,7 @@ class LiveWorld:
         facts: list[Fact] = []
         if state.deployment is not None:
             baked_s = self._baking.seconds(state.deployment, state.trial)
+            facts += self._shunned(state, state.deployment, baked_s=baked_s)
             seen = self._round("see", self._pace.see_s, {"baked_s": baked_s})
             facts += [fact for fact in seen if self._is_news(state, fact, baked_s=baked_s)]
         if state.tenures:
@@ -112,6 +114,24 @@ class LiveWorld:
                 details = {"kinds": sorted(wanted & kinds)}
                 facts += self._round(kind, self._pace.watch_s, details)
         return facts
+
+    def _shunned(
+        self, state: State, deployed: Deployment, *, baked_s: float
+    ) -> tuple[ChallengerSeen, ...]:
+        """Tell at once of a model that workers let in no more; the rest of it was seen before.
+
+        Nobody waits for a job to read the prediction log when workers have died.
+        """
+        known, reigning = state.trial, champion(state.tenures)
+        if reigning is None or (known is not None and known.is_shunned):
+            return ()
+        if not is_shunned(self._workspace, deployed.model):
+            return ()
+        if known is None:
+            known = ChallengerSeen(
+                champion=reigning.model, model=deployed.model, share=deployed.share, baked_s=baked_s
+            )
+        return (msgspec.structs.replace(known, is_shunned=True),)
 
     def _is_news(self, state: State, seen: Fact, *, baked_s: float) -> bool:
         """Tell whether something seen is worth an event of its own.

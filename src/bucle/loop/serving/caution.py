@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from bucle.store.files import write_whole
 
-__all__ = ["Caution"]
+__all__ = ["Caution", "caution_path", "deaths_noted"]
 
 _MOST_DEATHS = 3
 
@@ -65,7 +65,34 @@ class Caution:
                 self._path.unlink(missing_ok=True)
 
     def _read(self) -> _Note | None:
-        try:
-            return msgspec.json.decode(self._path.read_bytes(), type=_Note)
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-            return None
+        return _read(self._path)
+
+
+def caution_path(folder: Path, worker: int) -> Path:
+    """Return where a worker's note is.
+
+    Args:
+        folder: Where servers keep what they know.
+        worker: Its number.
+    """
+    return folder / f"challenger-{worker}.json"
+
+
+def deaths_noted(path: Path) -> int:
+    """Return with how many deaths a worker's challenger is charged if that worker has died now.
+
+    0 where it has none, or has survived it. It grows with each death up to three, so whoever
+    hurries as long as it grows does so three times at most.
+
+    Args:
+        path: Where the worker's note is.
+    """
+    note = _read(path)
+    return note.deaths if note is not None else 0
+
+
+def _read(path: Path) -> _Note | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Note)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None

@@ -13,12 +13,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from bucle.errors import BucleError, OutsideError
+from bucle.loop.serving.caution import caution_path, deaths_noted
 from bucle.loop.serving.compaction import CompactionSettings
 from bucle.loop.serving.companions import Companion, CompanionSettings
 from bucle.loop.serving.worker_settings import WorkerSettings
@@ -41,7 +43,8 @@ _COMPACTION = "bucle.loop.serving.compaction"
 class _Part(Struct):
     """One process that has to be there: how it is started, and how it went so far.
 
-    Those of a lower `rank` end first.
+    Those of a lower `rank` end first. `note` is where a worker writes whom it has let in, `charged`
+    with how many deaths that one was charged after the last.
     """
 
     name: str
@@ -51,6 +54,8 @@ class _Part(Struct):
     began: float = 0.0
     failures: int = 0
     again_at: float = 0.0
+    note: Path | None = None
+    charged: int = 0
 
 
 class Supervisor:
@@ -88,7 +93,11 @@ class Supervisor:
         os.set_inheritable(self._lifeline, True)
         self._ready: list[int] = []
         self._parts = [
-            _Part(name=f"worker {number}", start=partial(self._start_worker, number))
+            _Part(
+                name=f"worker {number}",
+                start=partial(self._start_worker, number),
+                note=caution_path(workspace.home / "serve", number),
+            )
             for number in range(workers if listener is not None else 0)
         ]
         for companion, watched in companions:
@@ -195,6 +204,11 @@ class Supervisor:
             part.process = None
             part.failures = 0 if now - part.began > _STEADY_S else part.failures + 1
             pause = _PAUSES_S[min(part.failures, len(_PAUSES_S) - 1)]
+            charged = deaths_noted(part.note) if part.note is not None else 0
+            if charged > part.charged:
+                # A challenger that kills is found out by dying of it: the sooner, the better.
+                pause = 0.0
+            part.charged = charged
             part.again_at = now + pause
             self._say(f"{part.name} ended with {code}; it starts again in {pause:g} s")
         if now >= part.again_at and not self._stopping:

@@ -19,7 +19,7 @@ import uvicorn
 
 from bucle.errors import BucleError, PackageError
 from bucle.loop.orders import RetrainAsked
-from bucle.loop.serving.caution import Caution
+from bucle.loop.serving.caution import Caution, caution_path
 from bucle.loop.serving.following import Follower, Wish
 from bucle.loop.serving.loading import load_model
 from bucle.loop.serving.routes import make_routes, nobody_yet
@@ -67,7 +67,7 @@ class Worker:
         self._serving: tuple[str, str | None, float] | None = None
         self._warming = Warming(partial(load_model, workspace), self._refused)
         self._folder = workspace.home / "serve"
-        self._caution = Caution(self._folder / f"challenger-{settings.number}.json")
+        self._caution = Caution(caution_path(self._folder, settings.number))
         self.counts = Counts()
 
     async def run(self) -> None:

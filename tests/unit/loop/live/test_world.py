@@ -23,6 +23,7 @@ from bucle.loop.observations import ChallengerSeen
 from bucle.loop.orders import Paused
 from bucle.loop.policy import Policy
 from bucle.loop.rollout import Rollout
+from bucle.serve.counts import Counts, share
 from bucle.store.memory_log import MemoryLog
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -72,7 +73,8 @@ class Told:
 class Loop:
     """A controller over a live world of a project that is nowhere."""
 
-    def __init__(self, *facts, clock=None):
+    def __init__(self, *facts, clock=None, home=Path("/nowhere")):
+        self.home = home
         self.clock = clock or FixedClock(NOON)
         self.log, self.jobs, self.said = MemoryLog(), Told(), []
         self.tell(*facts)
@@ -82,7 +84,11 @@ class Loop:
         """Start a controller, as after a crash: nothing but the log is known to it."""
         self.jobs.close()
         workspace = SimpleNamespace(
-            clock=self.clock, root=Path("/nowhere"), overrides=(), packages=Path("/nowhere")
+            clock=self.clock,
+            root=Path("/nowhere"),
+            overrides=(),
+            packages=Path("/nowhere"),
+            home=self.home,
         )
         pace = Pace(see_s=10, watch_s=1e9)
         world = LiveWorld(workspace, POLICY, self.jobs, pace=pace, say=self.said.append)
@@ -131,9 +137,9 @@ def passed():
     return (*ran("r-0", "m-0"), crowned("m-0"), *ran(), judged(champion="m-0"))
 
 
-def shadowed(clock=None):
+def shadowed(clock=None, **fields):
     """Return a loop whose candidate is a shadow."""
-    loop = Loop(*passed(), clock=clock)
+    loop = Loop(*passed(), clock=clock, **fields)
     loop.look()
     loop.deploy()
     assert loop.controller.state.deployment.stage == "shadow"
@@ -310,3 +316,31 @@ def test_job_that_ends_without_effect_or_error_is_begun_again():
     loop.look()
     loop.look(1)
     assert loop.jobs.begun == ["retrain", "retrain"]
+
+
+@pytest.mark.parametrize("is_seen", [False, True])
+def test_candidate_that_workers_let_in_no_more_goes_without_waiting_for_a_job(tmp_path, is_seen):
+    loop = shadowed(home=tmp_path)
+    if is_seen:
+        loop.see(20, pairs=50, answers=0)
+    counts = Counts()
+    counts.predicted("m-1", "shunned", 0)
+    counts.predicted("m-9", "failed", 7)
+    (tmp_path / "serve").mkdir()
+    share(counts, tmp_path / "serve", worker=1)
+    look = loop.look(0.5)
+    assert [(one.name, one.why) for one in look.did] == [
+        ("withdraw", "workers died with it, again and again")
+    ]
+    assert loop.controller.state.deployment is None
+    assert loop.look(0.5).did == ()
+
+
+def test_other_model_that_workers_let_in_no_more_changes_nothing(tmp_path):
+    loop = shadowed(home=tmp_path)
+    counts = Counts()
+    counts.predicted("m-9", "shunned", 0)
+    (tmp_path / "serve").mkdir()
+    share(counts, tmp_path / "serve", worker=1)
+    assert loop.look(0.5).did == ()
+    assert loop.controller.state.deployment.model == "m-1"
