@@ -46,7 +46,7 @@ def tell_watched(terminal: Terminal, watched: "Watched") -> None:
 def _tell_harm(terminal: Terminal, harm: "HarmLayer") -> None:
     terminal.say()
     if not harm.labelled:
-        terminal.say(f"harm      {_without_labels(harm)}")
+        _fold(terminal, f"harm      {_without_labels(harm)}")
     else:
         state = f"ALARM since {harm.since}" if harm.alarm else "quiet"
         evidence = "over 1,000" if harm.evidence > _CLEAR else f"{harm.evidence:.2g}"
@@ -149,7 +149,7 @@ def _tell_inputs(terminal: Terminal, inputs: "InputLayer") -> None:
         if more > 0:
             terminal.say(f"and {more} more: --json")
     for name, change in inputs.visible.items():
-        _more(terminal, f"a day would show {change:.3g} in {name}")
+        _more(terminal, f"a change of {change:.3g} would show in a day: {name}")
     _more(terminal, "changed inputs are a reason to look; only harm is one to retrain")
 
 
