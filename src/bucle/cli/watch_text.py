@@ -46,7 +46,7 @@ def tell_watched(terminal: Terminal, watched: "Watched") -> None:
 def _tell_harm(terminal: Terminal, harm: "HarmLayer") -> None:
     terminal.say()
     if not harm.labelled:
-        _fold(terminal, f"harm      {_without_labels(harm)}")
+        _fold(terminal, f"harm      {harm.unjudged}")
     else:
         state = f"ALARM since {harm.since}" if harm.alarm else "quiet"
         evidence = "over 1,000" if harm.evidence > _CLEAR else f"{harm.evidence:.2g}"
@@ -72,15 +72,6 @@ def _tell_harm(terminal: Terminal, harm: "HarmLayer") -> None:
         _tell_coverage(terminal, harm.coverage)
     if harm.estimate is not None:
         _tell_estimate(terminal, harm.estimate)
-
-
-def _without_labels(harm: "HarmLayer") -> str:
-    """Say why no day is judged."""
-    if harm.until is not None:
-        return "no labels came"
-    if any(day.labelled for day in harm.days):
-        return "not judged yet: a day is, once it is over and its labels have had their time"
-    return "no labels yet"
 
 
 def _tell_days(terminal: Terminal, days: "tuple[JudgedDay, ...]") -> None:

@@ -87,7 +87,7 @@ def render_watch_report(detailed: "Detailed", *, project: str) -> str:
         "<body>\n<main>\n"
         # A number and its per cent sign stay on one line.
         + re.sub(r"(?<=\d) %", "\u00a0%", "\n".join(part for part in sections if part))
-        + f"\n</main>\n<footer><p>{named(watched.champion)}, watched at {escaped(watched.at)}. "
+        + f"\n</main>\n<footer><p>{named(watched.champion)}, watched at {_minute(watched.at)}. "
         "Written by Bucle.</p></footer>\n</body>\n</html>\n"
     )
 
@@ -113,10 +113,14 @@ def _opening(watched: "Watched", project: str) -> str:
     )
     return (
         f'<header><p class="quiet">Bucle</p><h1>Watch of {named(project)}</h1>'
-        f"<p>Champion {named(watched.champion)} at {escaped(watched.at)}. The budget is one false "
+        f"<p>Champion {named(watched.champion)} at {_minute(watched.at)}. The budget is one false "
         f"alarm in {watched.days_between:g} days, over all layers.</p></header>"
         f'<div class="layers">{"".join(cards)}</div>{careful}'
     )
+
+
+def _minute(moment: str) -> str:
+    return f"{escaped(moment[:16].replace('T', ' '))} UTC"
 
 
 def _card(name: str, state: str, lines: list[str], *, kind: str = "") -> str:
@@ -130,8 +134,9 @@ def _card(name: str, state: str, lines: list[str], *, kind: str = "") -> str:
 def _harm_card(harm: "HarmLayer | None") -> str:
     if harm is None:
         return _card("Harm", "cannot say", [], kind="unknown")
-    if not harm.labelled:
-        return _card("Harm", "no labels yet", [], kind="unknown")
+    if harm.unjudged:
+        state, _, why = harm.unjudged.partition(": ")
+        return _card("Harm", state, [why] if why else [], kind="unknown")
     lines = [
         f"evidence {harm.evidence:.2g} of 1",
         (

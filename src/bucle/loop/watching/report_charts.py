@@ -32,7 +32,8 @@ def chart_losses(harm: "HarmLayer") -> str:
     losses = [finite(day.loss) for day in harm.days]
     known = [loss for loss in losses if loss is not None]
     if not known:
-        return "<p>No label has come yet, so there is no loss to draw.</p>"
+        what = "day is judged" if any(day.labelled for day in harm.days) else "label has come"
+        return f"<p>No {what} yet, so there is no loss to draw.</p>"
     values = [*known, harm.expected, harm.limit]
     scale = fit(values if min(values) < 0 else [0.0, *values], most=_STEPS)
     places = _places_of(dates)
@@ -182,7 +183,8 @@ def _banded(
     drawn = [one for line in lines for one in line if one is not None]
     if not any(one is not None for one in lines[0]):
         return _small(what, "no row that counts", "")
-    scale, places = fit(drawn, most=_STEPS), _places_of(dates)
+    # What never was needs no place below nothing.
+    scale, places = fit(drawn if any(drawn) else [0.0, 1.0], most=_STEPS), _places_of(dates)
     value, middle, low, high = (_trace(places, line, scale) for line in lines)
     said = _say_last(lines, say)
     drawing = draw_small(

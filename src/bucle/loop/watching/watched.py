@@ -112,6 +112,17 @@ class HarmLayer(Struct, frozen=True, kw_only=True):
     estimate: LossEstimate | None = None
     examples: tuple[Example, ...] = ()
 
+    @property
+    def unjudged(self) -> str:
+        """Say why no day is judged; nothing where one is."""
+        if self.labelled:
+            return ""
+        if self.until is not None:
+            return "no labels came"
+        if any(day.labelled for day in self.days):
+            return "not judged yet: a day is once it is over and its labels have had their time"
+        return "no labels yet"
+
 
 class ContractLayer(Struct, frozen=True, kw_only=True):
     """Whether rows come, in time, in number and in form.

@@ -3,10 +3,12 @@
 import re
 from html.parser import HTMLParser
 
+import msgspec
 import pytest
 from watched_samples import DAYS, detailed, empty
 
 from bucle.loop.watching.report import render_watch_report
+from bucle.loop.watching.watched import JudgedDay
 
 HOSTILE = (
     "<script>document.title='mine'</script>",
@@ -114,3 +116,30 @@ def test_equal_values_give_equal_bytes_and_nothing_known_is_a_page_too() -> None
     said = words(render_watch_report(empty(), project="shop"))
     assert said.count("cannot say") == 3
     assert "the champion has no days to judge by" in said
+
+
+@pytest.mark.parametrize(
+    ("labelled", "card", "chart"),
+    [
+        (0, "no labels yet", "No label has come yet"),
+        (5, "not judged yet", "No day is judged yet"),
+    ],
+)
+def test_days_that_still_wait_are_told_apart_from_days_without_labels(
+    labelled: int, card: str, chart: str
+) -> None:
+    whole = detailed()
+    harm = whole.watched.harm
+    assert harm is not None
+    day = JudgedDay(date=DAYS[-1], mature=False, rows=10, labelled=labelled, corrected=0)
+    waiting = msgspec.structs.replace(harm, until=None, labelled=0, days=(day,))
+    watched = msgspec.structs.replace(whole.watched, harm=waiting)
+    page = render_watch_report(msgspec.structs.replace(whole, watched=watched), project="shop")
+    assert card in words(page)
+    assert chart in words(page)
+
+
+def test_the_moment_is_said_as_people_write_it() -> None:
+    said = words(render_watch_report(detailed(), project="shop"))
+    assert said.count("2026-03-31 06:00 UTC") == 2
+    assert "T06:00" not in said
