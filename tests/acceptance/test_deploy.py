@@ -173,6 +173,7 @@ def test_status_tells_who_answers_and_how_the_two_compare(deployed: Server) -> N
     assert found["champion"]["model"] == champion
     assert (found["challenger"]["model"], found["challenger"]["stage"]) == (other, "canary")
     assert [one["address"] for one in found["servers"]] == [deployed.address]
+    assert found["waiting"] == []
     by_role = {(one["model"], one["role"]): one for one in found["models"]}
     assert by_role[champion, "champion"]["error"] == pytest.approx(0.5)
     answered = [one for one in by_role.values() if one["role"] != "shadow"]

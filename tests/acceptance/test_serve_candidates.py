@@ -154,6 +154,8 @@ def require_refusals(folder: Path, moods: "tuple[str, ...] | dict[str, str]") ->
                 await_that(lambda number=number: refused(server) >= number, what=how)  # type: ignore[misc]
                 assert time.monotonic() - began < 40, how
                 assert MOODS[how] in (folder / "serve.err").read_text().split("worker 0: ")[-1]
+                waiting = bucle("status", "--json", at=folder).json["waiting"]
+                assert [(one["model"], one["role"]) for one in waiting] == [(candidate, "champion")]
                 bucle("rollback", at=folder)
         assert set(server.parts()) == processes
         mood.write_text("")

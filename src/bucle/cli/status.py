@@ -52,6 +52,7 @@ def _call(options: Namespace, terminal: Terminal) -> int:
         "models": (),
         "paired": None,
     }
+    facts["waiting"] = _waiting(facts)
     facts |= _look(workspace, state, since)
     terminal.answer(msgspec.to_builtins(facts))
     if not terminal.json:
@@ -114,7 +115,22 @@ def _counted(workspace: Workspace) -> dict[str, dict[str, int]]:
         for name, count in found.predictions.items()
         if name.endswith("\tfailed")
     }
-    return {"answers": dict(sorted(by_status.items())), "failed": failed}
+    return {
+        "answers": dict(sorted(by_status.items())),
+        "failed": failed,
+        "serving": found.serving,
+    }
+
+
+def _waiting(facts: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return who should answer and does not in each worker: still loaded there, or refused."""
+    serving = facts.pop("serving")
+    workers = sum(server["workers"] for server in facts["servers"])
+    return [
+        {"model": facts[role]["model"], "role": role, "workers": workers - count}
+        for role in ("champion", "challenger")
+        if facts[role] and (count := serving.get(f"{facts[role]['model']}\t{role}", 0)) < workers
+    ]
 
 
 def _tell(terminal: Terminal, facts: dict[str, Any], *, days: int) -> None:
@@ -136,6 +152,11 @@ def _tell(terminal: Terminal, facts: dict[str, Any], *, days: int) -> None:
         )
     if not facts["servers"]:
         terminal.say("server      none is up. Try: bucle up")
+    for one in facts["waiting"]:
+        terminal.say(
+            f"not yet     {one['model']} in {say_count(one['workers'], 'worker')}: being loaded, "
+            "or refused there"
+        )
     tell_loop(terminal, facts["loop"])
     _tell_answers(terminal, facts["answers"], facts["failed"])
     _tell_models(terminal, facts["models"], days=days)

@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from bucle.errors import OutsideError, PackageError
 
-__all__ = ["TrialReport", "require_package", "try_package"]
+__all__ = ["LateTrialError", "TrialReport", "require_package", "try_package"]
 
 _MEMORY = 8_000_000_000
 _SECONDS = 25.0
@@ -28,10 +28,15 @@ _CHILD = "bucle.models.trial_child"
 _MAX_ANSWER = 100_000
 
 
+class LateTrialError(PackageError):
+    """A trial did not end in time: the package hangs, or the machine was busy."""
+
+
 class TrialReport(Struct, frozen=True, kw_only=True):
     """What a trial has shown; `reason` is empty when the package is fit for use.
 
-    `seconds` is what loading took in the child, `latency_ms` the median time of one row.
+    `seconds` is what loading took in the child, `latency_ms` the median time of one row; `is_late`
+    says that it was ended before it had shown anything.
     """
 
     ok: bool
@@ -39,6 +44,7 @@ class TrialReport(Struct, frozen=True, kw_only=True):
     rows: int = 0
     seconds: float = 0.0
     latency_ms: float = 0.0
+    is_late: bool = False
 
 
 def try_package(
@@ -83,22 +89,30 @@ def try_package(
                 return msgspec.json.decode(answer, type=TrialReport)
             except msgspec.DecodeError:
                 return TrialReport(ok=False, reason="it answered with something else")
-        return TrialReport(ok=False, reason=_why_no_answer(code, said, seconds))
+        return TrialReport(
+            ok=False,
+            reason=_why_no_answer(code, said, seconds),
+            is_late=code is None or code == -signal.SIGXCPU,
+        )
 
 
 def require_package(folder: Path, model: str, *, project: Path | None = None) -> TrialReport:
     """Try a package as `try_package` does and insist that it is fit for use.
 
     Raises:
+        LateTrialError: The trial did not end in time.
         PackageError: It is not, with the reason.
         OutsideError: The child process could not be started.
     """
     report = try_package(folder, model, project=project)
     if not report.ok:
-        raise PackageError(
+        refusal = LateTrialError if report.is_late else PackageError
+        raise refusal(
             f"Cannot use package {model}: it failed its trial",
             cause=report.reason,
-            attempt="bucle run",
+            attempt="the same when this machine is less busy, or bucle run"
+            if report.is_late
+            else "bucle run",
             code="bucle-168",
         )
     return report

@@ -34,6 +34,7 @@ class Counts(Struct, kw_only=True):
     treatments: dict[str, int] = field(default_factory=dict)
     refusals: dict[str, int] = field(default_factory=dict)
     gauges: dict[str, float] = field(default_factory=dict)
+    serving: dict[str, int] = field(default_factory=dict)
     buckets: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_EDGES) + 1))
     seconds: float = 0.0
 
@@ -60,6 +61,10 @@ class Counts(Struct, kw_only=True):
         if name not in self.refusals and len(self.refusals) >= _MOST_REASONS:
             name = f"{reason}\t"
         self.refusals[name] = self.refusals.get(name, 0) + 1
+
+    def let_in(self, *models: tuple[str, str]) -> None:
+        """Say who answers from now on: models, each with its role."""
+        self.serving = {f"{model}\t{role}": 1 for model, role in models}
 
     def noted(self, event: str, count: int = 1) -> None:
         """Count something that is no answer: a swap, a shadow that was left out."""
@@ -91,6 +96,7 @@ def total(own: Counts, folder: Path, *, worker: int) -> Counts:
         treatments=_sum(one.treatments for one in found),
         refusals=_sum(one.refusals for one in found),
         gauges=own.gauges,
+        serving=_sum(one.serving for one in found),
         buckets=[sum(edges) for edges in zip(*(one.buckets for one in found), strict=True)],
         seconds=sum(one.seconds for one in found),
     )

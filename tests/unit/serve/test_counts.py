@@ -102,3 +102,18 @@ def test_a_label_may_hold_any_letter(word: str) -> None:
     counts = Counts()
     counts.noted(word)
     assert samples(counts)["bucle_events_total", word] == 1
+
+
+def test_who_answers_is_told_by_model_role_and_number_of_workers(tmp_path: Path) -> None:
+    own, other = Counts(), Counts()
+    for counts in (own, other):
+        counts.let_in(("m-a", "champion"))
+    own.let_in(("m-b", "champion"), ("m-c", "challenger"))
+    share(other, tmp_path, worker=1)
+    assert total(own, tmp_path, worker=0).serving == {
+        "m-b\tchampion": 1,
+        "m-c\tchallenger": 1,
+        "m-a\tchampion": 1,
+    }
+    own.let_in(("m-a", "champion"))
+    assert total(own, tmp_path, worker=0).serving == {"m-a\tchampion": 2}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 
 from bucle.errors import BucleError, OutsideError
 from bucle.loop.serving.following import Wanted
+from bucle.models.trial import LateTrialError
 from bucle.serve.slots import Served
 
 __all__ = ["Warming"]
@@ -22,8 +23,9 @@ _LONGEST_S = 600.0
 class Warming:
     """Loads models in threads and keeps the last few of them.
 
-    A refused model is not tried again before another was asked for; while no model at all is
-    ready it is, after growing pauses, since the machine may have been to blame.
+    A refused model is not tried again before another was asked for. While no model at all is
+    ready it is, after growing pauses, and so is one whose trial did not end in time, since the
+    machine may have been to blame.
 
     Args:
         load: Returns a model ready to answer; called in a thread.
@@ -44,6 +46,7 @@ class Warming:
         self._warm: dict[str, Served] = {}
         self._loading: dict[Wanted, asyncio.Task[None]] = {}
         self._refused: dict[Wanted, float] = {}
+        self._late: set[Wanted] = set()
         self._again_at = 0.0
 
     def take(self, wanted: Wanted) -> Served | None:
@@ -57,7 +60,8 @@ class Warming:
 
     def _may_try(self, wanted: Wanted) -> bool:
         if wanted in self._refused:
-            return not self._warm and time.monotonic() >= self._refused[wanted]
+            is_hopeful = not self._warm or wanted in self._late
+            return is_hopeful and time.monotonic() >= self._refused[wanted]
         return time.monotonic() >= self._again_at
 
     async def settle(self) -> None:
@@ -76,6 +80,7 @@ class Warming:
     def give_another_chance(self) -> None:
         """Forget what was refused: whoever asks for it once more may have mended it."""
         self._refused.clear()
+        self._late.clear()
         self._patience_s = self._first_s
 
     def close(self) -> None:
@@ -94,6 +99,8 @@ class Warming:
             self._refuse("look failed", error.render())
         except BucleError as error:
             self._put_off(wanted)
+            if isinstance(error, LateTrialError):
+                self._late.add(wanted)
             self._refuse("package refused", error.render())
         except Exception as error:  # noqa: BLE001  (to follow the log matters more than any model)
             self._put_off(wanted)

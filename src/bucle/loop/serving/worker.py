@@ -188,6 +188,8 @@ class Worker:
         self._slots = Slots(
             champion=champion, challenger=challenger, share=wish.share, places=places
         )
+        beside = [(challenger.model, "challenger")] if challenger is not None else []
+        self.counts.let_in((champion.model, "champion"), *beside)
         self._warming.keep([served.model for served in self._slots.all])
 
     def _refused(self, event: str, why: str) -> None:

@@ -5,6 +5,7 @@ import asyncio
 from bucle.errors import PackageError
 from bucle.loop.serving.following import Wanted
 from bucle.loop.serving.warming import Warming
+from bucle.models.trial import LateTrialError
 
 CHAMPION, OTHER = (Wanted(model=name, digest=None) for name in ("m-a", "m-b"))
 
@@ -16,13 +17,14 @@ class Shelf:
         self.bad = bad
         self.asked: list[str] = []
         self.refused: list[str] = []
+        self.refusal = PackageError
 
     def load(self, wanted: Wanted) -> str:
         self.asked.append(wanted.model)
         name = wanted.model.removeprefix("m-")
         if self.bad.get(name, 0) > 0:
             self.bad[name] -= 1
-            raise PackageError(f"Cannot use package {wanted.model}")
+            raise self.refusal(f"Cannot use package {wanted.model}")
         return wanted.model
 
     def refuse(self, event: str, why: str) -> None:
@@ -45,6 +47,19 @@ def test_a_champion_that_a_busy_machine_refused_is_tried_again_while_nobody_answ
     assert asyncio.run(live())[-1] == "m-a"
     assert shelf.asked == ["m-a"] * 3
     assert len(shelf.refused) == 2
+
+
+def test_one_that_came_too_late_is_tried_again_while_another_answers():
+    shelf = Shelf(a=2)
+    shelf.refusal = LateTrialError
+
+    async def live() -> list[object]:
+        warming = Warming(shelf.load, shelf.refuse, patience_s=0.0)
+        assert await take(warming, OTHER) == "m-b"
+        return [await take(warming, CHAMPION) for _ in range(4)]
+
+    assert asyncio.run(live())[-1] == "m-a"
+    assert shelf.asked == ["m-b", *["m-a"] * 3]
 
 
 def test_it_is_left_alone_until_its_time():
