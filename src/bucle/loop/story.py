@@ -4,6 +4,7 @@ Pure: from events to chapters. What belongs together, from an alarm or a retrain
 one chapter.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -29,7 +30,7 @@ from bucle.loop.events import (
     read_fact,
 )
 from bucle.loop.narration import tell_event
-from bucle.types import Event
+from bucle.types import Check, Event
 
 __all__ = ["Chapter", "Sentence", "say_day", "tell_story"]
 
@@ -97,8 +98,10 @@ class _Teller:
             return
         if isinstance(fact, Decided) or event.kind in _SILENT:
             return
-        self._flush_data()
-        if not self._episode and _opens(fact):
+        is_first = not self._episode and _opens(fact)
+        if is_first or not (self._episode or isinstance(fact, _IN_PASSING)):
+            self._flush_data(event.at[:10])
+        if is_first:
             self._close("")
             self._episode = _opening(fact)
         self._open.append(
@@ -112,8 +115,10 @@ class _Teller:
 
     def finish(self) -> tuple[Chapter, ...]:
         """Close what is open and return everything."""
-        self._flush_data()
         self._close(f"{self._episode}: not over yet" if self._episode else "")
+        if self._data:
+            self._flush_data(self._data[-1][0].at[:10])
+            self._close("")
         return tuple(self._chapters)
 
     def _close(self, title: str) -> None:
@@ -125,17 +130,17 @@ class _Teller:
         """Tell whether rows came in as they do every day."""
         return not fact.quarantined and not fact.removed and bool(self._chapters or self._open)
 
-    def _flush_data(self) -> None:
-        """Tell in one sentence what came in since something else happened."""
+    def _flush_data(self, day: str) -> None:
+        """Tell in one sentence what came in since something else began."""
         if not self._data:
             return
         facts, last = [fact for _, fact in self._data], self._data[-1][0]
         words = _say_rows(facts)
         first = self._data[0][0].at[:10]
-        if first != last.at[:10]:
+        if first != day:
             words += f" since {say_day(first)}"
         self._data = []
-        self._open.append(Sentence(day=last.at[:10], words=f"{words}.", event=last.position))
+        self._open.append(Sentence(day=day, words=f"{words}.", event=last.position))
 
     def _words(self, event: Event, fact: Fact | None) -> str:
         tell = _WORDS.get(type(fact))
@@ -228,7 +233,7 @@ def _data(fact: Any, reasons: Mapping[str, str]) -> str:
 def _started(fact: Any, reasons: Mapping[str, str]) -> str:
     why = reasons.get(fact.run, "")
     began = "a retrain began" if fact.asked else "a run began"
-    return f"{began}: {why}" if why else began
+    return f"{began}: {_SPAN.sub(_say_span, why)}" if why else began
 
 
 def _finished(fact: Any, reasons: Mapping[str, str]) -> str:
@@ -246,12 +251,29 @@ def _verdict(fact: Any, reasons: Mapping[str, str]) -> str:
     if verdict.outcome == "pass":
         return f"the gate let {verdict.challenger} pass on {rows}{beside}"
     against = [one for one in verdict.checks if one.outcome == verdict.outcome]
-    because = f": {against[0].name}" if against else ""
+    because = f": {_say_check(against[0])}" if against else ""
     if verdict.outcome == "fail":
         return f"the gate turned {verdict.challenger} down on {rows}{beside}{because}"
     needed = against[0].labels_needed if against else None
     more = f"; {needed:,} more labels would decide" if needed else ""
     return f"the gate could not tell on {rows}{beside}{because}{more}"
+
+
+def _say_check(check: Check) -> str:
+    """Say in words what kept a model outside, or left it open."""
+    kind, _, what = check.name.partition(":")
+    if kind == "must" and check.estimate is not None and check.limit is not None:
+        found = f"its {what} is {check.estimate:.3g}, and the charter asks for {check.limit:.3g}"
+        return found if check.outcome == "fail" else f"{found}; that may be luck"
+    is_open = check.outcome != "fail"
+    words = {
+        "champion": "errs less than the champion",
+        "baseline": f"errs less than the plain rule '{what}'",
+        "slice": f"errs no more than the champion in each {what}",
+    }.get(kind)
+    if words is None:
+        return check.name
+    return f"nothing shows yet that it {words}" if is_open else f"nothing shows that it {words}"
 
 
 def _refitted(fact: Any, reasons: Mapping[str, str]) -> str:
@@ -277,7 +299,9 @@ def _withdrawn(fact: Any, reasons: Mapping[str, str]) -> str:
 
 def _raised(fact: Any, reasons: Mapping[str, str]) -> str:
     del reasons
-    return f"alarm ({fact.layer}): {fact.why}; it seems to have begun on {say_day(fact.since[:10])}"
+    about = _ABOUT.get(fact.layer, "")
+    began = say_day(fact.since[:10])
+    return f"alarm ({fact.layer}){about}: {fact.why}; it seems to have begun on {began}"
 
 
 def _resolved(fact: Any, reasons: Mapping[str, str]) -> str:
@@ -285,6 +309,19 @@ def _resolved(fact: Any, reasons: Mapping[str, str]) -> str:
     return f"the alarm about {fact.subject} ({fact.layer}) is over: {fact.why}"
 
 
+def _say_span(found: "re.Match[str]") -> str:
+    """Write `8w` as people do."""
+    units = {"d": "day", "w": "week", "mo": "month", "y": "year"}
+    return say_count(int(found[1]), units[found[2]])
+
+
+_SPAN = re.compile(r"\b(\d+)(mo|[dwy])\b")
+_ABOUT = {
+    "harm": ", the champion errs more than when it was tested",
+    "inputs": ", what is asked has changed",
+    "contract": ", what was agreed does not hold",
+}
+_IN_PASSING = (AlarmRaised, AlarmResolved, Deployed)
 _BY_PEOPLE = (RunStarted, Promoted, RolledBack, Deployed, Withdrawn, RetrainAsked)
 _WORDS: Mapping[type, Callable[[Any, Mapping[str, str]], str]] = {
     AlarmRaised: _raised,

@@ -139,6 +139,62 @@ def test_rows_that_come_in_every_day_are_one_sentence() -> None:
     assert "The loop was paused: stocktaking" in told
 
 
+def test_rows_that_come_in_meanwhile_wait_for_what_begins_next() -> None:
+    chapters = tell_story(
+        log_of(
+            ("2025-03-01", added(10)),
+            ("2025-03-02", added(10)),
+            ("2025-03-03", INPUTS),
+            ("2025-03-04", added(10)),
+            ("2025-03-08", started()),
+            ("2025-03-09", added(10)),
+            ("2025-03-10", finished("failed")),
+            ("2025-03-11", added(10)),
+        )
+    )
+    before, run, after = chapters
+    days = [(one.day, one.words) for one in before.sentences]
+    assert [day for day, _ in days] == ["2025-03-01", "2025-03-03", "2025-03-08"]
+    assert days[2][1] == "20 rows came in and 2 changed since 2 March 2025."
+    assert "came in" not in words(run)
+    assert words(after) == "20 rows came in and 2 changed since 9 March 2025."
+
+
+@pytest.mark.parametrize(
+    ("check", "said"),
+    [
+        (Check(name="champion", outcome="fail"), "nothing shows that it errs less than the champ"),
+        (Check(name="champion", outcome="undecided"), "nothing shows yet that it errs less"),
+        (
+            Check(name="must:r2", outcome="fail", estimate=0.0347, limit=0.25),
+            "its r2 is 0.0347, and the charter asks for 0.25",
+        ),
+        (
+            Check(name="must:r2", outcome="undecided", estimate=0.3, limit=0.25),
+            "its r2 is 0.3, and the charter asks for 0.25; that may be luck",
+        ),
+        (Check(name="slice:category", outcome="fail"), "no more than the champion in each categ"),
+        (Check(name="baseline:last", outcome="fail"), "less than the plain rule 'last'"),
+        (Check(name="leaks", outcome="fail"), "beside the champion m-1: leaks"),
+    ],
+)
+def test_what_kept_a_model_outside_is_said_in_words(check: Check, said: str) -> None:
+    found = Verdict(
+        outcome=check.outcome, checks=(check,), rows=350, challenger="m-2", champion="m-1"
+    )
+    given = VerdictGiven(run="r-2", verdict=found, evidence="e")
+    assert said in words(tell_story(log_of(("2025-03-01", given)))[0])
+
+
+def test_spans_and_alarms_are_told_as_people_do() -> None:
+    why = "8w since the last retrain; it was promoted"
+    retrain = Decided(policy="every:8w", did=("retrain",), why=why)
+    told = words(tell_story(log_of(("2025-03-01", started()), ("2025-03-01", retrain)))[0])
+    assert told == "A retrain began: 8 weeks since the last retrain."
+    told = words(tell_story(log_of(("2025-03-01", INPUTS)))[0])
+    assert told.startswith("Alarm (inputs), what is asked has changed: share of 'C' rose")
+
+
 def test_rows_in_quarantine_are_told_when_they_come() -> None:
     log = log_of(("2025-03-01", added(10)), ("2025-03-02", added(10, quarantined=3)))
     assert "3 broke the contract and are in quarantine." in words(tell_story(log)[0])
