@@ -104,6 +104,21 @@ def test_a_log_without_its_end_is_not_put_back(copy: Path, tmp_path: Path) -> No
     assert not (tmp_path / "back").exists()
 
 
+def test_a_project_without_events_comes_back(tmp_path: Path) -> None:
+    (tmp_path / "new" / ".bucle").mkdir(parents=True)
+    (tmp_path / "new" / "bucle.toml").write_text('[project]\nname = "new"\n')
+    back_up(tmp_path / "new", tmp_path / "copy", durable=False)
+    assert restore(tmp_path / "copy", tmp_path / "back").events == 0
+    assert (tmp_path / "back" / "bucle.toml").exists()
+
+
+def test_a_damaged_package_is_named(copy: Path, tmp_path: Path) -> None:
+    package = copy / ".bucle" / "packages" / "m-0123456789ab"
+    package.mkdir(parents=True)
+    (package / "card.md").write_text("no manifest")
+    assert restore(copy, tmp_path / "back").damaged == (".bucle/packages/m-0123456789ab",)
+
+
 def test_what_is_no_whole_backup_is_refused(copy: Path, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="no folder that bucle backup has written"):
         restore(tmp_path / "shop", tmp_path / "back")
