@@ -1,8 +1,9 @@
 """Watching: false alarms, what is found and how soon, and what a report costs, beside the peers.
 
-`python -m bench watch` prints a line of JSON for each figure, and keeps them and their chart in
-docs. It takes a quarter of an hour; `python -m bench.watch FINDINGS.jsonl` draws from lines that
-were printed before, `python -m bench.watch power own peers cost alarms` measures some.
+`python -m bench watch` prints a line of JSON for each figure, and keeps them, their chart and their
+tables in docs. On two quiet cores it takes an hour; `--only cost` measures one part, in some
+minutes, and leaves the lines of the others as they are. `python -m bench.watch` draws and writes
+again what is kept.
 """
 
 import json
@@ -10,22 +11,28 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from bench.figures import workplace
 from bench.watching.alarms import false_alarms
 from bench.watching.cost import ROWS, make_files, measure_work
-from bench.watching.own import false_reports, watch_days
+from bench.watching.findings import ORDER, draw_again, keep_part
+from bench.watching.own import false_reports, found_nulls, watch_days
 from bench.watching.power import power
-from bench.watching.sketch import draw
+from bench.watching.simulated import simulated_lines, write_simulated
 from bench.watching.tables import (
     CODES,
     NUMBERS,
     PLANTED,
     PLANTED_DAYS,
     PLANTS,
+    Table,
+    freight_days,
     plant,
     taxi,
     write_tables,
@@ -35,35 +42,34 @@ from bench.watching.worlds import WORLDS
 __all__ = ["measure"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-PICTURE = REPOSITORY / "docs" / "pictures" / "watch.svg"
-FINDINGS = REPOSITORY / "docs" / "why" / "watching.jsonl"
 PEERS = REPOSITORY / ".env-watching" / "bin" / "python"
 REPEATS = {"bucle": 300, "evidently": 10, "nannyml": 40, "ks": 200}
+NULLS = {"bucle": 100, "ks": 40, "nannyml": 10, "evidently": 5}
+SIMULATED = {"ks": 8, "evidently": 2}
+YEARS = (2010, 2012, 2014)
+"""Years of deliveries, each judged by the two before it."""
+
 PROJECTS = 1_000
 TURNS = 5
 Lines = Iterator[dict[str, Any]]
 
 
-def measure(*, repeats: int) -> None:
-    """Print the figures of watching, and draw them; a few of all turns are enough."""
-    _measure(list(PARTS), turns=min(repeats, TURNS))
-
-
-def _measure(names: list[str], *, turns: int) -> None:
-    lines: list[dict[str, Any]] = []
-    for name in names:
-        for line in PARTS[name](turns):
+def measure(*, repeats: int, only: Sequence[str] = ()) -> None:
+    """Print the figures of watching, and keep them; a few of all turns are enough."""
+    unknown = set(only) - set(PARTS)
+    if unknown:
+        sys.exit(f"--only takes {', '.join(PARTS)}; not {', '.join(sorted(unknown))}")
+    for part in only or PARTS:
+        lines = []
+        for line in PARTS[part](min(repeats, TURNS)):
             line["load"] = round(os.getloadavg()[0], 2)
             lines.append(line)
             print(json.dumps(line), flush=True)
-    if list(PARTS) == names:
-        FINDINGS.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-        PICTURE.write_text(draw(lines), encoding="utf-8")
+        keep_part(part, lines)
 
 
 def _alarms(_: int) -> Lines:
-    yield from false_alarms(projects=PROJECTS, worlds=WORLDS[:3])
-    yield from false_alarms(projects=PROJECTS // 5, worlds=WORLDS[3:])
+    yield from false_alarms(projects=PROJECTS, worlds=WORLDS)
 
 
 def _power(_: int) -> Lines:
@@ -94,24 +100,91 @@ def _own(_: int) -> Lines:
 
 
 def _peers(_: int) -> Lines:
-    if not PEERS.exists():
-        yield {"figure": "monitors", "skipped": ".env-watching is not there; try: make bench"}
-        return
     with workplace() as folder:
         write_tables(folder)
-        script = Path(__file__).resolve().parent / "watching" / "peers" / "monitor.py"
         for name in ("ks", "nannyml", "evidently"):
-            done = subprocess.run(
-                [str(PEERS), str(script), name, str(folder), str(REPEATS[name])],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if done.returncode:
-                reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1][:200]
-                yield {"figure": "monitors", "contender": name, "skipped": reason}
+            told = _ask_peer(name, folder, REPEATS[name], "tables")
+            if isinstance(told, str):
+                yield {"figure": "monitors", "contender": name, "skipped": told}
+            else:
+                yield _judged(name, told)
+
+
+def _simulated(_: int) -> Lines:
+    with workplace() as folder:
+        write_simulated(folder, repeats=max(SIMULATED.values()))
+        for name, repeats in SIMULATED.items():
+            told = _ask_peer(name, folder, repeats, "simulated")
+            if isinstance(told, str):
+                yield {"figure": "days in alarm", "contender": name, "skipped": told}
+            else:
+                yield from simulated_lines(name, told)
+
+
+def _nulls(_: int) -> Lines:
+    figure = "1 % nulls in one column of a report"
+    with workplace() as folder:
+        tables = write_tables(folder)
+        for name, repeats in NULLS.items():
+            if name == "bucle":
+                told: dict[str, Any] | str = {
+                    one: found_nulls(tables[one], repeats=repeats)
+                    for one in ("taxi", "freight")
+                    if one in tables
+                }
+            else:
+                told = _ask_peer(name, folder, repeats, "nulls")
+            if isinstance(told, str):
+                yield {"figure": figure, "contender": name, "skipped": told}
                 continue
-            yield _judged(name, json.loads(done.stdout.splitlines()[-1]))
+            for table, named in told.items():
+                yield {
+                    "figure": figure,
+                    "contender": name,
+                    "table": table,
+                    "named": named,
+                    "of": repeats,
+                }
+    yield from _freight_years()
+
+
+def _freight_years() -> Lines:
+    table = freight_days()
+    if table is None:
+        yield {"figure": "days of deliveries", "skipped": "the consignment file is absent"}
+        return
+    assert table.time is not None
+    year = pl.col(table.time).dt.year()
+    for one in YEARS:
+        known = table.rows.filter(year.is_between(one - 2, one - 1))
+        known_table = Table(name=table.name, rows=known, words=table.words, time=table.time)
+        days = watch_days(known_table, table.rows.filter(year == one))
+        named = Counter(column for columns in days.values() for column in columns)
+        yield {
+            "figure": "days of deliveries",
+            "contender": "bucle",
+            "year": one,
+            "days": len(days),
+            "days_named": sum(bool(columns) for columns in days.values()),
+            "columns": dict(named.most_common(3)),
+        }
+
+
+def _ask_peer(name: str, folder: Path, repeats: int, work: str) -> dict[str, Any] | str:
+    """Return what a monitor of another environment told, or why it did not."""
+    if not PEERS.exists():
+        return ".env-watching is not there; try: make bench"
+    script = Path(__file__).resolve().parent / "watching" / "peers" / "monitor.py"
+    done = subprocess.run(
+        [str(PEERS), str(script), name, str(folder), str(repeats), work],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        return (done.stderr.strip().splitlines() or ["no reason given"])[-1][:200]
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
 
 
 def _judged(name: str, told: dict[str, Any]) -> dict[str, Any]:
@@ -206,8 +279,8 @@ def _costs(folder: Path, turns: int) -> Lines:
         python = sys.executable if name == "bucle" else str(PEERS)
         told = measure_work(python, name, folder, few)
         detail = {"skipped": told} if isinstance(told, str) else told
-        rows = f"{few:,} + {few:,}"
-        yield {"figure": "cost of a report", "contender": name, "rows": rows, **detail}
+        asked = f"{few:,} + {few:,}"
+        yield {"figure": "cost of a report", "contender": name, "rows": asked, **detail}
 
 
 def _medians(turns: list[dict[str, float]]) -> dict[str, float]:
@@ -216,21 +289,15 @@ def _medians(turns: list[dict[str, float]]) -> dict[str, float]:
 
 PARTS: dict[str, Callable[[int], Lines]] = {
     "power": _power,
+    "alarms": _alarms,
+    "simulated": _simulated,
     "own": _own,
     "peers": _peers,
+    "nulls": _nulls,
     "cost": _cost,
-    "alarms": _alarms,
 }
-
-
-def main() -> None:
-    """Draw what was printed before, or measure some parts."""
-    if sys.argv[1] in PARTS:
-        _measure(sys.argv[1:], turns=TURNS)
-        return
-    lines = [json.loads(line) for line in Path(sys.argv[1]).read_text("utf-8").splitlines()]
-    PICTURE.write_text(draw(lines), encoding="utf-8")
+assert tuple(PARTS) == ORDER
 
 
 if __name__ == "__main__":
-    main()
+    draw_again()

@@ -5,7 +5,9 @@ false alarm in 180 days allows an alarm somewhere in a half-year to 1 - exp(-1) 
 to each layer by its part of the budget; the bound is the 99 % point of the binomial law.
 """
 
+import contextlib
 import math
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -36,6 +38,7 @@ SIZES = ((30, 28), (100, 60), (300, 60), (100, 120))
 CHECKS = 4
 """Among how many checks the contract's part is shared; volume is the one that has days here."""
 
+_SPAWN = get_context("spawn")
 Half = dict[str, int]
 
 
@@ -81,11 +84,23 @@ def false_alarms(
     *, projects: int, days: int = DAYS, worlds: Sequence[World] = WORLDS, processes: int = 2
 ) -> Iterator[dict[str, Any]]:
     """Yield, for each world, the share of projects with any false alarm, by layer and over all."""
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    with _single_threads(), ProcessPoolExecutor(processes, mp_context=_SPAWN) as pool:
         for world in worlds:
             tasks = [_Task(world=world, number=number, days=days) for number in range(projects)]
             halves = list(pool.map(_run, tasks, chunksize=4))
             yield _line(world, halves)
+
+
+@contextlib.contextmanager
+def _single_threads() -> Iterator[None]:
+    """Let processes that begin meanwhile take one core each."""
+    before = dict(os.environ)
+    os.environ.update(POLARS_MAX_THREADS="1", OPENBLAS_NUM_THREADS="1")
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _run(task: _Task) -> Half:

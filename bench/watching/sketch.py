@@ -14,8 +14,14 @@ PANELS = (
     ("taxi 28000/28000", "28,000 rows beside 28,000 of it"),
     ("taxi 50000/500", "500 rows beside 50,000 of it"),
     ("false_days", "Days of February beside January"),
+    ("simulated", "Days of simulated projects"),
     ("nulls", "Days with 1 % of fares missing ↑"),
+    ("labels", "Labels until losses 30 % larger show"),
 )
+WORLD = "rows of a day alike"
+SIMULATED = ("false alarms in half a year", "days in alarm without a change")
+MOST_LABELS = 300
+Values = dict[str, tuple[float, str]]
 WIDTH, SIDE, TOP = 760, 380, 66
 LINE, NAME, BAR = 22, 84, 190
 BARS = """
@@ -27,8 +33,7 @@ text{font-size:14px}.big{font-size:19px}.head{font-size:15px;font-weight:600}
 
 def draw(lines: Sequence[dict[str, Any]]) -> str:
     """Return the chart as SVG; bars are shares."""
-    found = [line for line in lines if line["figure"] == "monitors" and "false_reports" in line]
-    found.sort(key=lambda line: list(NAMES).index(line["contender"]))
+    found = _by_contender(lines)
     panel = 34 + LINE * len(found)
     height = TOP + panel * ((len(PANELS) + 1) // 2) + 8
     parts = [
@@ -43,7 +48,7 @@ def draw(lines: Sequence[dict[str, Any]]) -> str:
         _text(
             16,
             52,
-            "reports that call a column drifted; nothing has changed but in the last panel",
+            "reports, or days, in alarm where nothing has changed; last row: something has",
             "quiet",
         ),
     ]
@@ -53,39 +58,53 @@ def draw(lines: Sequence[dict[str, Any]]) -> str:
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def _panel(found: Sequence[dict[str, Any]], key: str, title: str, x: int, y: int) -> list[str]:
+def _by_contender(lines: Sequence[dict[str, Any]]) -> dict[str, Values]:
+    """Return what each monitor has in each panel: the length of its bar, and how it is written."""
+    found: dict[str, Values] = {name: {} for name in NAMES}
+    for line in lines:
+        figure, mine = line["figure"], found.get(line.get("contender", "bucle"), {})
+        if "skipped" in line:
+            continue
+        if figure == "monitors":
+            for key, one in line["false_reports"].items():
+                mine[key] = one["share"], f"{100 * one['share']:.3g} %"
+            if "days" in line:
+                false, days = line["false_days"], line["days"]
+                mine["false_days"] = false / days, f"{false} of {days}"
+                nulls = line["found"]["nulls"]
+                named, of = nulls["days_named"], nulls["of"]
+                mine["nulls"] = named / of, f"{named} of {of}"
+        elif figure in SIMULATED and line["world"] == WORLD:
+            share = line["share"] if "share" in line else line["all"]["days_in_alarm"] / 180
+            mine["simulated"] = share, f"{100 * share:.3g} %"
+        elif line.get("losses") == "gamma" and not line.get("icc"):
+            rows = line["median_rows"]
+            mine["labels"] = min(rows / MOST_LABELS, 1.0), f"{rows:,.0f}"
+    return {name: values for name, values in found.items() if values}
+
+
+def _panel(found: dict[str, Values], key: str, title: str, x: int, y: int) -> list[str]:
     parts = [_text(x, y + 20, title, "ink head")]
-    for number, line in enumerate(found):
+    there = [(name, values[key]) for name, values in found.items() if key in values]
+    for number, (name, (share, told)) in enumerate(there):
         down = y + 30 + LINE * number
-        share, told = _value(line, key)
-        kind = "ours" if line["contender"] == "bucle" else "bar"
+        kind = "ours" if name == "bucle" else "bar"
         parts.append(
             f'<text class="ink" x="{x + NAME - 8}" y="{down + 14}" text-anchor="end">'
-            f"{NAMES[line['contender']].replace('<', '&lt;')}</text>"
+            f"{NAMES[name].replace('<', '&lt;')}</text>"
             f'<rect class="{kind}" x="{x + NAME}" y="{down + 2}" width="{BAR * share:.1f}" '
             'height="16"/>' + _text(x + NAME + BAR * share + 6, down + 14, told, "quiet")
         )
     return parts
 
 
-def _value(line: dict[str, Any], key: str) -> tuple[float, str]:
-    """Return a share and how it is written."""
-    if key == "false_days":
-        return line["false_days"] / line["days"], f"{line['false_days']} of {line['days']}"
-    if key == "nulls":
-        one = line["found"]["nulls"]
-        return one["days_named"] / one["of"], f"{one['days_named']} of {one['of']}"
-    share = line["false_reports"][key]["share"]
-    return share, f"{100 * share:.3g} %"
-
-
 def _text(x: float, y: float, words: str, kind: str) -> str:
     return f'<text class="{kind}" x="{x:.0f}" y="{y:.0f}">{words}</text>'
 
 
-def _about(found: Sequence[dict[str, Any]]) -> str:
+def _about(found: dict[str, Values]) -> str:
     return "; ".join(
-        f"{NAMES[line['contender']].replace('<', '&lt;')}: "
-        + ", ".join(f"{title}: {_value(line, key)[1]}" for key, title in PANELS)
-        for line in found
+        f"{NAMES[name].replace('<', '&lt;')}: "
+        + ", ".join(f"{title}: {values[key][1]}" for key, title in PANELS if key in values)
+        for name, values in found.items()
     )

@@ -11,7 +11,21 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-__all__ = ["PAIRS", "Table", "taxi", "write_tables"]
+__all__ = [
+    "CODES",
+    "NULLS",
+    "NUMBERS",
+    "PAIRS",
+    "PLANTED",
+    "PLANTED_DAYS",
+    "PLANTS",
+    "Table",
+    "freight",
+    "freight_days",
+    "plant",
+    "taxi",
+    "write_tables",
+]
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 TIME = "lpep_pickup_datetime"
@@ -40,6 +54,11 @@ PAIRS = {
     "freight": ((500, 500), (5_000, 5_000), (9_500, 500)),
 }
 """How many rows the reference and the current table have, drawn from one month, or one file."""
+
+NULLS = {"taxi": "fare_amount", "freight": "Line Item Value"}
+"""The column of which one value in a hundred is made missing, in reports of 5,000 rows each."""
+
+DELIVERED = "Delivered to Client Date"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +93,7 @@ def freight() -> Table | None:
     path = SHARED / "scms_consignments.csv"
     if not path.exists():
         return None
-    # Its lines end as those of an old Macintosh did.
-    rows = pl.read_csv(path, infer_schema_length=None, encoding="utf8-lossy", eol_char="\r")
+    rows = _read_lines(path)
     kept = [
         column.name
         for column in rows.iter_columns()
@@ -88,6 +106,21 @@ def freight() -> Table | None:
     return Table(name="freight", rows=rows, words=words, time=None)
 
 
+def freight_days() -> Table | None:
+    """Return the same lines with the day of their delivery."""
+    table, path = freight(), SHARED / "scms_consignments.csv"
+    if table is None:
+        return None
+    days = _read_lines(path)[DELIVERED].str.to_date("%d-%b-%y").alias(DELIVERED)
+    rows = table.rows.with_columns(days)
+    return Table(name="freight", rows=rows, words=table.words, time=DELIVERED)
+
+
+def _read_lines(path: Path) -> pl.DataFrame:
+    # Its lines end as those of an old Macintosh did.
+    return pl.read_csv(path, infer_schema_length=None, encoding="utf8-lossy", eol_char="\r")
+
+
 def write_tables(folder: Path) -> dict[str, Table]:
     """Write what monitors of other environments read; return the tables that are there."""
     found = {table.name: table for table in (taxi(1), freight()) if table is not None}
@@ -97,7 +130,12 @@ def write_tables(folder: Path) -> dict[str, Table]:
     for name, table in found.items():
         table.rows.write_parquet(folder / f"{name}.parquet")
     plan = {
-        name: {"words": table.words, "time": table.time, "pairs": PAIRS.get(name, ())}
+        name: {
+            "words": table.words,
+            "time": table.time,
+            "pairs": PAIRS.get(name, ()),
+            "nulls": NULLS.get(name),
+        }
         for name, table in found.items()
     }
     (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")

@@ -1,5 +1,6 @@
-"""Try one monitor of others on tables: `monitor.py NAME FOLDER REPEATS`; JSON goes to stdout.
+"""Try one monitor of others on tables: `monitor.py NAME FOLDER REPEATS WORK`; JSON goes to stdout.
 
+WORK is `tables`, `nulls` or `simulated`.
 NAME is evidently, nannyml or ks. Each is as its documentation sets it up, by default; columns
 are told to be numbers or words. Runs in an environment of its own and imports nothing of Bucle.
 """
@@ -9,7 +10,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 os.environ["DO_NOT_TRACK"] = "1"
@@ -19,6 +20,8 @@ logging.disable(logging.WARNING)
 
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
+
+Look = Callable[[pd.DataFrame, pd.DataFrame, Sequence[str]], set[str]]
 
 
 def evidently(reference: pd.DataFrame, current: pd.DataFrame, words: Sequence[str]) -> set[str]:
@@ -85,9 +88,18 @@ MONITORS = {"evidently": evidently, "ks": ks, "nannyml": nannyml}
 
 
 def main() -> None:
-    """Print what share of reports without a change finds one, and what days of February are."""
-    name, folder, repeats = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-    look = MONITORS[name]
+    """Do one work and print what it told."""
+    name, folder, repeats, work = (
+        sys.argv[1],
+        Path(sys.argv[2]),
+        int(sys.argv[3]),
+        (*sys.argv, "tables")[4],
+    )
+    print(json.dumps(WORKS[work](MONITORS[name], folder, repeats)))
+
+
+def try_tables(look: Look, folder: Path, repeats: int) -> dict:
+    """Return what share of reports without a change finds one, and what days of February are."""
     plan = json.loads((folder / "plan.json").read_text())
     told = {"pairs": {}, "days": {}}
     for table in ("taxi", "freight"):
@@ -121,7 +133,49 @@ def main() -> None:
                 for day in sorted(days.unique())
                 if day >= first
             }
-    print(json.dumps(told))
+    return told
+
+
+def try_nulls(look: Look, folder: Path, repeats: int) -> dict:
+    """Return in how many reports of 5,000 rows each 1 % of nulls in one column is found."""
+    plan = json.loads((folder / "plan.json").read_text())
+    told = {}
+    for table in ("taxi", "freight"):
+        if table not in plan:
+            continue
+        words, time, column = (plan[table][key] for key in ("words", "time", "nulls"))
+        rows = pd.read_parquet(folder / f"{table}.parquet")
+        rows = rows.drop(columns=[time]) if time else rows
+        found = 0
+        for number in range(repeats):
+            order = np.random.default_rng(number).permutation(len(rows))
+            known, now = (
+                rows.iloc[order[part]].reset_index(drop=True)
+                for part in (slice(0, 5_000), slice(5_000, 10_000))
+            )
+            now.loc[np.random.default_rng((5, number)).random(5_000) < 0.01, column] = np.nan
+            found += column in look(known, now, words)
+        told[table] = found
+    return told
+
+
+def try_simulated(look: Look, folder: Path, repeats: int) -> dict:
+    """Return which days of simulated projects, and of losses, are in alarm, file by file."""
+    told = {}
+    for path in sorted(folder.glob("simulated-*.parquet")):
+        if int(path.stem.split("-")[2]) >= repeats:
+            continue
+        rows = pd.read_parquet(path)
+        words = [name for name in rows.columns if not pd.api.types.is_numeric_dtype(rows[name])]
+        known = rows[rows["day"] < 0].drop(columns=["day"]).reset_index(drop=True)
+        told[path.stem] = [
+            bool(look(known, now.drop(columns=["day"]).reset_index(drop=True), words))
+            for _, now in rows[rows["day"] >= 0].groupby("day")
+        ]
+    return told
+
+
+WORKS = {"tables": try_tables, "nulls": try_nulls, "simulated": try_simulated}
 
 
 if __name__ == "__main__":
