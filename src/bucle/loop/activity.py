@@ -15,11 +15,13 @@ from bucle.loop.workspace import Workspace
 from bucle.models.signature import Signature
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import polars as pl
 
     from bucle.models.metrics import Floats
 
-__all__ = ["Activity", "Paired", "activity_since", "pairs_since"]
+__all__ = ["Activity", "Paired", "activity_since", "loss_of", "pairs_since", "ripe_until"]
 
 _LEAST_PAIRS = 2
 _COLUMNS = ("id", "at", "model", "role", "of", "prediction", "low", "high", "latency_us")
@@ -143,7 +145,7 @@ def pairs_since(
     both = _both(rows, champion, challenger)
     known = both.filter(pl.col("truth").is_not_null())
     if is_ripe and known.height:
-        known = known.filter(pl.col("at") <= _ripe_until(workspace))
+        known = known.filter(pl.col("at") <= ripe_until(workspace))
     distance = (both["challenger"] - both["champion"]).abs() / both["champion"].abs()
     apart = distance.filter(distance.is_finite()).median()
     paired = Paired(
@@ -157,25 +159,41 @@ def pairs_since(
     return paired if known.height < _LEAST_PAIRS else _judged(workspace, paired, known)
 
 
+def ripe_until(workspace: Workspace) -> datetime:
+    """Return before when the labels of answers are taken for whole, told from the last labels."""
+    from bucle.loop.ripeness import MOST_LABELS, usual_wait  # noqa: PLC0415  (heavy)
+    from bucle.serve.compactor import FEEDBACK, read_log_counted  # noqa: PLC0415  (heavy)
+
+    told, _ = read_log_counted(
+        workspace.home / "serve" / "log",
+        workspace.tables,
+        name=FEEDBACK,
+        columns=("id", "at"),
+        last=MOST_LABELS,
+    )
+    now = workspace.clock.now()
+    return now - usual_wait(told, now)
+
+
+def loss_of(workspace: Workspace, metric: str) -> "Callable[[Floats, Floats], Floats]":
+    """Return what gives the loss of each row from truths and predictions, lower is better."""
+    from bucle.models.metrics import losses  # noqa: PLC0415  (heavy)
+
+    threshold, cost = workspace.charter.gates.threshold, _cost(workspace, metric)
+    return lambda truth, said: losses(metric, truth, said, threshold=threshold, cost=cost)
+
+
 def _judged(workspace: Workspace, paired: Paired, known: "pl.DataFrame") -> Paired:
     from msgspec.structs import replace  # noqa: PLC0415  (beside the heavy ones)
 
     from bucle.gates.comparison import Rule, finite_or_none  # noqa: PLC0415  (heavy)
     from bucle.gates.gains import bound_gain  # noqa: PLC0415  (heavy)
-    from bucle.models.metrics import losses  # noqa: PLC0415  (heavy)
 
     gates = workspace.charter.gates
-    truth, cost = _floats(known, "truth"), _cost(workspace, paired.metric)
+    truth, loss = _floats(known, "truth"), loss_of(workspace, paired.metric)
     try:
         champion, challenger = (
-            losses(
-                paired.metric,
-                truth,
-                _floats(known, name),
-                threshold=gates.threshold,
-                cost=cost,
-            )
-            for name in ("champion", "challenger")
+            loss(truth, _floats(known, name)) for name in ("champion", "challenger")
         )
     except EvidenceError:  # labels that this metric has no value for
         return paired
@@ -187,18 +205,6 @@ def _judged(workspace: Workspace, paired: Paired, known: "pl.DataFrame") -> Pair
         high=finite_or_none(gain.high),
         labels_needed=gain.labels_needed,
     )
-
-
-def _ripe_until(workspace: Workspace) -> datetime:
-    """Return before when the labels of answers are taken for whole."""
-    from bucle.loop.ripeness import usual_wait  # noqa: PLC0415  (heavy)
-    from bucle.serve.compactor import FEEDBACK, read_log  # noqa: PLC0415  (heavy)
-
-    told = read_log(
-        workspace.home / "serve" / "log", workspace.tables, name=FEEDBACK, columns=("id", "at")
-    )
-    now = workspace.clock.now()
-    return now - usual_wait(told, now)
 
 
 def _both(rows: "pl.DataFrame", champion: str, challenger: str) -> "pl.DataFrame":

@@ -15,7 +15,7 @@ from bucle.serve.compactor import FEEDBACK, PREDICTIONS, read_log
 from bucle.serve.feedback import join_labels
 from bucle.serve.records import LOAD_REQUEST
 
-__all__ = ["label_predictions", "read_predictions"]
+__all__ = ["label_predictions", "read_predictions", "truth_of"]
 
 _NEEDED = ("id", "of", "request")
 _MANY_MORE = 2
@@ -57,11 +57,6 @@ def label_predictions(
     that arrived after `until` are left out.
     """
     log, tables = workspace.home / "serve" / "log", workspace.tables
-    value = pl.col("value")
-    if signature.classes:
-        no, yes = (canonical_json(name).decode() for name in signature.classes)
-        word = pl.when(pl.col("label") == yes).then(1.0).when(pl.col("label") == no).then(0.0)
-        value = word.otherwise(value)
     told = read_log(log, tables, name=FEEDBACK)
     if until is not None:
         told = told.filter(pl.col("at") <= until)
@@ -69,7 +64,20 @@ def label_predictions(
         # To sort labels costs more than to leave out those of other predictions.
         told = told.join(predictions.select(id=_answered()), on="id", how="semi")
     joined = join_labels(predictions, told)
-    return joined.with_columns(truth=pl.when(value.is_finite()).then(value))
+    return joined.with_columns(truth_of(signature))
+
+
+def truth_of(signature: Signature) -> pl.Expr:
+    """Return the `truth` that the columns `label` and `value` of labels tell, as a number.
+
+    It is null where the label is no number, or not one of the classes.
+    """
+    value = pl.col("value")
+    if signature.classes:
+        no, yes = (canonical_json(name).decode() for name in signature.classes)
+        word = pl.when(pl.col("label") == yes).then(1.0).when(pl.col("label") == no).then(0.0)
+        value = word.otherwise(value)
+    return pl.when(value.is_finite()).then(value).alias("truth")
 
 
 def _answered() -> pl.Expr:

@@ -8,7 +8,11 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-__all__ = ["usual_wait"]
+__all__ = ["MOST_LABELS", "usual_wait"]
+
+MOST_LABELS = 200_000
+"""How many of the last labels say how long labels take: enough, however many there are."""
+
 
 _USUAL = 0.9
 _LEAST = 20
