@@ -14,6 +14,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from bucle.errors import OutsideError
 from bucle.store.files import TEMPORARY_SUFFIX, translated_errors
 from bucle.store.locks import exclusive
 
@@ -61,20 +62,21 @@ def copy_file(path: Path, target: Path) -> Copied:
     seen = path.lstat()
     if is_same(path, target):
         return Copied(kept=1)
-    with translated_errors("write", target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _temporary(target)
-        try:
+    temporary = _temporary(target)
+    try:
+        with translated_errors("write", target):
+            target.parent.mkdir(parents=True, exist_ok=True)
             # What grows meanwhile keeps the time it had before, so that it is copied again.
             shutil.copyfile(path, temporary, follow_symlinks=False)
             shutil.copymode(path, temporary, follow_symlinks=False)
             os.utime(temporary, ns=(seen.st_atime_ns, seen.st_mtime_ns), follow_symlinks=False)
             temporary.replace(target)
-        except FileNotFoundError:
-            if not path.is_symlink() and not path.exists():
-                raise FileNotFoundError(path) from None
-            raise
-        finally:
+    except OutsideError:
+        if not path.is_symlink() and not path.exists():
+            raise FileNotFoundError(path) from None
+        raise
+    finally:
+        with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
     return Copied(files=1, bytes=seen.st_size)
 
@@ -88,7 +90,7 @@ def is_same(path: Path, target: Path) -> bool:
     seen = path.lstat()
     try:
         there = target.lstat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     return (there.st_size, there.st_mtime_ns) == (seen.st_size, seen.st_mtime_ns)
 

@@ -24,7 +24,8 @@ from bucle.testing.samples import draft
 def project(tmp_path: Path) -> Path:
     root = tmp_path / "shop"
     home = root / ".bucle"
-    SqliteLog(home / "log.db").append([draft(1), draft(2)])
+    with closing(SqliteLog(home / "log.db")) as log:
+        log.append([draft(1), draft(2)])
     FileBlobs(home / "blobs").put(b"content")
     DeltaTables(home / "tables").write("sales", pl.DataFrame({"a": [1]}), mode="append")
     for name in ("bucle.toml", "data/sales.csv", ".bucle/serve/token", ".bucle/serve/log/odd.txt"):
