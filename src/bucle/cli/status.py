@@ -90,6 +90,7 @@ def _facts(reigning: Tenure | None, deployed: Deployment | None) -> dict[str, An
             "stage": deployed.stage,
             "share": deployed.share,
             "since": deployed.since,
+            "former": deployed.is_former,
         },
     }
 
@@ -141,10 +142,10 @@ def _tell(terminal: Terminal, facts: dict[str, Any], *, days: int) -> None:
     terminal.say(f"champion    {reigning['model']} since {_minute(reigning['since'])} UTC")
     if deployed is not None:
         share = f", {deployed['share']:.2%} of the keys" if deployed["share"] else ""
-        terminal.say(
-            f"challenger  {deployed['model']}, {deployed['stage']}{share}, "
-            f"since {_minute(deployed['since'])} UTC"
-        )
+        former = "; champion before, kept to see who errs less" if deployed["former"] else ""
+        words = f"{deployed['model']}, {deployed['stage']}{share}, since "
+        words += f"{_minute(deployed['since'])} UTC{former}"
+        terminal.paragraph(words, indent="challenger  ")
     for server in facts["servers"]:
         terminal.say(
             f"server      {server['address']} with {say_count(server['workers'], 'worker')}, "
@@ -200,16 +201,17 @@ def _tell_models(terminal: Terminal, models: Sequence["Activity"], *, days: int)
 
 def _tell_paired(terminal: Terminal, paired: "Paired") -> None:
     terminal.say()
-    terminal.say(
+    terminal.paragraph(
         f"{paired.challenger} beside {paired.champion}: {say_count(paired.rows, 'row')} scored by "
         f"both, {say_count(paired.labelled, 'label')}"
     )
     if paired.apart is not None:
         terminal.say(f"  predictions differ by {paired.apart:.2%} (median)")
     if paired.low is not None and paired.high is not None and paired.gain is not None:
-        terminal.say(
-            f"  saves {paired.gain:+.1%} of the champion's loss in {paired.metric} "
-            f"({paired.low:+.1%} to {paired.high:+.1%}, however often you look)"
+        terminal.paragraph(
+            f"saves {paired.gain:+.1%} of the champion's loss in {paired.metric} "
+            f"({paired.low:+.1%} to {paired.high:+.1%}, however often you look)",
+            indent="  ",
         )
     needed = paired.labels_needed if paired.verdict.startswith("cannot") else None
     more = f"; {needed:,} more labels may tell" if needed else ""
