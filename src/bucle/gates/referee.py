@@ -20,7 +20,7 @@ from bucle.gates.slices import check_slices
 from bucle.models.metrics import Cost, Floats, Kind, losses
 from bucle.types import Check, Outcome, Verdict
 
-__all__ = ["choose_rule", "deciding_metric", "judge"]
+__all__ = ["choose_rule", "deciding_metric", "judge", "with_check"]
 
 _BYTES_A_MEGABYTE = 1_000_000
 _DAY_EFFECT = 1.25
@@ -67,6 +67,17 @@ def judge(
         challenger=evidence.challenger_model,
         champion=evidence.champion_model,
     )
+
+
+def with_check(verdict: Verdict, check: Check | None) -> Verdict:
+    """Return a verdict with one question more put to the evidence, and what that makes of it.
+
+    Where the answer keeps a model outside it stands before all others: whoever asks why reads that.
+    """
+    if check is None:
+        return verdict
+    checks = (*verdict.checks, check) if check.outcome == "pass" else (check, *verdict.checks)
+    return replace(verdict, checks=checks, outcome=_sum_up(checks))
 
 
 def choose_rule(evidence: Evidence, settings: GateSettings) -> Rule:

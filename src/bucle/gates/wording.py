@@ -2,7 +2,10 @@
 
 import math
 
-__all__ = ["say_amount", "say_percent", "warn_of_tail"]
+__all__ = ["LIKENESS", "say_amount", "say_percent", "warn_of_tail"]
+
+LIKENESS = "likeness"
+"""What the check is called that lays new rows beside those before."""
 
 _FEW_DIGITS = 1_000
 _MANY_DIGITS = 10_000_000

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import msgspec
 
+from bucle.gates.wording import LIKENESS
 from bucle.loop.actions import (
     Action,
     Deploy,
@@ -20,6 +21,7 @@ from bucle.loop.actions import (
     Withdraw,
     action_id,
 )
+from bucle.loop.awaiting import twins
 from bucle.loop.policy import Policy
 from bucle.loop.rollout import Rollout, Step, compare_former, next_share, next_step
 from bucle.loop.state import RunRecord, State, VerdictRecord
@@ -315,7 +317,7 @@ def _left_beside(state: State, run: str, model: str, current: str | None) -> str
 
 def _held_back(state: State, policy: Policy, run: RunRecord, model: str) -> str:
     """Say why a model that passed is not promoted by itself; empty when nothing is against it."""
-    approved = {role for name in _twins(state, model) for role in state.approvals.get(name, ())}
+    approved = {role for name in twins(state, model) for role in state.approvals.get(name, ())}
     missing = [role for role in policy.approval if role not in approved]
     if missing:
         return f"it waits for {missing[0]}: bucle approve {model} --as {missing[0]}"
@@ -329,16 +331,9 @@ def _never(state: State, run: RunRecord, model: str) -> str:
     ask = f"bucle promote {model}"
     if run.started.as_of is not None and not run.started.asked:
         return f"a look at an earlier moment promotes nothing: {ask} would"
-    if any(was_rolled_back(state.tenures, twin) for twin in _twins(state, model)):
+    if any(was_rolled_back(state.tenures, twin) for twin in twins(state, model)):
         return f'it passed, but was rolled back from before: {ask} --because "..."'
     return ""
-
-
-def _twins(state: State, model: str) -> set[str]:
-    """Return a model, the one that was tested for it, and every refit of that one."""
-    record = state.models.get(model)
-    tested = (record.twin if record is not None else None) or model
-    return {model, tested} | {name for name, known in state.models.items() if known.twin == tested}
 
 
 def _verdict_of(state: State, run: str, model: str, current: str | None) -> VerdictRecord | None:
@@ -363,6 +358,8 @@ def _no(judged: VerdictRecord) -> str:
     verdict = judged.fact.verdict
     against = [check for check in verdict.checks if check.outcome == verdict.outcome]
     first = f": {against[0].name}" if against else ""
+    if against and against[0].name == LIKENESS:
+        return f"{verdict.outcome}: {against[0].why}"
     needed = against[0].labels_needed if against else None
     return f"{verdict.outcome}{first}" + (
         f", {needed:,} more labels would decide" if needed else ""

@@ -24,7 +24,7 @@ from bucle.loop.judging import (
     read_verdict,
     refit_tasks,
 )
-from bucle.loop.looks import count_looks
+from bucle.loop.looks import accepted_until, count_looks
 from bucle.loop.plan import plan_tasks
 from bucle.loop.policy import Policy
 from bucle.loop.state import State, VerdictRecord
@@ -87,6 +87,7 @@ class Referee:
             champion=state.models.get(reigning) if reigning else None,
             looks=looks.same,
             others=looks.others,
+            accepted=accepted_until(state, reigning),
         )
         evidence = evidence_id(task)
         for known in _verdicts(state, self.packaged.model):

@@ -18,9 +18,10 @@ from bucle.clock import from_iso
 from bucle.data.leaks import Suspect, find_leaks
 from bucle.gates.baselines import BaselineColumns, predict_baselines
 from bucle.gates.evidence import Evidence
-from bucle.gates.referee import deciding_metric, judge
+from bucle.gates.referee import deciding_metric, judge, with_check
 from bucle.gates.refit import compare_refit
 from bucle.loop.columns import require_columns
+from bucle.loop.likeness import check_examples
 from bucle.loop.question import Question
 from bucle.models.metrics import Floats, losses
 from bucle.models.package import Package, open_package
@@ -47,8 +48,13 @@ def judge_package(
     others: int,
     packages: str,
     root: str,
+    accepted: str | None = None,
 ) -> dict[str, Any]:
     """Put a package before the referee, on rows that neither it nor the champion has seen.
+
+    The rows since the champion's training must be like those before. Where a person has promoted
+    the champion although they were not, `accepted` is the moment until which they were taken as
+    they are.
 
     Returns:
         The verdict as JSON values.
@@ -70,7 +76,12 @@ def judge_package(
     criteria = msgspec.convert(kpis, list[Kpi])
     cost = asked.cost(project)
     verdict = judge(evidence, settings=settings, kpis=criteria, kind=asked.kind, cost=cost)
-    return _as_json(verdict)
+    likeness = (
+        check_examples(asked, newer, classes=classes, until=accepted or champion_cut)
+        if champion is not None
+        else None
+    )
+    return _as_json(with_check(verdict, likeness))
 
 
 def compare_packages(

@@ -109,8 +109,19 @@ def judge_task(
     champion: ModelRecord | None,
     looks: int,
     others: int,
+    accepted: str | None = None,
 ) -> Task:
-    """Return the task that judges a packaged model against the champion and the baselines."""
+    """Return the task that judges a packaged model against the champion and the baselines.
+
+    Args:
+        workspace: The project.
+        fitted: The run; none of its tasks has failed.
+        packaged: The challenger as it would ship.
+        champion: Who reigns.
+        looks: How often this challenger was judged before, beside this champion.
+        others: How many other challengers were judged on these rows.
+        accepted: Until when a person has taken rows as they are, later than the champion's cut.
+    """
     return Task(
         name="judge",
         call=_JUDGE,
@@ -127,6 +138,7 @@ def judge_task(
             "champion_cut": champion.cut if champion else None,
             "looks": looks,
             "others": others,
+            **({"accepted": accepted} if accepted else {}),
         },
         stamps=_money_code(workspace),
         context=_folders(workspace),

@@ -1,13 +1,15 @@
-"""How often the referee has looked before: each look more is one chance more for a false promotion.
+"""What the record says a verdict must answer for: earlier looks, and what a person has accepted.
 
-Live or replayed, verdicts count the looks that are on record here. Pure.
+Each look more is one chance more for a false promotion. Live or replayed, verdicts count the looks
+that are on record here. Pure.
 """
 
 from msgspec import Struct
 
+from bucle.gates.wording import LIKENESS
 from bucle.loop.state import State
 
-__all__ = ["FIRST_LOOK", "Looks", "count_looks"]
+__all__ = ["FIRST_LOOK", "Looks", "accepted_until", "count_looks"]
 
 
 class Looks(Struct, frozen=True, kw_only=True):
@@ -38,3 +40,20 @@ def count_looks(state: State, model: str, champion: str | None, *, cut: str | No
             for other in state.models.values()
         ),
     )
+
+
+def accepted_until(state: State, champion: str | None) -> str | None:
+    """Return until when rows are taken as they are because a person has promoted on them.
+
+    None where no verdict on the champion has found rows unlike those before: its own cut counts.
+    """
+    record = state.models.get(champion) if champion else None
+    if record is None or not record.runs:
+        return None
+    overruled = any(
+        check.name == LIKENESS and check.outcome != "pass"
+        for known in record.verdicts
+        for check in known.fact.verdict.checks
+    )
+    made = state.runs.get(record.runs[-1])
+    return made.finished.end if overruled and made is not None and made.finished else None

@@ -21,9 +21,10 @@ from bucle.clock import from_iso
 from bucle.errors import BucleError
 from bucle.gates.baselines import BaselineColumns, predict_baselines
 from bucle.gates.evidence import Evidence
-from bucle.gates.referee import deciding_metric, judge
+from bucle.gates.referee import deciding_metric, judge, with_check
 from bucle.gates.refit import compare_refit
 from bucle.grammar import say_count
+from bucle.loop.likeness import check_rows
 from bucle.loop.looks import FIRST_LOOK, Looks
 from bucle.loop.replay.material import Known, Learned, Material, Suspicion
 from bucle.loop.replay.survey import Training
@@ -274,12 +275,28 @@ class Outlook:
             looks=looks.same,
             earlier_challengers=looks.others,
         )
-        return judge(
+        verdict = judge(
             evidence,
             settings=gates,
             kpis=self.scale.charter.charter.kpis,
             kind=self.archive.kind,
             cost=self.scale.cost,
+        )
+        # Of a verdict that does not pass anyway the question would change nothing.
+        if champion is None or verdict.outcome != "pass":
+            return verdict
+        return with_check(verdict, self._likeness(champion))
+
+    def _likeness(self, champion: Learned) -> Check:
+        """Compare the rows since the champion's training with those asked before."""
+        past = np.flatnonzero(self.archive.period < self.number)
+        frame = self.archive.rows[past]
+        beside = [name for name in frame.columns if name.startswith("_")]
+        return check_rows(
+            frame.drop(beside),
+            label=self.known.labels[past],
+            at=self.archive.at[past],
+            until=champion.cut,
         )
 
     def _baselines(self, challenger: Learned, rows: NDArray[np.int64]) -> dict[str, Floats]:
