@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from bucle.errors import LogError
+from bucle.gates.wording import LIKENESS
 from bucle.grammar import say_count
 from bucle.loop.events import (
     AlarmRaised,
@@ -262,6 +263,8 @@ def _verdict(fact: Any, reasons: Mapping[str, str]) -> str:
 def _say_check(check: Check) -> str:
     """Say in words what kept a model outside, or left it open."""
     kind, _, what = check.name.partition(":")
+    if kind == LIKENESS:
+        return check.why
     if kind == "must" and check.estimate is not None and check.limit is not None:
         found = f"its {what} is {check.estimate:.3g}, and the charter asks for {check.limit:.3g}"
         return found if check.outcome == "fail" else f"{found}; that may be luck"
