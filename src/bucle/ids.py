@@ -21,6 +21,10 @@ __all__ = [
 ]
 
 _DIGEST_LENGTH = 64
+# Made once: `json.dumps` makes one for each call, which is a fifth of the work for an event.
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
 
 
 def canonical_json(value: object) -> bytes:
@@ -34,9 +38,7 @@ def canonical_json(value: object) -> bytes:
         >>> canonical_json({"b": 1, "a": [None, "ñ"]}).decode()
         '{"a":[null,"ñ"],"b":1}'
     """
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode("utf-8", "surrogatepass")
+    return _ENCODER.encode(value).encode("utf-8", "surrogatepass")
 
 
 def digest_bytes(content: bytes | bytearray | memoryview) -> str:
