@@ -56,20 +56,24 @@ def test_people_are_heard_beside_it(shop: Path) -> None:
         told = asked(loop, "pause", "--because", "again", code=2)
         assert "paused already" in told
         assert "it is paused" in asked(loop, "why-not")
+        before = len(events(shop, "run_started"))
+        told = asked(loop, "retrain", "--because", "new prices")
+        assert "it waits: the loop is paused since" in told
         asked(loop, "resume", "--because", "seen")
         assert "not paused" in asked(loop, "resume", code=2)
-        before = len(events(shop, "run_started"))
-        asked(loop, "retrain", "--because", "new prices")
         loop.await_event("run_started", after=events(shop, "retrain_asked")[0].position)
         finished = loop.await_event("run_finished", after=events(shop, "retrain_asked")[0].position)
         assert finished.body["state"] == "done"
         assert len(events(shop, "run_started")) == before + 1
         (champion,) = (one for one in bucle("models", "--json", at=shop).json if one["champion"])
         chosen = ("--set", 'gates.approval=["business"]')
-        asked(loop, "approve", champion["model"], "--as", "business", "--because", "yes", *chosen)
+        word = ("--as", "business", "--because", "yes", *chosen)
+        told = asked(loop, "approve", champion["model"], *word, code=2)
+        assert "nothing waits for it any more" in told
+        assert "is champion since" in told
         told = asked(loop, "approve", champion["model"], "--as", "boss", "--because", "x", code=2)
         assert "Traceback" not in told
-        loop.await_word("was approved as business: yes")
+        assert not events(shop, "approved")
         for line in ("the loop was paused", "the loop was resumed", "a retrain was asked for"):
             assert loop.told.count(line) == 1
         require_end(loop, signal.SIGTERM)

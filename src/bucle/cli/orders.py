@@ -8,6 +8,7 @@ from bucle.cli.handler import Handler, project_arguments, project_folder
 from bucle.cli.terminal import Terminal
 from bucle.clock import to_iso
 from bucle.errors import RequestError, nearest
+from bucle.loop.awaiting import why_not_awaited
 from bucle.loop.decide import Wait, decide
 from bucle.loop.fact import Fact
 from bucle.loop.live.rules import live_policy
@@ -29,8 +30,11 @@ def _retrain_arguments(parser: ArgumentParser) -> None:
 
 def _retrain(options: Namespace, terminal: Terminal) -> int:
     workspace = _open(options)
-    fact = RetrainAsked(because=_reason(options))
-    return _told(workspace, terminal, fact, "asked for a retrain")
+    fact, paused = RetrainAsked(because=_reason(options)), workspace.state().paused
+    words = "asked for a retrain"
+    if paused is not None:
+        words += f"; it waits: the loop is paused since {paused[0][:16]} UTC ({paused[1]})"
+    return _told(workspace, terminal, fact, words)
 
 
 def _pause_arguments(parser: ArgumentParser) -> None:
@@ -90,6 +94,14 @@ def _approve(options: Namespace, terminal: Terminal) -> int:
     if options.role in state.approvals.get(record.model, ()):
         terminal.say(f"{record.model} is approved as {options.role} already")
         return 0
+    over = why_not_awaited(state, record.model)
+    if over:
+        raise RequestError(
+            f"Cannot approve {record.model}: nothing waits for it any more",
+            cause=over,
+            attempt="bucle status",
+            code="bucle-426",
+        )
     fact = Approved(model=record.model, role=options.role, because=because)
     return _told(workspace, terminal, fact, f"approved {record.model} as {options.role}")
 
