@@ -304,7 +304,9 @@ def _raised(fact: Any, reasons: Mapping[str, str]) -> str:
     del reasons
     about = _ABOUT.get(fact.layer, "")
     began = say_day(fact.since[:10])
-    return f"alarm ({fact.layer}){about}: {fact.why}; it seems to have begun on {began}"
+    # What is said of an input leaves it to the alarm's name which one it is.
+    which = f"{fact.subject}: " if fact.layer == "inputs" else ""
+    return f"alarm ({fact.layer}){about}: {which}{fact.why}; it seems to have begun on {began}"
 
 
 def _resolved(fact: Any, reasons: Mapping[str, str]) -> str:

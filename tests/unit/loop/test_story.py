@@ -25,7 +25,9 @@ from bucle.store.memory_log import MemoryLog
 from bucle.types import Check, Event, Verdict
 
 HARM = AlarmRaised(layer="harm", subject="r2", since="2025-02-20", why="r2 0.3 since 2025-02-20")
-INPUTS = AlarmRaised(layer="inputs", subject="grade", since="2025-01-09", why="share of 'C' rose")
+INPUTS = AlarmRaised(
+    layer="inputs", subject="grade", since="2025-01-09", why="9 % were 'C', now 40 %"
+)
 DEPLOYED = Deployed(model="m-2", share=0.0, champion="m-1", because="the gate says pass", run="r-2")
 PROMOTED = Promoted(model="m-2", because="60 rows scored by both", verdict="pass", previous="m-1")
 
@@ -192,7 +194,7 @@ def test_spans_and_alarms_are_told_as_people_do() -> None:
     told = words(tell_story(log_of(("2025-03-01", started()), ("2025-03-01", retrain)))[0])
     assert told == "A retrain began: 8 weeks since the last retrain."
     told = words(tell_story(log_of(("2025-03-01", INPUTS)))[0])
-    assert told.startswith("Alarm (inputs), what is asked has changed: share of 'C' rose")
+    assert told.startswith("Alarm (inputs), what is asked has changed: grade: 9 % were 'C', now")
 
 
 def test_rows_in_quarantine_are_told_when_they_come() -> None:
