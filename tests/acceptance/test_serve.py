@@ -527,6 +527,7 @@ def test_a_damaged_package_is_refused_and_another_answers_once_it_is_champion(
         assert client.post("/predict", json={"size": 1}).status_code == 503
         told = (shop / "serve.err").read_text()
         assert old.name in told
+        assert f"{old.name} does not answer in 1 worker yet" in told
         assert "Traceback" not in told
         bucle("promote", model, "--because", "the other is damaged", at=shop)
         await_that(lambda: client.get("/readyz").status_code == 200, what="another answers")

@@ -6,6 +6,7 @@ import signal
 import sys
 from argparse import ArgumentParser, Namespace
 from functools import partial
+from pathlib import Path
 
 from bucle.cli.handler import Handler, project_arguments, project_folder
 from bucle.cli.terminal import Terminal
@@ -68,6 +69,8 @@ def _call(options: Namespace, terminal: Terminal) -> int:
         )
         announce(path.parent, note)
         wish = Follower(workspace).wish()
+        if wish is not None:
+            _warn_of_silence(terminal, path.parent, wish.champion.model, workers)
         terminal.answer(
             {
                 "address": address,
@@ -87,6 +90,19 @@ def _call(options: Namespace, terminal: Terminal) -> int:
         retire(path.parent, os.getpid())
         supervisor.close()
     return 0
+
+
+def _warn_of_silence(terminal: Terminal, folder: Path, model: str, workers: int) -> None:
+    """Say of a champion that not every worker could let in; why is above."""
+    from bucle.serve.counts import Counts, total  # noqa: PLC0415  (only here)
+
+    serving = total(Counts(), folder, worker=-1).serving
+    silent = workers - serving.get(f"{model}\tchampion", 0)
+    if silent > 0:
+        terminal.warn(
+            f"{model} does not answer in {say_count(silent, 'worker')} yet, for the reason above; "
+            "bucle status tells when it does"
+        )
 
 
 def serving_settings(options: Namespace, workspace: Workspace) -> tuple[str, int, int]:

@@ -105,6 +105,7 @@ class Worker:
             asyncio.create_task(_watch(settings.lifeline, server)),
         ]
         listener = socket.socket(fileno=settings.listener)
+        self._share()
         # After a restart nobody waits for this word any more.
         with contextlib.suppress(BrokenPipeError):
             os.write(settings.ready, b"+")
@@ -206,8 +207,11 @@ class Worker:
             refused = take_refused()
             if refused:
                 self.counts.noted("refused unread", refused)
-            with contextlib.suppress(BucleError):
-                share(self.counts, self._folder, worker=self._settings.number)
+            self._share()
+
+    def _share(self) -> None:
+        with contextlib.suppress(BucleError):
+            share(self.counts, self._folder, worker=self._settings.number)
 
     def _say(self, words: str) -> None:
         tell(f"worker {self._settings.number}", words)
