@@ -11,7 +11,7 @@ from typing import Any
 from bench.watching.page import fill_in
 from bench.watching.sketch import draw
 
-__all__ = ["ORDER", "draw_again", "keep_part", "read_lines"]
+__all__ = ["ORDER", "PAGE", "PICTURE", "draw_again", "keep_part", "read_lines"]
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PICTURE = DOCS / "pictures" / "watch.svg"

@@ -9,13 +9,13 @@ __all__ = ["draw"]
 
 NAMES = {"bucle": "Bucle", "evidently": "Evidently", "nannyml": "NannyML", "ks": "p < 0.05"}
 PANELS = (
-    ("taxi 500/500", "500 rows beside 500 of one month"),
+    ("taxi 500/500", "Taxi, 500 rows beside 500 of a month"),
     ("taxi 5000/5000", "5,000 rows beside 5,000 of it"),
     ("taxi 28000/28000", "28,000 rows beside 28,000 of it"),
     ("taxi 50000/500", "500 rows beside 50,000 of it"),
-    ("false_days", "Days of February beside January"),
+    ("false_days", "Taxi, February day by day"),
     ("simulated", "Days of simulated projects"),
-    ("nulls", "Days with 1 % of fares missing ↑"),
+    ("nulls", "Taxi, days with 1 % of fares missing ↑"),
     ("labels", "Labels until losses 30 % larger show"),
 )
 WORLD = "rows of a day alike"
@@ -44,7 +44,7 @@ def draw(lines: Sequence[dict[str, Any]]) -> str:
         f'<title id="title">What alarms are worth</title><desc id="about">{_about(found)}</desc>',
         f"<style>{STYLE}\n{BARS}</style>",
         f'<rect class="paper" width="{WIDTH}" height="{height}" rx="8"/>',
-        _text(16, 30, "What alarms are worth: taxi trips, 15 columns", "ink big"),
+        _text(16, 30, "What alarms are worth", "ink big"),
         _text(
             16,
             52,
