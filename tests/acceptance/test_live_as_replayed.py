@@ -182,6 +182,7 @@ def replayed(office: Office, policy: str, *, months: int) -> list[dict[str, Any]
         *("--policy", policy, "--gate", "referee+refit", "--json"),
         at=office.folder,
         env={CLOCK_VARIABLE: None},
+        timeout=PATIENCE_S + 60 * months,
     ).json
     (course,) = document["policies"]
     found: list[dict[str, Any]] = course["timeline"]
