@@ -1,7 +1,8 @@
 """`bucle simulate`: a living project played forward in fast time, with a world that answers."""
 
+import sys
 from argparse import ArgumentParser, Namespace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from bucle.cli.report_file import say_path
 from bucle.cli.terminal import Terminal
 from bucle.clock import from_iso
 from bucle.errors import UsageError
+from bucle.grammar import say_count
 from bucle.loop.narration import tell_event
 from bucle.loop.workspace import open_workspace
 from bucle.types import Event
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SIMULATE"]
 
+_REST = "\x1b[K"  # a terminal then forgets the rest of the line
 _QUIET = frozenset({"challenger_seen", "decided", "window_judged", "drift_measured", "run_started"})
 
 
@@ -58,8 +61,13 @@ def _call(options: Namespace, terminal: Terminal) -> int:
         is_calm=options.calm,
         keep=options.keep,
     )
-    teller = _Teller(terminal)
-    done = simulate_project(workspace, request, tell=teller.tell, say=teller.say)
+    teller = _Teller(terminal, days=request.days)
+    try:
+        done = simulate_project(
+            workspace, request, tell=teller.tell, say=teller.say, pass_day=teller.pass_day
+        )
+    finally:
+        teller.wipe()
     terminal.answer(msgspec.to_builtins(done))
     if not terminal.json:
         _sum_up(done, terminal)
@@ -67,10 +75,15 @@ def _call(options: Namespace, terminal: Terminal) -> int:
 
 
 class _Teller:
-    """Tells what happens as it happens, one event a line, with its simulated date."""
+    """Tells what happens as it happens, one event a line, with its simulated date.
 
-    def __init__(self, terminal: Terminal) -> None:
+    Where somebody watches, the last line says how far it is.
+    """
+
+    def __init__(self, terminal: Terminal, *, days: int) -> None:
         self._terminal = terminal
+        self._days = days
+        self._is_watched = sys.stderr.isatty()
 
     def tell(self, event: Event) -> None:
         """Tell an event of the log, where it is news."""
@@ -82,8 +95,20 @@ class _Teller:
         """Tell what the log does not know of."""
         self._line(moment.date().isoformat(), f"* {words}")
 
+    def pass_day(self, moment: datetime, before: int) -> None:
+        """Tell how far it is."""
+        if self._is_watched:
+            words = f"{moment.date().isoformat()}  day {before + 1} of {self._days}"
+            print(f"\r{words}{_REST}", end="", file=sys.stderr, flush=True)  # noqa: T201
+
+    def wipe(self) -> None:
+        """Take the line away that says how far it is."""
+        if self._is_watched:
+            print(f"\r{_REST}", end="", file=sys.stderr, flush=True)  # noqa: T201
+
     def _line(self, day: str, words: str) -> None:
         if not self._terminal.json:
+            self.wipe()
             self._terminal.paragraph(words, indent=f"{day}  ")
 
 
@@ -107,17 +132,21 @@ def _day(text: str | None) -> str | None:
 def _sum_up(done: "Simulated", terminal: Terminal) -> None:
     events, takings = done.events, done.takings
     rows = [
-        ["days", str(done.days)],
+        ["alarms", str(events.get("alarm_raised", 0))],
         ["retrains", str(done.retrains)],
         ["promotions", str(events.get("promoted", 0) - 1)],
         ["rollbacks", str(events.get("rolled_back", 0))],
-        ["alarms", str(events.get("alarm_raised", 0))],
-        ["items", f"{takings.items:,}"],
     ]
+    last = from_iso(done.start) + timedelta(days=done.days - 1)
     terminal.say()
+    terminal.say(f"{say_count(done.days, 'day')}, {done.start} to {last.date().isoformat()}")
     terminal.table(rows)
     if takings.best > 0:
         terminal.say()
+        terminal.paragraph(
+            f"What the {say_count(takings.items, 'item')} that came were expected to earn, at the "
+            "prices they got, as only a simulated world knows it:"
+        )
         terminal.table(
             [
                 [who, f"{amount:,.0f}", f"{amount / takings.best:.1%}"]
@@ -127,7 +156,7 @@ def _sum_up(done: "Simulated", terminal: Terminal) -> None:
                     ("the best possible", takings.best),
                 )
             ],
-            header=["expected to earn", done.currency, "of the best"],
+            header=["", done.currency, "of the best"],
         )
     folder = say_path(Path(done.folder))
     terminal.say(f"\nkept in    {folder}")

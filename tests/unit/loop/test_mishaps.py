@@ -5,7 +5,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bucle.errors import RequestError
-from bucle.loop.simulation.mishaps import KILL, MISHAPS, parse_mishap, usual_mishaps
+from bucle.loop.simulation.mishaps import (
+    BOOKS_STILL,
+    KILL,
+    MISHAPS,
+    parse_mishap,
+    usual_mishaps,
+    usual_traps,
+)
 
 START = datetime(2024, 10, 5, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -54,12 +61,24 @@ def test_a_near_name_is_suggested() -> None:
 def test_the_usual_mishaps_fall_into_the_time(days: int) -> None:
     shocks = {"storm": "it pours", "drought": "it does not"}
     found = usual_mishaps(START, days, shocks=shocks)
-    assert {one.kind for one in found} == {"storm", "drought", KILL, "labels-x100", "no-labels"}
-    assert all(START <= one.start < one.end for one in found)
+    assert {one.kind for one in found} == {"storm", KILL, "labels-x100", "no-labels"}
+    storm = next(one for one in found if one.kind == "storm")
+    assert storm.told == "it pours"
+    assert storm.start <= START < storm.end == START + days * DAY
+    assert all(START <= one.start < one.end for one in found if one is not storm)
     assert all(one.start <= START + days * DAY for one in found)
-    assert next(one for one in found if one.kind == "storm").told == "it pours"
+
+
+def test_a_trap_waits_for_the_worst_moment_and_then_begins() -> None:
+    shocks = {"storm": "it pours", "drought": "it does not"}
+    drought, still = usual_traps(300, shocks=shocks)
+    assert (drought.kind, still.kind) == ("drought", BOOKS_STILL)
+    sprung = still.spring(START + 40 * DAY)
+    assert (sprung.start, sprung.end) == (START + 40 * DAY, START + 140 * DAY)
+    assert drought.spring(START + 40 * DAY).covers(START + 300 * DAY)
 
 
 def test_a_world_without_shocks_has_the_others() -> None:
     kinds = {one.kind for one in usual_mishaps(START, 100, shocks={})}
     assert kinds == {KILL, "labels-x100", "no-labels"}
+    assert usual_traps(100, shocks={}) == ()

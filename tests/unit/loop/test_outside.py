@@ -20,6 +20,12 @@ class Stall:
     """One item a day, which is paid for at its price after five days."""
 
     misprints = {"upside-down": "prices are written upside down"}  # noqa: RUF012  (a toy)
+    shocks = {"sale": "everything is paid for at half its price"}  # noqa: RUF012  (as above)
+    since = date(9999, 1, 1)
+
+    def strike(self, shock: str, start: datetime, end: datetime) -> None:
+        assert shock == "sale"
+        self.since = start.date()
 
     def arrivals(self, start: datetime, end: datetime) -> pl.DataFrame:
         whole = pl.DataFrame(
@@ -36,7 +42,8 @@ class Stall:
 
     def outcomes(self, rows: pl.DataFrame) -> pl.DataFrame:
         return rows.with_columns(
-            paid=pl.col("price") * 2,
+            paid=pl.col("price")
+            * pl.when(pl.col("day") + pl.duration(days=5) < self.since).then(2.0).otherwise(1.0),
             sold=pl.lit("yes"),
             closed=pl.col("day") + pl.duration(days=5),
         )
@@ -114,6 +121,24 @@ def test_books_are_wrong_for_a_while_and_right_again() -> None:
     assert changed["closed"].to_list() == [(START + number * DAY).date() for number in (2, 3, 4)]
     assert (changed["paid"] / (changed["price"] * 2)).to_list() == [100.0] * 3
     assert outside.books(START + 6 * DAY).equals(opened().books(START + 6 * DAY))
+
+
+def test_what_is_on_the_shelf_feels_what_befalls_it_and_what_was_told_stays_told() -> None:
+    outside = opened()
+    live(outside, 4)
+    first = outside.told(START + 5 * DAY)
+    assert [(one.prediction, one.label) for one in first] == [("p-i-10", 40.0)]
+    shock = Mishap(kind="sale", start=START + 6 * DAY, end=START + 20 * DAY)
+    outside.befall([shock])
+    later = outside.told(START + 8 * DAY)
+    assert [(one.prediction, one.label) for one in later] == [
+        ("p-i-11", 21.0),
+        ("p-i-12", 22.0),
+        ("p-i-13", 23.0),
+    ]
+    assert outside.goes_on("sale", START + 8 * DAY)
+    assert not outside.goes_on("sale", START + 5 * DAY)
+    assert outside.books(START + 8 * DAY)["paid"].to_list()[-5:] == [38.0, 40.0, 21.0, 22.0, 23.0]
 
 
 def test_a_world_may_have_mistakes_of_its_own() -> None:

@@ -36,12 +36,15 @@ class InlineJobs:
         if not self._is_held:
             self.work()
 
-    def work(self) -> None:
-        """Do what was begun; answers wait until they are taken."""
+    def work(self) -> int:
+        """Do what was begun and return how much that was; answers wait until they are taken."""
+        done = 0
         while self._orders:
             name = next(iter(self._orders))
             self._answers[name] = carry_out(self._orders[name], workspace=self._workspace)
             del self._orders[name]
+            done += 1
+        return done
 
     def is_running(self, name: str) -> bool:
         """Tell whether a job of that name goes on, or has an answer that nobody took."""

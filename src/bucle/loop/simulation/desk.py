@@ -19,7 +19,7 @@ from bucle.serve.records import LOAD_REQUEST
 
 __all__ = ["Desk"]
 
-_PATIENCE_S = 120.0
+_PATIENCE_S = 300.0
 _SETTLE_S = 1.0
 _AGAIN_S = 0.02
 _OK = 200

@@ -12,12 +12,23 @@ from msgspec import Struct
 from bucle.clock import from_iso
 from bucle.errors import RequestError, nearest
 
-__all__ = ["KILL", "MISHAPS", "Mishap", "parse_mishap", "usual_mishaps"]
+__all__ = [
+    "BOOKS_STILL",
+    "KILL",
+    "MISHAPS",
+    "Mishap",
+    "Trap",
+    "parse_mishap",
+    "usual_mishaps",
+    "usual_traps",
+]
 
 KILL = "worker-killed"
+BOOKS_STILL = "books-still"
 MISHAPS = {
     "labels-x100": "the books say a hundred times too much of what was earned",
     "no-labels": "nobody tells what becomes of the items",
+    BOOKS_STILL: "the books are no longer exported: the loop gets no new rows",
     KILL: "the process that answers is killed",
 }
 """What can go wrong in any world; a world may know more."""
@@ -36,6 +47,19 @@ class Mishap(Struct, frozen=True, kw_only=True):
     def covers(self, moment: datetime) -> bool:
         """Tell whether it goes on at a moment."""
         return self.start <= moment < self.end
+
+
+class Trap(Struct, frozen=True, kw_only=True):
+    """A mishap that waits for the first new champion: which one, and for how many days it lasts."""
+
+    kind: str
+    days: int
+    told: str = ""
+
+    def spring(self, day: datetime) -> Mishap:
+        """Return the mishap that begins on a day."""
+        end = day + timedelta(days=self.days)
+        return Mishap(kind=self.kind, start=day, end=end, told=self.told)
 
 
 def parse_mishap(text: str, *, start: datetime, known: Mapping[str, str]) -> Mishap:
@@ -80,20 +104,19 @@ def parse_mishap(text: str, *, start: datetime, known: Mapping[str, str]) -> Mis
 def usual_mishaps(start: datetime, days: int, *, shocks: Mapping[str, str]) -> tuple[Mishap, ...]:
     """Return what goes wrong in a simulation that asked for nothing else.
 
-    Each falls on the same share of the time, however long that is.
+    Each falls on the same share of the time, however long that is. `usual_traps` are the others.
 
     Args:
         start: The first day.
         days: How many there are.
-        shocks: What can befall the world, in words by kind; the first one comes to stay, the second
-            for a quarter of the time when half of it is over.
+        shocks: What can befall the world, in words by kind; the first one has come shortly before
+            the first day, and stays.
     """
     planned = [
-        *[(shock, 0.03, 1.0) for shock in list(shocks)[:1]],
+        *[(shock, -0.12, 1.0) for shock in list(shocks)[:1]],
         (KILL, 0.05, 0.0),
-        *[(shock, 0.52, 0.80) for shock in list(shocks)[1:2]],
-        ("labels-x100", 0.60, 0.64),
-        ("no-labels", 0.82, 0.85),
+        ("no-labels", 0.20, 0.23),
+        ("labels-x100", 0.91, 0.95),
     ]
     told = {**MISHAPS, **shocks}
     found = []
@@ -103,6 +126,22 @@ def usual_mishaps(start: datetime, days: int, *, shocks: Mapping[str, str]) -> t
         end = begin + timedelta(days=length)
         found.append(Mishap(kind=kind, start=begin, end=end, told=told[kind]))
     return tuple(found)
+
+
+def usual_traps(days: int, *, shocks: Mapping[str, str]) -> tuple[Trap, ...]:
+    """Return what goes wrong at the worst moment: when a new champion has no labels of its own yet.
+
+    The world's second shock comes and stays, so the new champion errs; and the books stand still,
+    so that no better one can be shown to be better: labels alone tell, and to go back is all that
+    is left to do.
+
+    Args:
+        days: How many the simulation has.
+        shocks: What can befall the world, in words by kind.
+    """
+    still = Trap(kind=BOOKS_STILL, days=max(1, round(days / 3)), told=MISHAPS[BOOKS_STILL])
+    second = [Trap(kind=kind, days=days, told=told) for kind, told in list(shocks.items())[1:2]]
+    return (*second, still) if second else ()
 
 
 def _moment(text: str, start: datetime) -> datetime:

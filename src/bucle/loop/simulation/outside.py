@@ -56,8 +56,11 @@ class Outside:
         self._target = target
         self._items = items
         self._mishaps: tuple[Mishap, ...] = ()
+        self._began = _EVER[0]
+        self._came: list[tuple[pl.DataFrame, Sequence[str]]] = []
         self._books: list[pl.DataFrame] = []
         self._waiting: list[tuple[datetime, Known]] = []
+        self._told: set[str] = set()
 
     @property
     def world(self) -> LivingWorld:
@@ -80,10 +83,25 @@ class Outside:
 
         Args:
             start: The moment.
-            mishaps: What will go wrong with the books.
+            mishaps: What will go wrong, as far as that is certain.
         """
-        self._mishaps = tuple(mishaps)
-        self._books = [self._world.outcomes(self._world.arrivals(_EVER[0], start))]
+        self._began = start
+        self.befall(mishaps)
+
+    def befall(self, mishaps: Sequence[Mishap]) -> None:
+        """Let something go wrong from its own moments on; what is on the shelves feels it too."""
+        self._mishaps = (*self._mishaps, *mishaps)
+        for one in mishaps:
+            if one.kind in shocks_of(self._world):
+                cast("Any", self._world).strike(one.kind, one.start, one.end)
+        self._books = [self._world.outcomes(self._world.arrivals(_EVER[0], self._began))]
+        self._waiting = []
+        for proposed, predictions in self._came:
+            self._settle(proposed, predictions)
+
+    def goes_on(self, kind: str, now: datetime) -> bool:
+        """Tell whether something goes wrong at a moment."""
+        return any(one.kind == kind and one.covers(now) for one in self._mishaps)
 
     def arrivals(self, day: datetime) -> pl.DataFrame:
         """Return the items that come on a day."""
@@ -96,19 +114,24 @@ class Outside:
             proposed: The items.
             predictions: The id of the prediction of each.
         """
+        self._came.append((proposed, predictions))
+        self._settle(proposed, predictions)
+
+    def _settle(self, proposed: pl.DataFrame, predictions: Sequence[str]) -> None:
         lived = self._world.outcomes(proposed)
         self._books.append(lived)
         times = _times(lived, str(self._settings.label_time))
         for name, label, moment in zip(predictions, lived[self._target], times, strict=True):
-            if moment is not None and label is not None:
+            if moment is not None and label is not None and name not in self._told:
                 told = Known(prediction=name, label=label, at=to_iso(moment))
                 self._waiting.append((moment, told))
 
     def told(self, now: datetime) -> list[Known]:
         """Return what has become known of answered items and was not told yet."""
-        if self._is(now, "no-labels"):
+        if self.goes_on("no-labels", now):
             return []
         due = [told for moment, told in self._waiting if moment <= now]
+        self._told.update(one.prediction for one in due)
         self._waiting = [one for one in self._waiting if one[0] > now]
         return due
 
@@ -123,9 +146,6 @@ class Outside:
             elif mishap.covers(now) and mishap.kind in misprints_of(self._world):
                 known = cast("Any", self._world).misprint(mishap.kind, known)
         return known
-
-    def _is(self, now: datetime, kind: str) -> bool:
-        return any(one.kind == kind and one.covers(now) for one in self._mishaps)
 
 
 def shocks_of(world: LivingWorld) -> Mapping[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from msgspec import Struct
 
@@ -21,7 +21,7 @@ from bucle.ids import canonical_json
 from bucle.loop.live.deeds import ACTOR
 from bucle.loop.replay.living import LivingWorld, open_world
 from bucle.loop.simulation.grounds import choose_folder, copy_project, make_clock
-from bucle.loop.simulation.mishaps import MISHAPS, Mishap, parse_mishap, usual_mishaps
+from bucle.loop.simulation.mishaps import MISHAPS, Mishap, parse_mishap, usual_mishaps, usual_traps
 from bucle.loop.simulation.outside import Outside, misprints_of, open_outside, shocks_of
 from bucle.loop.simulation.simulation import Scene, Simulation
 from bucle.loop.simulation.takings import Takings
@@ -77,6 +77,7 @@ def simulate_project(
     *,
     tell: Callable[[Event], object] = lambda _: None,
     say: Callable[[datetime, str], object] = lambda *_: None,
+    pass_day: Callable[[datetime, int], object] = lambda *_: None,
 ) -> Simulated:
     """Play a project forward in its own world, in a copy of it; the project itself is only read.
 
@@ -85,6 +86,7 @@ def simulate_project(
         request: What is asked for.
         tell: Told each event of the copy's log as it comes.
         say: Told what else happens, with the moment of it.
+        pass_day: Told each day that begins, and how many there were before it.
 
     Raises:
         RequestError: The project has no world (bucle-430), or the request does not fit it.
@@ -100,14 +102,14 @@ def simulate_project(
         clock = cast("SharedClock", copy.clock)
         scene, outside = _set_scene(copy, world, request)
         clock.move(scene.start)
-        simulation = Simulation(copy, clock, outside, scene, tell=tell, say=say)
+        simulation = Simulation(copy, clock, outside, scene, tell=tell, say=say, pass_day=pass_day)
         takings = simulation.play()
         events = list(copy.log.read())
     return Simulated(
         folder=str(folder),
         start=scene.start.date().isoformat(),
         days=scene.days,
-        mishaps=scene.mishaps,
+        mishaps=simulation.mishaps,
         events=dict(Counter(event.kind for event in events)),
         retrains=sum(1 for event in events if event.kind == "run_started") - 1,
         takings=takings,
@@ -164,15 +166,17 @@ def _set_scene(
             code="bucle-431",
         )
     mishaps = _mishaps(request, start, world)
-    for mishap in mishaps:
-        if mishap.kind in shocks_of(world):
-            cast("Any", world).strike(mishap.kind, mishap.start, mishap.end)
     outside.begin(start, mishaps)
-    explored = max(charter.replay.explore, default=0.0)
-    return (
-        Scene(start=start, days=request.days, books=books, mishaps=mishaps, exploration=explored),
-        outside,
+    is_usual = not request.is_calm and not request.faults
+    scene = Scene(
+        start=start,
+        days=request.days,
+        books=books,
+        mishaps=mishaps,
+        traps=usual_traps(request.days, shocks=shocks_of(world)) if is_usual else (),
+        exploration=max(charter.replay.explore, default=0.0),
     )
+    return scene, outside
 
 
 def _mishaps(request: SimulationRequest, start: datetime, world: LivingWorld) -> tuple[Mishap, ...]:

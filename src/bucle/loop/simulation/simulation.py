@@ -27,7 +27,7 @@ from bucle.loop.serving.following import Follower, Wish
 from bucle.loop.simulation.asking import Asker
 from bucle.loop.simulation.desk import Desk
 from bucle.loop.simulation.hosting import Host
-from bucle.loop.simulation.mishaps import KILL, Mishap
+from bucle.loop.simulation.mishaps import BOOKS_STILL, KILL, Mishap, Trap
 from bucle.loop.simulation.outside import Outside
 from bucle.loop.simulation.takings import Takings, Till
 from bucle.loop.training import run_project
@@ -51,13 +51,14 @@ class Scene(Struct, frozen=True, kw_only=True):
     """What is simulated: from which day on, for how many, and what goes wrong.
 
     `books` is the file that the dataset is read from; `exploration` the spread of the chance in
-    what is proposed.
+    what is proposed. `traps` go wrong once the first new champion has come.
     """
 
     start: datetime
     days: int
     books: Path
     mishaps: tuple[Mishap, ...] = ()
+    traps: tuple[Trap, ...] = ()
     exploration: float = 0.0
 
 
@@ -71,6 +72,7 @@ class Simulation:
         scene: What is simulated.
         tell: Told each event of the log as it comes.
         say: Told what else happens, with the moment.
+        pass_day: Told each day that begins, and how many there were before it.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Simulation:
         *,
         tell: Callable[[Event], object],
         say: Callable[[datetime, str], object],
+        pass_day: Callable[[datetime, int], object],
     ) -> None:
         self._workspace = workspace
         self._clock = clock
@@ -89,10 +92,19 @@ class Simulation:
         self._scene = scene
         self._tell = tell
         self._say = say
+        self._pass_day = pass_day
+        self._mishaps = scene.mishaps
+        self._traps = scene.traps
+        self._champions = 0
         self._position = 0
         self._follower = Follower(workspace)
         self._wish: Wish | None = None
         self._sample: dict[str, Any] = {}
+
+    @property
+    def mishaps(self) -> tuple[Mishap, ...]:
+        """What went wrong so far, and what is certain to."""
+        return self._mishaps
 
     def play(self) -> Takings:
         """Live through all days and return what they brought.
@@ -114,6 +126,7 @@ class Simulation:
             with closing(desk):
                 for number in range(scene.days):
                     host.check()
+                    self._pass_day(scene.start + number * _DAY, number)
                     self._begin(scene.start + number * _DAY, host)
                     self._trade(asker, till, first.estimator)
                     desk.settle()
@@ -123,8 +136,12 @@ class Simulation:
     def _begin(self, day: datetime, host: Host) -> None:
         """Let the day begin, with what goes wrong on it."""
         self._clock.move(day + _MORNING)
-        for mishap in self._scene.mishaps:
-            if mishap.start == day:
+        if self._traps and self._champions > 1:
+            sprung = tuple(trap.spring(day) for trap in self._traps)
+            self._traps, self._mishaps = (), (*self._mishaps, *sprung)
+            self._outside.befall(sprung)
+        for mishap in self._mishaps:
+            if mishap.start == day or mishap.start < day == self._scene.start:
                 self._say(day, mishap.told)
                 if mishap.kind == KILL:
                     host.kill_worker()
@@ -164,6 +181,8 @@ class Simulation:
                 self._note("the server does not follow the log")
 
     def _write_books(self, now: datetime) -> None:
+        if self._outside.goes_on(BOOKS_STILL, now):
+            return
         content = io.BytesIO()
         books = self._outside.books(now)
         if self._scene.books.suffix == ".parquet":
@@ -176,6 +195,7 @@ class Simulation:
         """Tell what has come to the log."""
         for event in self._workspace.log.read(after=self._position):
             self._position = event.position
+            self._champions += event.kind == "promoted"
             self._tell(event)
 
     def _note(self, words: str) -> None:
@@ -209,9 +229,8 @@ class _Loop:
         for number in range(_MOST_LOOKS):
             look = self._controller.look(now, is_noted=is_noted and not number)
             # Between two looks, as if another process did it: a look sees one state of the log.
-            self._jobs.work()
-            is_quiet = not look.did and look.under_way is None and self._jobs.is_idle
-            if is_quiet and number:
+            worked = self._jobs.work()
+            if number and not (look.did or look.under_way or worked):
                 return
 
 

@@ -38,8 +38,8 @@ class Till:
     def __init__(self, world: LivingWorld, *, exploration: float) -> None:
         self._world = world
         self._exploration = exploration
-        self._items = 0
-        self._sums = {"earned": 0.0, "best": 0.0, "never": 0.0}
+        self._proposed: list[pl.DataFrame] = []
+        self._never: list[pl.DataFrame] = []
 
     def take(
         self, came: pl.DataFrame, proposed: pl.DataFrame, first: Any, moment: datetime
@@ -52,14 +52,20 @@ class Till:
             first: The first champion's estimator.
             moment: When it was asked.
         """
-        worth = self._world.worth(proposed)
-        plain = self._world.propose(came, first, self._exploration, moment)
-        self._items += proposed.height
-        self._sums["earned"] += float(worth[EXPECTED].sum())
-        self._sums["best"] += float(worth[BEST].sum())
-        self._sums["never"] += float(self._world.worth(plain)[EXPECTED].sum())
+        self._proposed.append(proposed)
+        self._never.append(self._world.propose(came, first, self._exploration, moment))
 
     @property
     def takings(self) -> Takings:
-        """What came together so far."""
-        return Takings(items=self._items, **self._sums)
+        """What came together so far, as far as what befell the world is known."""
+        if not self._proposed:
+            return Takings()
+        # Worth is asked for at the end: an item feels what befalls the world while it waits.
+        proposed, never = (pl.concat(frames) for frames in (self._proposed, self._never))
+        worth = self._world.worth(proposed)
+        return Takings(
+            items=proposed.height,
+            earned=float(worth[EXPECTED].sum()),
+            best=float(worth[BEST].sum()),
+            never=float(self._world.worth(never)[EXPECTED].sum()),
+        )
