@@ -7,23 +7,21 @@ what was under way is sent again, under the same key. Imports nothing heavy.
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
 from bucle.clock import SystemClock
 from bucle.errors import BucleError
 from bucle.loop.alarms.channels import Channel, Failure
 from bucle.loop.alarms.command import Command
+from bucle.loop.alarms.delivered import Delivered, Mark
 from bucle.loop.alarms.messages import Message, MessageFold
 from bucle.loop.alarms.webhook import Webhook
 from bucle.loop.workspace import Workspace
-from bucle.store.files import write_whole
 from bucle.store.sqlite_log import SqliteLog
-from bucle.types import Clock, Log
+from bucle.types import Clock, Head, Log
 
-__all__ = ["AlarmDelivery", "Delivered", "Pace", "start_delivery"]
+__all__ = ["AlarmDelivery", "Pace", "start_delivery"]
 
 _JOIN_S = 5.0
 
@@ -39,34 +37,6 @@ class Pace(Struct, frozen=True, kw_only=True):
     first_s: float = 1.0
     longest_s: float = 600.0
     patience_s: float = 6 * 3600.0
-
-
-class Delivered:
-    """How far each channel is, in a file.
-
-    Args:
-        path: The file; it need not be there.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        self._positions = _read(path)
-
-    def position(self, kind: str) -> int | None:
-        """Return the position of the last event that is done with; None for a new channel."""
-        with self._lock:
-            return self._positions.get(kind)
-
-    def note(self, kind: str, position: int) -> None:
-        """Remember that all events up to one are done with.
-
-        Raises:
-            OutsideError: The disk does not take it; it is remembered in memory all the same.
-        """
-        with self._lock:
-            self._positions[kind] = position
-            write_whole(self._path, msgspec.json.encode(self._positions, order="sorted"))
 
 
 class AlarmDelivery:
@@ -172,6 +142,7 @@ class _Courier:
         stop: threading.Event,
     ) -> None:
         self.channel = channel
+        self._project = project
         self._fold = MessageFold(project)
         self._delivered = delivered
         self._say = say
@@ -209,13 +180,23 @@ class _Courier:
                 self._pending.append(messages)
 
     def _begin(self, log: Log) -> int:
-        end = log.head().position
-        done = self._delivered.position(self.channel.kind)
-        if done is not None and done <= end:
-            return done
-        # New, or of a log that was put back from a copy that is shorter.
-        self._delivered.note(self.channel.kind, end)
-        return end
+        """Return up to where all is told already, as far as this log is the one it was told of."""
+        marks = self._delivered.marks(self.channel.kind)
+        head = log.head()
+        if not marks:
+            self._delivered.note(self.channel.kind, Mark(head.position, head.hash))
+            return head.position
+        known = next((mark for mark in reversed(marks) if _is_in(mark, log, head)), None)
+        if known is None:
+            # Nothing says what was told of this log: people learn of what is open.
+            known = Mark(_before_open(log, self._project, head), "")
+        if known != marks[-1]:
+            self._say(
+                "the log is another one than before: alarms after event"
+                f" {known.position} are told, perhaps again"
+            )
+            self._delivered.go_back(self.channel.kind, known)
+        return known.position
 
     def _deliver(self, messages: Sequence[Message]) -> bool:
         """Bring an event's messages; False when told to stop before they were there."""
@@ -223,7 +204,9 @@ class _Courier:
             if not self._bring(message):
                 return False
         try:
-            self._delivered.note(self.channel.kind, messages[-1].position)
+            last = messages[-1]
+            mark = Mark(last.position, last.key.partition("-")[0])
+            self._delivered.note(self.channel.kind, mark)
         except BucleError as error:
             self._tell("log", _line(error))
         return True
@@ -263,13 +246,27 @@ class _Courier:
             self._say(words)
 
 
-def _read(path: Path) -> dict[str, int]:
-    try:
-        found = msgspec.json.decode(path.read_bytes(), type=dict[str, int])
-    except (OSError, msgspec.DecodeError):
-        # Nothing is known: channels begin anew.
-        return {}
-    return {kind: position for kind, position in found.items() if position >= 0}
+def _is_in(mark: Mark, log: Log, head: Head) -> bool:
+    """Tell whether a log has the event that a mark names."""
+    if mark.position > head.position:
+        return False
+    if mark.position == 0 or not mark.hash:
+        return True
+    event = next(iter(log.read(after=mark.position - 1)), None)
+    return event is not None and event.hash == mark.hash
+
+
+def _before_open(log: Log, project: str, head: Head) -> int:
+    """Return the position before the first alarm that is still open; the end without any."""
+    fold, raised = MessageFold(project), dict[tuple[str, str], int]()
+    for event in log.read():
+        for message in fold.apply(event):
+            name = (message.layer, message.subject)
+            if message.status == "raised":
+                raised[name] = message.position
+            else:
+                raised.pop(name, None)
+    return min(raised.values(), default=head.position + 1) - 1
 
 
 def _line(error: BucleError) -> str:
