@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from bucle.errors import PackageError
-from bucle.models import trial_child
+from bucle.models import trial, trial_child
 from bucle.models.package import PackageContents, open_package, write_package
 from bucle.models.profile import profile_of
 from bucle.models.signature import Feature, signature_of
@@ -352,3 +352,18 @@ def test_the_estimators_of_a_project_are_its_own(project):
     assert estimator_from_bytes(content, project=project).predict(FRAME).tolist() == [2, 4, 6]
     with pytest.raises(PackageError, match=r"odd\.Good, which is not on the list"):
         estimator_from_bytes(content)
+
+
+def test_time_in_the_queue_of_a_busy_machine_is_seen():
+    turns = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\nwhile True: pass"
+    rivals = [subprocess.Popen([sys.executable, "-I", "-c", turns]) for _ in range(2)]
+    try:
+        deadline = time.monotonic() + 60
+        while not all(trial._queued_s(one.pid) > 0.05 for one in rivals):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        for one in rivals:
+            one.kill()
+            one.wait()
+    assert trial._queued_s(rivals[0].pid) == 0
