@@ -103,7 +103,9 @@ def _next(workspace: Workspace, state: State) -> str:
     (action,) = decide(state, policy, workspace.clock.now())
     if not isinstance(action, Wait):
         return f"{action.name}: {action.why}"
-    return f"nothing: {action.why}"
+    is_down = action.settled.startswith(("fail", "undecided")) and action.settled not in action.why
+    more = f"; the last model: {action.settled}" if is_down else ""
+    return f"nothing: {action.why}{more}"
 
 
 def _say(terminal: Terminal, name: str, words: str) -> None:

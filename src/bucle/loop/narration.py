@@ -1,6 +1,7 @@
 """Events in plain words, one line each. Pure."""
 
 from bucle.errors import LogError
+from bucle.gates.wording import LIKENESS
 from bucle.grammar import say_count
 from bucle.loop.events import (
     AlarmRaised,
@@ -153,8 +154,9 @@ def _against(verdict: Verdict) -> str:
     """Name the checks that kept a model from passing."""
     if verdict.outcome == "pass":
         return ""
-    names = [check.name for check in verdict.checks if check.outcome == verdict.outcome]
-    return f" ({', '.join(names)})" if names else ""
+    against = [check for check in verdict.checks if check.outcome == verdict.outcome]
+    told = [one.why if one.name == LIKENESS else one.name for one in against]
+    return f" ({', '.join(told)})" if told else ""
 
 
 def _tell_nulls(fact: DataAdded) -> str:
