@@ -21,7 +21,7 @@ from bucle.serve.problems import (
 )
 from bucle.serve.rows import RowReader
 
-__all__ = ["read_aside", "read_columns", "read_records", "require_room"]
+__all__ = ["is_long", "read_aside", "read_columns", "read_records", "require_room"]
 
 _Read = TypeVar("_Read")
 _MOST_REPORTED = 20
@@ -114,6 +114,11 @@ def require_room(count: int) -> None:
             attempt="several requests, or bucle predict FILE for whole files",
             code="bucle-352",
         )
+
+
+def is_long(body: bytes | memoryview) -> bool:
+    """Tell whether a body is so long that others would have to wait while it is read."""
+    return len(body) > _LONG_BYTES
 
 
 async def read_aside(read: Callable[[], _Read], *, size: int) -> _Read:

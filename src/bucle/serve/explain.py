@@ -17,6 +17,7 @@ import msgspec
 from bucle.errors import PackageError
 from bucle.models.compiled.contributions import Contributions
 from bucle.serve.app import Handler, Reply, Request
+from bucle.serve.columns import read_aside
 from bucle.serve.predictions import Predictor, answers_of, request_id, require_json
 from bucle.serve.problems import ProblemError
 from bucle.serve.rows import Row
@@ -66,8 +67,9 @@ class ExplainingPredictor:
 
     async def _predict(self, request: Request) -> Reply:
         require_json(request)
-        slots = self._slots()
-        rows, is_one = slots.champion.reader.read(request.body)
+        slots, body = self._slots(), request.body
+        reader = slots.champion.reader
+        rows, is_one = await read_aside(lambda: reader.read(body), size=len(body))
         if self._waiting >= _MOST_WAITING:
             raise ProblemError(
                 503,

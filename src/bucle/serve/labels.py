@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 
 from bucle.errors import RequestError
 from bucle.serve.app import Reply, Request
+from bucle.serve.columns import read_aside
 from bucle.serve.counts import Counts
 from bucle.serve.feedback import to_feedback
 from bucle.serve.journal import Journal
@@ -47,7 +48,8 @@ class Labels:
     async def take(self, request: Request) -> Reply:
         """Answer `POST /feedback`: the label of a prediction, or a list of them."""
         require_json(request)
-        told = _read_labels(request.body)
+        body = request.body
+        told = await read_aside(lambda: _read_labels(body), size=len(body))
         now = _EPOCH + timedelta(microseconds=micros())
         is_number = self._kind() == "regression"
         records = []

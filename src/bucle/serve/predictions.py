@@ -13,7 +13,7 @@ from msgspec import Struct, field
 
 from bucle.models.compiled.contributions import Contributions
 from bucle.serve.app import Reply, Request
-from bucle.serve.columns import require_room
+from bucle.serve.columns import is_long, read_aside, require_room
 from bucle.serve.counts import Counts
 from bucle.serve.engines import MOST_AT_ONCE, Scored, Scores
 from bucle.serve.journal import Journal
@@ -112,8 +112,9 @@ class Predictor:
     async def predict(self, request: Request) -> Reply:
         """Answer `POST /predict`: one object for a row, a list for several."""
         require_json(request)
-        slots = self._slots()
-        rows, is_one = slots.champion.reader.read(request.body)
+        slots, body = self._slots(), request.body
+        reader = slots.champion.reader
+        rows, is_one = await read_aside(lambda: reader.read(body), size=len(body))
         answered = await self.answer(slots, rows, request=request_id(request))
         return _reply(answered, is_one=is_one)
 
@@ -123,7 +124,7 @@ class Predictor:
         What is answered is on record once `keep` has returned, and must not leave before.
         """
         headers = request.headers
-        if headers.get(b"content-type") != b"application/json":
+        if headers.get(b"content-type") != b"application/json" or is_long(request.body):
             return None
         if b"arrow" in headers.get(b"accept", b""):
             return None

@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import polars as pl
 import pytest
 
@@ -50,13 +52,13 @@ class Engine:
         """Do nothing."""
 
 
+SIGNATURE = Signature(kind="regression", target="y", features=(Feature(name="x", dtype="Float64"),))
+
+
 def served(model: str, engine: Any) -> Served:
-    signature = Signature(
-        kind="regression", target="y", features=(Feature(name="x", dtype="Float64"),)
-    )
     nothing: Any = None
     return Served(
-        model=model, package=nothing, reader=RowReader(signature, keys=["id"]), engine=engine
+        model=model, package=nothing, reader=RowReader(SIGNATURE, keys=["id"]), engine=engine
     )
 
 
@@ -261,3 +263,29 @@ def test_what_cannot_be_recorded_is_not_answered(tmp_path: Path) -> None:
     assert [status for status, _ in line.left] == [503, 422, 503]
     assert shop.counts.predictions == {}
     assert shop.counts.events["refused for the disk"] == 2
+
+
+class _Noting(RowReader):
+    """Reads rows and notes in which thread."""
+
+    threads: list[threading.Thread]
+
+    def read(self, body: bytes) -> Any:
+        self.threads.append(threading.current_thread())
+        return super().read(body)
+
+
+def test_a_long_body_is_read_aside_so_that_nobody_waits_for_it(tmp_path: Path) -> None:
+    plain = served("m-1", Engine(2.0))
+    reader = _Noting(SIGNATURE, keys=["id"])
+    reader.threads = []
+    champion = msgspec.structs.replace(plain, reader=reader)
+    shop = Shop(tmp_path, Slots(champion=champion))
+    long = Request(JSON, json.dumps([{"x": "no number"}] * 9000).encode(), b"")
+    assert shop.predictor.predict_now(long) is None
+    assert reader.threads == []
+    with pytest.raises(ProblemError):
+        asyncio.run(shop.predictor.predict(long))
+    assert reader.threads[0] is not threading.main_thread()
+    asyncio.run(shop.predictor.predict(Request(JSON, b'{"x": 1}', b"")))
+    assert reader.threads[1:] == [threading.main_thread()]
