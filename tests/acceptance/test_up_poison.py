@@ -1,18 +1,32 @@
-"""Rows that would poison a model come in while `bucle up` goes on: nobody is answered worse."""
+"""Rows that would poison a model come in while `bucle up` goes on: the champion stays."""
 
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import polars as pl
 import pytest
 from calls import bucle
-from loops import QUICK, Customers, Loop, await_that, came_in, candidate, champion, kinds, right, up
-from shop import rows, write_rows
-
-from bucle.models.package import open_package
+from loops import QUICK, Customers, Loop, came_in, champion, kinds, right, up
+from shop import rows, write_rows, write_shop
 
 pytestmark = pytest.mark.thorough
+
+
+@pytest.fixture(scope="module")
+def sound_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a shop whose champion is as good as can be: what learns from poison is worse."""
+    folder = tmp_path_factory.mktemp("sound") / "shop"
+    write_shop(folder)
+    code = folder / "pipeline.py"
+    code.write_text(code.read_text().replace("bend: float = 0.7", "bend: float = 1.0"))
+    bucle("run", at=folder)
+    return folder
+
+
+@pytest.fixture
+def sound(sound_once: Path, tmp_path: Path) -> Path:
+    """Return such a shop of this test's own."""
+    return Path(shutil.copytree(sound_once, tmp_path / "shop", symlinks=True))
 
 
 def poisons(count: int) -> dict[str, list[tuple[object, ...]]]:
@@ -46,7 +60,7 @@ def twice(
     return zip([*half, *half], sound, strict=True)
 
 
-FEW = ("prices a hundred times too high",)
+FEW = ("one size for all", "prices turned upside down")
 ALL = tuple(poisons(4))
 
 
@@ -54,8 +68,6 @@ def require_unharmed(folder: Path, ways: Sequence[str], *, counts: Sequence[int]
     """Let poison come in while the loop retrains on every batch; the champion must stay."""
     inbox = folder / "inbox"
     inbox.mkdir()
-    # The champion is as good as can be: whatever is learned from poison is worse.
-    bucle("promote", candidate(folder), "--because", "for a test", at=folder)
     was = champion(folder)
     chosen = (
         *QUICK,
@@ -74,38 +86,58 @@ def require_unharmed(folder: Path, ways: Sequence[str], *, counts: Sequence[int]
                 write_rows(inbox / "poison.csv", poisons(count)[way])
                 added = loop.await_event("data_added", after=after)
                 if added.body["quarantined"] < count:
-                    verdict = loop.await_event("verdict_given", after=after).body["verdict"]
-                    loop.await_word(f": {verdict['outcome']}")
-                    if verdict["outcome"] == "pass":
-                        await_end(loop, after)
+                    require_turned_down(loop, after)
                 else:
                     loop.await_word(f"{count} quarantined")
                 customers.stop()
                 assert customers.broken == [], way
-            # A batch that is wrong in its newest rows alone may lead to a model that has learned
-            # from sound ones; whoever is champion is no worse than before.
-            assert error(folder, champion(folder)) < error(folder, was) + 0.2, (way, loop.told)
+            assert champion(folder) == was, (way, count, loop.told)
+            assert kinds(folder, after) == [], (way, count, loop.told)
             (inbox / "poison.csv").unlink()
 
 
-def await_end(loop: Loop, after: int) -> None:
-    """Wait until a candidate that passed was taken away or made champion."""
-    ends = {"withdrawn", "promoted"}
-    await_that(lambda: bool(ends & set(kinds(loop.folder, after))), what=lambda: loop.told)
+def require_turned_down(loop: Loop, after: int) -> None:
+    """Require that the gate has refused what came of poison, and that everybody is told why."""
+    verdict = loop.await_event("verdict_given", after=after).body["verdict"]
+    assert verdict["outcome"] == "fail", verdict
+    why = verdict["checks"][0]
+    assert (why["name"], why["outcome"]) == ("likeness", "fail"), verdict
+    said = "unlike those before"
+    loop.await_word(said)
+    assert said in bucle("why-not", at=loop.folder).out
+    assert said in bucle("log", "--story", at=loop.folder).out
 
 
-def error(folder: Path, model: str) -> float:
-    """Return how far a model is from the truth, on average over sizes."""
-    package = open_package(folder / ".bucle" / "packages", model, project=folder)
-    sizes = [float(size) for size in range(1, 21)]
-    found = package.predict(pl.DataFrame({"size": sizes}))
-    return float(sum(abs(one - right(size)) for one, size in zip(found, sizes, strict=True)) / 20)
+def test_no_poison_batch_changes_the_champion_and_the_log_says_why(sound: Path) -> None:
+    require_unharmed(sound, FEW, counts=(150,))
 
 
-def test_a_poison_batch_brings_no_champion_that_errs_much_more(passed: Path) -> None:
-    require_unharmed(passed, FEW, counts=(200,))
+def test_a_person_may_overrule_and_is_not_asked_again(sound: Path) -> None:
+    """What a person has promoted on is how the world is now: the next model is judged on it."""
+    write_rows(sound / "sales.csv", [*rows(600), *poisons(300)["sizes in another unit"]])
+    stopped = bucle("run", "--set", "model.bend=1.01", "--json", at=sound, code=None).json
+    why = stopped["verdict"]["checks"][0]
+    assert (why["name"], why["outcome"]) == ("likeness", "fail"), stopped
+    assert "size is 0.6" in why["why"]
+    bucle("promote", stopped["model"], "--because", "sizes are in miles from now on", at=sound)
+    write_rows(sound / "sales.csv", [*rows(600), *poisons(500)["sizes in another unit"]])
+    again = bucle("run", "--set", "model.bend=1.02", "--json", at=sound, code=None).json
+    (check,) = [one for one in again["verdict"]["checks"] if one["name"] == "likeness"]
+    assert check["outcome"] == "pass", check
 
 
 @pytest.mark.slow
-def test_no_poison_batch_brings_a_champion_that_errs_much_more(passed: Path) -> None:
-    require_unharmed(passed, ALL, counts=(150, 180, 210, 300, 450, 600, 750, 900, 1200))
+def test_no_poison_batch_of_any_kind_and_size_passes_the_gate(sound: Path) -> None:
+    was, batch = champion(sound), sound / "poison.csv"
+    first = shutil.copytree(sound / ".bucle", sound / "kept", symlinks=True)
+    for count in (150, 180, 210, 300, 450, 600, 750, 900, 1200):
+        for way in ALL:
+            shutil.rmtree(sound / ".bucle")
+            shutil.copytree(first, sound / ".bucle", symlinks=True)
+            write_rows(batch, poisons(count)[way])
+            added = bucle("data", "add", "sales", batch, "--json", at=sound, code=None).json
+            if added["quarantined"] < count:
+                verdict = bucle("run", "--json", at=sound, code=None).json["verdict"]
+                why = verdict["checks"][0]
+                assert (why["name"], why["outcome"]) == ("likeness", "fail"), (way, count, verdict)
+            assert champion(sound) == was, (way, count)
