@@ -21,10 +21,12 @@ from msgspec import Struct
 
 from bucle.errors import OutsideError, PackageError
 
-__all__ = ["LateTrialError", "TrialReport", "require_package", "try_package"]
+__all__ = ["TRIAL_S", "LateTrialError", "TrialReport", "require_package", "try_package"]
 
 _MEMORY = 8_000_000_000
-_SECONDS = 25.0
+TRIAL_S = 25.0
+"""How long a trial may take."""
+
 _MOST_PATIENCE = 2.0
 _LOOK_S = 0.5
 _CHILD = "bucle.models.trial_child"
@@ -57,7 +59,7 @@ def try_package(
     project: Path | None = None,
     rows: bytes | None = None,
     memory: int = _MEMORY,
-    seconds: float = _SECONDS,
+    seconds: float = TRIAL_S,
 ) -> TrialReport:
     """Load a package in a child process, predict some rows twice and each row alone.
 
@@ -100,7 +102,9 @@ def try_package(
         )
 
 
-def require_package(folder: Path, model: str, *, project: Path | None = None) -> TrialReport:
+def require_package(
+    folder: Path, model: str, *, project: Path | None = None, seconds: float = TRIAL_S
+) -> TrialReport:
     """Try a package as `try_package` does and insist that it is fit for use.
 
     Raises:
@@ -108,7 +112,7 @@ def require_package(folder: Path, model: str, *, project: Path | None = None) ->
         PackageError: It is not, with the reason.
         OutsideError: The child process could not be started.
     """
-    report = try_package(folder, model, project=project)
+    report = try_package(folder, model, project=project, seconds=seconds)
     if not report.ok:
         refusal = LateTrialError if report.is_late else PackageError
         raise refusal(
