@@ -311,7 +311,9 @@ def _raised(fact: Any, reasons: Mapping[str, str]) -> str:
 
 def _resolved(fact: Any, reasons: Mapping[str, str]) -> str:
     del reasons
-    return f"the alarm about {fact.subject} ({fact.layer}) is over: {fact.why}"
+    # The promotion stands right before it: which model is champion now needs no second word.
+    why = "it was of the champion before" if _IS_PAST in fact.why else fact.why
+    return f"the alarm about {fact.subject} ({fact.layer}) is over: {why}"
 
 
 def _say_span(found: "re.Match[str]") -> str:
@@ -326,6 +328,7 @@ _ABOUT = {
     "inputs": ", what is asked has changed",
     "contract": ", what was agreed does not hold",
 }
+_IS_PAST = " is champion now"
 _IN_PASSING = (AlarmRaised, AlarmResolved, Deployed)
 _BY_PEOPLE = (RunStarted, Promoted, RolledBack, Deployed, Withdrawn, RetrainAsked)
 _WORDS: Mapping[type, Callable[[Any, Mapping[str, str]], str]] = {

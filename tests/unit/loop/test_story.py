@@ -197,6 +197,13 @@ def test_spans_and_alarms_are_told_as_people_do() -> None:
     assert told.startswith("Alarm (inputs), what is asked has changed: grade: 9 % were 'C', now")
 
 
+def test_an_alarm_that_a_new_champion_ends_is_over_in_few_words() -> None:
+    why = "m-2 is champion now, and this was seen of m-1"
+    over = AlarmResolved(layer="harm", subject="r2", why=why)
+    told = words(tell_story(log_of(("2025-03-01", over)))[0])
+    assert told == "The alarm about r2 (harm) is over: it was of the champion before."
+
+
 def test_rows_in_quarantine_are_told_when_they_come() -> None:
     log = log_of(("2025-03-01", added(10)), ("2025-03-02", added(10, quarantined=3)))
     assert "3 broke the contract and are in quarantine." in words(tell_story(log)[0])
