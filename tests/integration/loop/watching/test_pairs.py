@@ -155,7 +155,7 @@ MORE = pytest.mark.thorough
 def test_kept_sums_say_what_all_rows_say(tmp_path: Path, metric: str) -> None:
     world, counted = World(tmp_path, metric=metric, seed=5), 0
     for look in range(6):
-        world.pass_time(requests=8)
+        world.pass_time(requests=20)
         if look == 3:
             world.deployed = Deployment(
                 model="m-2",
