@@ -1,10 +1,12 @@
 """Whom workers died with."""
 
+import json
+import os
 from pathlib import Path
 
 import pytest
 
-from bucle.loop.serving.caution import Caution, caution_path, deaths_noted
+from bucle.loop.serving.caution import Caution, caution_path, deaths_noted, forgive
 
 
 def test_a_challenger_that_three_workers_died_with_is_left_out(tmp_path: Path) -> None:
@@ -66,3 +68,30 @@ def test_deaths_are_charged_until_the_challenger_is_left_out(tmp_path: Path) -> 
     survivor.dares("m-3")
     survivor.survived()
     assert deaths_noted(note) == 0
+
+
+def test_who_was_told_to_end_has_not_died(tmp_path: Path) -> None:
+    note = tmp_path / "challenger-0.json"
+    for _ in range(9):
+        assert Caution(note).dares("m-2")
+        forgive(note, os.getpid())
+    assert not note.exists()
+    Caution(note).dares("m-2")
+    Caution(note).dares("m-2")
+    forgive(note, os.getpid() + 1)  # the note is another's
+    assert deaths_noted(note) == 2
+    forgive(note, os.getpid())
+    assert deaths_noted(note) == 1
+
+
+def test_a_worker_that_replaces_one_that_runs_follows_no_death(tmp_path: Path) -> None:
+    note = tmp_path / "challenger-0.json"
+    running = {"model": "m-2", "deaths": 3, "pid": os.getppid()}
+    note.write_text(json.dumps(running))
+    worker = Caution(note)
+    assert worker.dares("m-2")
+    assert deaths_noted(note) == 3
+
+    note.write_text(json.dumps(running))
+    worker.survived()
+    assert json.loads(note.read_text()) == running

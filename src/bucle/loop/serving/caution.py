@@ -1,10 +1,12 @@
 """Whom a worker died with: a challenger that kills workers is not let in again.
 
 Each worker notes whom it lets in, and takes the note back when it ends in order or has run long
-enough. What a worker finds noted when it starts is what the one before did not survive.
+enough. What a worker finds noted when it starts is what the one before did not survive, unless
+that one still runs or was told to end.
 """
 
 import contextlib
+import os
 import time
 from pathlib import Path
 
@@ -13,16 +15,17 @@ from msgspec import Struct
 
 from bucle.store.files import write_whole
 
-__all__ = ["Caution", "caution_path", "deaths_noted"]
+__all__ = ["Caution", "caution_path", "deaths_noted", "forgive"]
 
 _MOST_DEATHS = 3
 
 
 class _Note(Struct, frozen=True):
-    """A challenger, and how many workers in a row have died with it."""
+    """A challenger, how many workers in a row have died with it, and who counted the last."""
 
     model: str
     deaths: int
+    pid: int = 0
 
 
 class Caution:
@@ -37,18 +40,20 @@ class Caution:
         self._path = path
         self._steady_s = steady_s
         self._since = 0.0
-        self._found = self._read()
+        self._found = _read(path)
+        # Started beside a worker that it will replace, it follows no death.
+        self._died = 0 if self._found is None else self._found.deaths - _runs(self._found.pid)
         self._noted = ""
 
     def dares(self, model: str) -> bool:
         """Tell whether a challenger may be let in; it is then taken for let in."""
-        deaths = self._found.deaths if self._found and self._found.model == model else 0
+        deaths = self._died if self._found and self._found.model == model else 0
         if deaths >= _MOST_DEATHS:
             return False
         if self._noted != model:
             # A disk that takes no note makes nobody less able to answer.
             with contextlib.suppress(OSError):
-                write_whole(self._path, msgspec.json.encode(_Note(model, deaths + 1)))
+                _write(self._path, _Note(model, deaths + 1, os.getpid()))
             self._noted, self._since = model, time.monotonic()
         return True
 
@@ -60,12 +65,10 @@ class Caution:
     def survived(self) -> None:
         """Take the note back: nobody has died."""
         self._found = None
-        if self._noted:
+        note = _read(self._path) if self._noted else None
+        if note is not None and note.pid == os.getpid():
             with contextlib.suppress(OSError):
                 self._path.unlink(missing_ok=True)
-
-    def _read(self) -> _Note | None:
-        return _read(self._path)
 
 
 def caution_path(folder: Path, worker: int) -> Path:
@@ -89,6 +92,40 @@ def deaths_noted(path: Path) -> int:
     """
     note = _read(path)
     return note.deaths if note is not None else 0
+
+
+def forgive(path: Path, pid: int) -> None:
+    """Take back the death that a worker would be counted for: it was told to end.
+
+    Args:
+        path: Where the worker's note is.
+        pid: Its process.
+    """
+    note = _read(path)
+    if note is None or note.pid != pid:
+        return
+    with contextlib.suppress(OSError):
+        if note.deaths > 1:
+            _write(path, _Note(note.model, note.deaths - 1))
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _runs(pid: int) -> bool:
+    """Tell whether a process runs that is not this one."""
+    if pid in {0, os.getpid()}:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _write(path: Path, note: _Note) -> None:
+    write_whole(path, msgspec.json.encode(note))
 
 
 def _read(path: Path) -> _Note | None:

@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from bucle.errors import BucleError, OutsideError
-from bucle.loop.serving.caution import caution_path, deaths_noted
+from bucle.loop.serving.caution import caution_path, deaths_noted, forgive
 from bucle.loop.serving.compaction import CompactionSettings
 from bucle.loop.serving.companions import Companion, CompanionSettings
 from bucle.loop.serving.worker_settings import WorkerSettings
@@ -165,7 +165,12 @@ class Supervisor:
     def close(self) -> None:
         """End every process: requests under way are finished, then predictions are compacted."""
         for rank in (0, 1):
-            _end([part.process for part in self._parts if part.rank == rank])
+            parts = [part for part in self._parts if part.rank == rank]
+            alive = [part for part in parts if part.process and part.process.poll() is None]
+            _end([part.process for part in parts])
+            for part in alive:
+                if part.note is not None:
+                    forgive(part.note, part.process.pid)
         for descriptor in (self._lifeline, self._held):
             os.close(descriptor)
         if self._listener is not None:
