@@ -16,6 +16,8 @@ import pytest
 from calls import BUCLE, bucle, surroundings
 from serving import Server, await_that, serve, table
 
+from bucle.store.delta_tables import DeltaTables
+
 
 @pytest.fixture(scope="module")
 def loaded(champions: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
@@ -26,8 +28,9 @@ def loaded(champions: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def predictions(folder: Path) -> pl.DataFrame:
-    log = folder / ".bucle" / "tables" / "predictions" / "_delta_log"
-    return table(folder, "predictions") if log.is_dir() else pl.DataFrame({"request": []})
+    # Its folder is there a moment before its first version.
+    is_there = DeltaTables(folder / ".bucle" / "tables").version("predictions") is not None
+    return table(folder, "predictions") if is_there else pl.DataFrame({"request": []})
 
 
 @pytest.mark.thorough

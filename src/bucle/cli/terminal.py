@@ -44,9 +44,11 @@ class Terminal:
         print(_printable(text, sys.stderr.encoding), file=sys.stderr, flush=True)  # noqa: T201
 
     def paragraph(self, text: str, *, indent: str = "") -> None:
-        """Print words folded to the terminal's width."""
-        after = " " * len(indent)
-        self.say(textwrap.fill(text, self.width, initial_indent=indent, subsequent_indent=after))
+        """Print words folded to the terminal's width; a command at their end stays whole."""
+        first, *more = _fold(text, self.width - len(indent))
+        self.say(indent + first)
+        for line in more:
+            self.say(" " * len(indent) + line)
 
     def table(self, rows: Sequence[Sequence[str]], *, header: Sequence[str] = ()) -> None:
         """Print rows as aligned columns; the last column takes what is left of the width."""
@@ -89,7 +91,7 @@ def columns(
     room = max(20, width - sum(sizes[:-1]) - 2 * (count - 1))
     lines: list[str] = []
     for row in cells:
-        folded = textwrap.wrap(row[-1], room) or [""]
+        folded = _fold(row[-1], room)
         last = folded[0].rjust(sizes[-1]) if right[-1] else folded[0]
         fixed = [
             cell.rjust(size) if to_right else cell.ljust(size)
@@ -112,3 +114,15 @@ def _printable(text: str, encoding: str | None) -> str:
         letter if letter == "\n" or letter.isprintable() else repr(letter)[1:-1] for letter in text
     )
     return shown.encode(encoding or "utf-8", "backslashreplace").decode(encoding or "utf-8")
+
+
+def _fold(text: str, width: int) -> list[str]:
+    """Return the lines of a text; a command at its end can still be copied where there is room."""
+    words, colon, command = text.partition(": bucle ")
+    call = " ".join(["bucle", *command.split()])
+    if not colon or len(call) > width:
+        return textwrap.wrap(text, width) or [""]
+    lines = textwrap.wrap(f"{words}:", width)
+    if len(lines[-1]) + 1 + len(call) <= width:
+        return [*lines[:-1], f"{lines[-1]} {call}"]
+    return [*lines, call]

@@ -89,3 +89,15 @@ def test_rows_of_different_length_are_filled():
 def test_no_rows_are_no_lines():
     assert columns([]) == []
     assert columns([], header=["name"]) == ["name"]
+
+
+@pytest.mark.parametrize("name", ["next", "a rather long name of what is said"])
+def test_a_command_at_the_end_of_words_is_never_broken(capsys, monkeypatch, name):
+    monkeypatch.setenv("COLUMNS", "80")
+    call = "bucle approve m-0123456789ab --as business"
+    Terminal().paragraph(f"it waits for business: {call}", indent=f"{name}  ")
+    for line in columns([[name, f"it waits for business: {call}"]], width=80):
+        Terminal().say(line)
+    out = capsys.readouterr().out
+    assert out.count(call) == 2
+    assert max(map(len, out.splitlines())) <= 80
