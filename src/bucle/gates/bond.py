@@ -29,7 +29,7 @@ class Bond(Struct, frozen=True, kw_only=True, eq=False):
     """What was foretold of each row, and where its label lies among those of old, by rank.
 
     `spans` are windows of the rows that the line was not learned from, as places among all.
-    `weights` and `parts` are how each column counts.
+    `weights` are how each column counts, `half` is how many rows the line was learned from.
     """
 
     foretold: Floats

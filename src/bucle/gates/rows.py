@@ -16,6 +16,7 @@ from bucle.models.metrics import Floats
 __all__ = ["Rows", "Span", "Spans", "spans_of"]
 
 _LEAST = 25
+_MOST_SHOWN = 25
 _PARTS = (1, 2, 3)
 _WINDOWS = 12
 _LEAST_WINDOWS = 6
@@ -72,7 +73,7 @@ class Rows(Struct, frozen=True, kw_only=True, eq=False):
     def word(self, name: str, code: float) -> str:
         """Return the value that a code of a column stands for, as text."""
         place = int(np.flatnonzero(self.codes(name) == round(code))[0])
-        return str(self.columns[name][place])[:_LEAST]
+        return str(self.columns[name][place])[:_MOST_SHOWN]
 
     def day(self, place: int) -> str:
         """Return the day on which a row came."""

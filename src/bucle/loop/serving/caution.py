@@ -117,10 +117,9 @@ def _runs(pid: int) -> bool:
         return False
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
+    except OSError as error:
+        # One that may not be asked is there.
+        return not isinstance(error, ProcessLookupError)
     return True
 
 
