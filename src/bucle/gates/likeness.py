@@ -116,8 +116,8 @@ def _gap(values: Floats, span: Span) -> tuple[float, float, float]:
 def _standstill(rows: Rows, name: str) -> Iterator[str]:
     """Find a column that is one value, or nothing, throughout, and never was for so long."""
     spans = spans_of(rows.first, rows.size)
-    codes = rows.codes(name)
-    gone = (codes < 0).astype(np.float64)
+    values = rows.columns[name]
+    gone = np.isnan(values)
     for span in spans.fresh:
         if span.part > _LARGE_PARTS:
             continue
@@ -131,30 +131,38 @@ def _standstill(rows: Rows, name: str) -> Iterator[str]:
     for span in spans.fresh:
         if span.part > _LARGE_PARTS:
             continue
-        values = np.where(codes < 0, np.nan, codes)
         found = _constant(values, span, spans.before)
         if found is not None:
-            value = rows.word(name, float(np.nanmedian(values[span.inside])))
+            value = rows.word(name, _middle(values[span.inside])[0])
             yield f"{name} is {found}, since {rows.day(span.start)}: {value}"
             return
 
 
 def _constant(values: Floats, span: Span, before: Sequence[Span]) -> str | None:
     """Return in words that a span holds one value, where no span before held half so many."""
-    share, count = _most_frequent(values[span.inside])
+    _, share, count = _middle(values[span.inside])
     if share < _ALL or count < span.rows / 2:
         return None
-    usual = max(_most_frequent(values[one.inside])[0] for one in before)
+    usual = max(_most_frequent(values[one.inside]) for one in before)
     if usual > _HALF:
         return None
     return f"one value in {count:,} rows, where none had more than {100 * usual:.0f} % before"
 
 
-def _most_frequent(values: Floats) -> tuple[float, int]:
+def _middle(values: Floats) -> tuple[float, float, int]:
+    """Return the middle value, which any is that most have, its share, and how many are known."""
     known = values[np.isfinite(values)]
     if not known.size:
-        return 0.0, 0
-    return float(np.unique(known, return_counts=True)[1].max()) / known.size, int(known.size)
+        return float("nan"), 0.0, 0
+    middle = float(np.partition(known, known.size // 2)[known.size // 2])
+    return middle, float((known == middle).mean()), int(known.size)
+
+
+def _most_frequent(values: Floats) -> float:
+    known = values[np.isfinite(values)]
+    if not known.size:
+        return 0.0
+    return float(np.unique(known, return_counts=True)[1].max()) / known.size
 
 
 def _repeats(rows: Rows) -> Iterator[str]:

@@ -3,9 +3,8 @@
 Imports numpy alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 from msgspec import Struct
@@ -28,14 +27,17 @@ class Rows(Struct, frozen=True, kw_only=True, eq=False):
     """Examples in the order of their event time; the first `first` of them are the yardstick.
 
     Args:
-        columns: What a prediction is made from: numbers with NaN for none, or words with None.
+        columns: What a prediction is made from; NaN for none. Of a column of words, the place of
+            each row's word in `words`.
+        words: The words of a column, in a fixed order, each once; none of a column of numbers.
         label: What became of each row; NaN where nobody knows.
         at: When each row came, microseconds since 1970.
         again: Whether a row says the same as an earlier one.
         first: How many rows came before the champion's training ended.
     """
 
-    columns: Mapping[str, NDArray[Any]]
+    columns: Mapping[str, Floats]
+    words: Mapping[str, Sequence[str]]
     label: Floats
     at: NDArray[np.int64]
     again: NDArray[np.bool_]
@@ -51,6 +53,7 @@ class Rows(Struct, frozen=True, kw_only=True, eq=False):
         keep = np.isfinite(self.label)
         return Rows(
             columns={name: values[keep] for name, values in self.columns.items()},
+            words=self.words,
             label=self.label[keep],
             at=self.at[keep],
             again=self.again[keep],
@@ -59,21 +62,24 @@ class Rows(Struct, frozen=True, kw_only=True, eq=False):
 
     def is_number(self, name: str) -> bool:
         """Tell whether a column holds numbers."""
-        return bool(self.columns[name].dtype.kind == "f")
+        return name not in self.words
 
     def codes(self, name: str) -> NDArray[np.int64]:
         """Return a number for each value of a column, the same for the same value; -1 for none."""
         values = self.columns[name]
-        known = np.isfinite(values) if self.is_number(name) else _is_word(values)
+        known = np.isfinite(values)
         codes = np.full(values.size, -1, dtype=np.int64)
-        kept = values[known] if self.is_number(name) else values[known].astype(str)
-        codes[known] = np.unique(kept, return_inverse=True)[1]
+        codes[known] = (
+            np.unique(values[known], return_inverse=True)[1]
+            if self.is_number(name)
+            else values[known]
+        )
         return codes
 
-    def word(self, name: str, code: float) -> str:
-        """Return the value that a code of a column stands for, as text."""
-        place = int(np.flatnonzero(self.codes(name) == round(code))[0])
-        return str(self.columns[name][place])[:_MOST_SHOWN]
+    def word(self, name: str, value: float) -> str:
+        """Return what a column's value stands for, as text."""
+        words = self.words.get(name)
+        return (words[round(value)] if words is not None else str(value))[:_MOST_SHOWN]
 
     def day(self, place: int) -> str:
         """Return the day on which a row came."""
@@ -144,7 +150,3 @@ def spans_of(first: int, size: int) -> Spans:
             Span(max(0, start - _REACH * wide), start, start + wide, part) for start in places
         ]
     return Spans(before, tuple(found))
-
-
-def _is_word(values: NDArray[Any]) -> NDArray[np.bool_]:
-    return np.asarray([value is not None for value in values], dtype=np.bool_)

@@ -68,9 +68,17 @@ def check_rows(
     before = np.arange(max(0, first - _MOST_BEFORE), first)
     step = max(1, -(-(at.size - first) // _MOST_SINCE))
     chosen = np.concatenate([before, np.arange(first, at.size, step)])
+    words = {
+        column.name: column.cast(pl.String).drop_nulls().unique().sort()
+        for column in kept
+        if column_kind(column.dtype) != "number"
+    }
     return check_likeness(
         Rows(
-            columns={column.name: _values(column[chosen]) for column in kept},
+            columns={
+                column.name: _values(column, words.get(column.name))[chosen] for column in kept
+            },
+            words={name: tuple(found) for name, found in words.items()},
             label=label[chosen],
             at=at[chosen],
             again=again[chosen],
@@ -82,8 +90,9 @@ def check_rows(
 _COMPARED = ("number", "word", "flag")
 
 
-def _values(column: pl.Series) -> NDArray[np.generic]:
-    if column_kind(column.dtype) == "number":
-        numbers = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
-        return np.where(np.isfinite(numbers), numbers, np.nan)
-    return np.asarray(column.cast(pl.String).to_list(), dtype=object)
+def _values(column: pl.Series, words: pl.Series | None) -> Floats:
+    """Return numbers, NaN for none; of words, the place of each among all."""
+    if words is not None:
+        column = column.cast(pl.String).cast(pl.Enum(words)).to_physical()
+    numbers = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    return np.where(np.isfinite(numbers), numbers, np.nan)

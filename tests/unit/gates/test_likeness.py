@@ -11,6 +11,7 @@ from bucle.gates.wording import LIKENESS
 
 DAY_US = 86_400_000_000
 BEFORE, SINCE = 480, 150
+KINDS = ("bag", "coat", "shoe")
 
 
 def world(seed: int, *, before: int = BEFORE, since: int = SINCE, drift: float = 0.0) -> Rows:
@@ -19,10 +20,11 @@ def world(seed: int, *, before: int = BEFORE, since: int = SINCE, drift: float =
     count = before + since
     moved = drift * np.arange(count) / count
     size = chance.lognormal(1.0 + moved, 0.6)
-    kind = chance.choice(np.array(["bag", "coat", "shoe"], dtype=object), count)
-    label = 10 + 3 * size + 4 * (kind == "coat") + chance.normal(0, 2, count)
+    kind = chance.integers(0, len(KINDS), count).astype(np.float64)
+    label = 10 + 3 * size + 4 * (kind == 1) + chance.normal(0, 2, count)
     return Rows(
         columns={"size": size, "kind": kind},
+        words={"kind": KINDS},
         label=label,
         at=np.arange(count, dtype=np.int64) * DAY_US // 3,
         again=np.zeros(count, dtype=np.bool_),
@@ -42,6 +44,7 @@ def changed(rows: Rows, *, label: object = None, size: object = None, again: obj
 
     return Rows(
         columns={"size": put(rows.columns["size"], size), "kind": rows.columns["kind"]},
+        words=rows.words,
         label=put(rows.label, label),
         at=rows.at,
         again=put(rows.again, again),
@@ -113,6 +116,7 @@ def test_a_column_that_always_was_one_value_may_stay_so() -> None:
     flat = np.full(rows.size, 7.0)
     same = Rows(
         columns={"size": rows.columns["size"], "flat": flat},
+        words={},
         label=rows.label,
         at=rows.at,
         again=rows.again,
@@ -121,10 +125,33 @@ def test_a_column_that_always_was_one_value_may_stay_so() -> None:
     assert find_breaks(same) == ()
 
 
+def test_a_word_that_is_the_only_one_is_named() -> None:
+    rows = world(3)
+    kind = (np.arange(rows.size) % len(KINDS)).astype(np.float64)
+    kind[rows.first :] = 2.0
+    only = Rows(
+        columns={"kind": kind},
+        words=rows.words,
+        label=rows.label,
+        at=rows.at,
+        again=rows.again,
+        first=rows.first,
+    )
+    assert any(one.startswith("kind is one value in") for one in find_breaks(only))
+    assert any(one.endswith(": shoe") for one in find_breaks(only))
+
+
 def test_rows_that_always_repeated_may_go_on() -> None:
     rows = world(4)
     again = np.random.default_rng(0).random(rows.size) < 0.6
-    same = Rows(columns=rows.columns, label=rows.label, at=rows.at, again=again, first=rows.first)
+    same = Rows(
+        columns=rows.columns,
+        words=rows.words,
+        label=rows.label,
+        at=rows.at,
+        again=again,
+        first=rows.first,
+    )
     assert find_breaks(same) == ()
 
 
@@ -134,7 +161,12 @@ def test_yes_and_no_turned_round_are_found() -> None:
     odds = 1 / (1 + np.exp(-(rows.columns["size"] - 3)))
     answers = (chance.random(rows.size) < odds).astype(np.float64)
     known = Rows(
-        columns=rows.columns, label=answers, at=rows.at, again=rows.again, first=rows.first
+        columns=rows.columns,
+        words=rows.words,
+        label=answers,
+        at=rows.at,
+        again=rows.again,
+        first=rows.first,
     )
     assert find_breaks(known) == ()
     assert find_breaks(changed(known, label=lambda old: 1 - old))
