@@ -19,6 +19,8 @@ def with_article(noun: str) -> str:
     Example:
         >>> with_article("object"), with_article("frame"), with_article("`int`")
         ('an object', 'a frame', 'an `int`')
+        >>> with_article("hour")
+        'an hour'
     """
-    begins = noun.lstrip("`'\"")[:1].casefold()
-    return f"{'an' if begins and begins in 'aeio' else 'a'} {noun}"
+    bare = noun.lstrip("`'\"").casefold()
+    return f"{'an' if bare.startswith((*'aeio', 'hour')) else 'a'} {noun}"

@@ -10,6 +10,7 @@ from datetime import date
 from msgspec import Struct
 
 from bucle.errors import CharterError, nearest
+from bucle.grammar import with_article
 
 __all__ = ["Cron", "parse_cron"]
 
@@ -130,7 +131,7 @@ def _value(word: str, field: _Field, whole: str) -> int:
         return field.words.index(word) + field.first
     if not word.isdecimal() or not field.low <= int(word) <= field.high:
         near = nearest(word, field.words) if word.isalpha() else ()
-        cause = f"a {field.name} lies between {field.low} and {field.high}"
+        cause = f"{with_article(field.name)} lies between {field.low} and {field.high}"
         raise _unreadable(whole, f"{cause}, and {word!r} does not", near)
     return int(word)
 

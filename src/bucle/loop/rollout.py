@@ -15,7 +15,9 @@ from bucle.models.registry import Deployment
 __all__ = ["Rollout", "Step", "compare_former", "is_news", "next_share", "next_step"]
 
 _HOURS = 3600.0
+_SECONDS_UNTIL = 60.0
 _MUCH = 1.25
+_MUCH_LATER = 2.0
 _SOME = {"baked_s": 60.0, "pairs": 20, "answers": 20, "labelled": 20, "failures": 0}
 
 
@@ -99,18 +101,20 @@ def is_news(
     """Tell whether something seen of a deployed model is worth a place on record.
 
     It is when it changes what is to be done, or says much more than what is known; so a model that
-    holds for a week leaves dozens of events, not thousands.
+    holds for a week leaves dozens of events, not thousands. Of a former champion, which waits for
+    labels, time that passes says little: it is worth a place when it has doubled.
     """
-    if known is None:
-        return True
     judge = compare_former if deployed.is_former else None
     before, after = (
         judge(one, rollout) if judge else next_step(deployed, one, rollout) for one in (known, seen)
     )
     if before.kind != after.kind:
         return True
-    numbers = ("baked_s", "pairs", "answers", "labelled", "failures")
-    return any(getattr(seen, name) > _MUCH * getattr(known, name) + _SOME[name] for name in numbers)
+    much = dict.fromkeys(_SOME, _MUCH) | ({"baked_s": _MUCH_LATER} if judge else {})
+    return any(
+        getattr(seen, name) > much[name] * (getattr(known, name) if known else 0) + some
+        for name, some in _SOME.items()
+    )
 
 
 def _harm(seen: ChallengerSeen, rollout: Rollout) -> str:
@@ -170,6 +174,8 @@ def _say_gain(seen: ChallengerSeen) -> str:
 
 
 def _say_time(seconds: float) -> str:
+    if seconds < _SECONDS_UNTIL:
+        return f"{seconds:.0f} s"
     if seconds < 2 * _HOURS:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / _HOURS:.0f} h" if seconds < 48 * _HOURS else f"{seconds / 86400:.0f} days"

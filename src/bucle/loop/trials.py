@@ -48,12 +48,14 @@ def require_trial(
     folder = workspace.home / "serve" / "trials"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = digest_json([package.digest, _versions(), sorted(_code(workspace.root))])
+    is_simulated = isinstance(workspace.clock, SharedClock)
+    # The server of a simulation is started by the process that asks, whose variables and limits
+    # it has: a trial of either is one of both.
     notes = [
         folder / f"{package.model}-{key[:16]}-{asker}.json"
-        for asker in (("serve",) if serves else ("command", "serve"))
+        for asker in (("serve",) if serves or is_simulated else ("command", "serve"))
     ]
     # In simulated time nobody waits, and how busy a machine is must decide nothing.
-    is_simulated = isinstance(workspace.clock, SharedClock)
     wait_s, seconds = (_PATIENT_S, _PATIENT_S) if is_simulated else (_WAIT_S, TRIAL_S)
     with exclusive(folder / f"{package.model}.lock", wait_s=wait_s):
         if not anew and any(_reads(note) == _PASSED for note in notes):

@@ -28,6 +28,7 @@ from bucle.types import Tables
 
 __all__ = [
     "FEEDBACK",
+    "MERGE_AFTER",
     "PREDICTIONS",
     "Compacted",
     "compact",
@@ -41,6 +42,9 @@ __all__ = [
 
 PREDICTIONS = "predictions"
 FEEDBACK = "feedback"
+MERGE_AFTER = 60
+"""After so many versions a table's small files are merged."""
+
 
 _TIME = pl.Datetime("us", "UTC")
 _PREDICTION_COLUMNS = pl.Schema(
@@ -104,7 +108,7 @@ def compact(
     tables: Tables,
     *,
     batch_bytes: int = 64 << 20,
-    merge_after: int = 60,
+    merge_after: int = MERGE_AFTER,
     keep_s: float = 3600.0,
     at_step: Callable[[str], None] = lambda _: None,
 ) -> Compacted:

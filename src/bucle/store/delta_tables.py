@@ -19,8 +19,9 @@ from deltalake import (
     Transaction,
     write_deltalake,
 )
+from msgspec import Struct
 
-from bucle.errors import BucleError, OutsideError, RequestError
+from bucle.errors import OutsideError, RequestError
 from bucle.store.commits import (
     base_of,
     commit_name,
@@ -38,12 +39,14 @@ from bucle.store.commits import (
     settle,
     sweep_orphans,
 )
+from bucle.store.delta_errors import translated
 from bucle.store.delta_schema import columns_of_table, with_recorded_columns
 from bucle.store.files import translated_errors
 from bucle.store.locks import exclusive
-from bucle.store.row_files import count_rows, read_file, row_files
+from bucle.store.row_files import RowFile, count_rows, files_of, read_file, row_files
 from bucle.store.table_digests import read_digests, refuse_changed
 from bucle.store.table_form import (
+    Column,
     check_table_name,
     chosen_columns,
     columns_of,
@@ -71,7 +74,14 @@ _AFTERWARDS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_
 _READABLE_FEATURES = {"timestampNtz"}
 # delta-rs makes an address of the folder and cannot with these in it.
 _UNUSABLE_IN_PATH = re.compile(r"[\[\]^|\\\x00-\x1f\x7f]|%[0-9A-Fa-f]{2}")
-_SYSTEM_ERROR = re.compile(r"\(os error (\d+)\)")
+
+
+class _Seen(Struct, frozen=True, kw_only=True):
+    """What a version is made of, as the commits of these digests say."""
+
+    log: tuple[tuple[str, str], ...]
+    columns: tuple[Column, ...]
+    files: tuple[RowFile, ...]
 
 
 class DeltaTables:
@@ -89,6 +99,7 @@ class DeltaTables:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._seen: dict[str, _Seen] = {}
 
     def write(self, name: str, frame: pl.DataFrame, *, mode: Literal["append", "replace"]) -> int:
         """Write rows as a new version and return its number.
@@ -144,7 +155,7 @@ class DeltaTables:
             return {}
         chosen = latest if version is None else min(version, latest)
         refuse_changed(folder, commit_names(folder, chosen), digests=known_digests(folder, chosen))
-        with _translated("read", folder):
+        with translated("read", folder):
             return marks_of(folder, chosen)
 
     def read(
@@ -166,15 +177,14 @@ class DeltaTables:
             DigestMismatchError: A file of the table has other bytes than were written.
             OutsideError: A file of the table is missing.
         """
-        table = self._open(name, version)
+        seen, digests = self._look(name, version)
         folder = self.folder / name
-        with _translated("read", folder):
-            known = columns_of_table(table)
-            files = row_files(table, after=after)
+        with translated("read", folder):
+            files = row_files(seen.files, after=after)
             names = [file for file, _ in files]
-            refuse_changed(folder, names, digests=known_digests(folder, table.version()))
-            wanted = chosen_columns(name, known, columns)
-            later = None if since is None else is_since(name, known, since)
+            refuse_changed(folder, names, digests=digests)
+            wanted = chosen_columns(name, seen.columns, columns)
+            later = None if since is None else is_since(name, seen.columns, since)
             frames = [read_file(folder / file, wanted, later, skip=skip) for file, skip in files]
             if not frames:
                 return pl.DataFrame(schema={column.name: column.dtype for column in wanted})
@@ -187,8 +197,8 @@ class DeltaTables:
             UnknownNameError: There is no such table or version.
             OutsideError: Another program wrote it without counting rows.
         """
-        with _translated("read", self.folder / name):
-            return count_rows(self._open(name, version))
+        with translated("read", self.folder / name):
+            return count_rows(self._look(name, version)[0].files)
 
     def version(self, name: str) -> int | None:
         """Return the latest version's number; None when the table has none."""
@@ -209,7 +219,7 @@ class DeltaTables:
             if version == latest_version(folder):
                 return version
             table = self._open(name, None)
-            with _translated("restore", folder):
+            with translated("restore", folder):
                 table.restore(version, post_commithook_properties=_AFTERWARDS)
             return self._settled(folder)
 
@@ -228,7 +238,7 @@ class DeltaTables:
             return None
         with self._writing(name) as folder:
             latest = self._open(name, None).version()
-            with _translated("merge", folder):
+            with translated("merge", folder):
                 version = merge_rows(folder, latest)
                 make_base(folder, version, scratch=self.folder / f".{name}.merging")
                 forget_before(folder, seconds=keep_s)
@@ -240,7 +250,7 @@ class DeltaTables:
         """Add rows to a table that is held alone and has a version."""
         name = folder.name
         table = self._open(name, None)
-        with _translated("read", folder):
+        with translated("read", folder):
             columns = columns_of_table(table)
         rows = to_stored(in_order_of(columns, frame, name=name), columns)
         self._commit(folder, with_recorded_columns(rows, columns), table=table, marks=marks)
@@ -257,7 +267,7 @@ class DeltaTables:
     ) -> None:
         """Make a version of rows in the form that tables hold."""
         delivered = [Transaction(source, number) for source, number in (marks or {}).items()]
-        with _translated("write", folder):
+        with translated("write", folder):
             write_deltalake(
                 table or str(folder.absolute()),
                 rows,
@@ -293,6 +303,34 @@ class DeltaTables:
 
     def _open(self, name: str, version: int | None) -> DeltaTable:
         """Open a version, the latest one by default."""
+        chosen = self._choose(name, version)
+        folder = self.folder / name
+        with translated("open", folder):
+            return self._opened(folder, chosen, digests=known_digests(folder, chosen))
+
+    def _look(self, name: str, version: int | None) -> tuple[_Seen, dict[str, str]]:
+        """Return what a version is made of, and the digests of its files.
+
+        It is opened where the commits that say so are others than at the last look.
+        """
+        chosen = self._choose(name, version)
+        folder = self.folder / name
+        with translated("open", folder):
+            digests = known_digests(folder, chosen)
+            names = log_names(folder, chosen)
+            log = tuple((one, digests.get(one, "")) for one in names)
+            seen = self._seen.get(name)
+            # A commit without a digest was cut off before it had one, and may be another by now.
+            if seen is not None and seen.log == log and all(digest for _, digest in log):
+                refuse_changed(folder, names, digests=digests)
+                return seen, digests
+            table = self._opened(folder, chosen, digests=digests)
+            seen = _Seen(log=log, columns=columns_of_table(table), files=files_of(table))
+            self._seen[name] = seen
+            return seen, digests
+
+    def _choose(self, name: str, version: int | None) -> int:
+        """Return the number of the version that is meant, which there is."""
         check_table_name(name)
         folder = self.folder / name
         latest = latest_version(folder)
@@ -306,18 +344,20 @@ class DeltaTables:
         if not 0 <= chosen <= latest or not is_kept(folder, chosen):
             raise unknown_version(name, chosen, latest=latest)
         self._check_folder()
-        with _translated("open", folder):
-            path = str(folder.absolute())
-            names = log_names(folder, chosen)
-            refuse_changed(folder, names, digests=known_digests(folder, chosen))
-            # Where nothing may be renamed it is read as it is; its rows are compared all the same.
-            with contextlib.suppress(OSError):
-                set_aside_checkpoints(folder)
-            table = DeltaTable(path, version=chosen)
-            strange = set(table.protocol().reader_features or ()) - _READABLE_FEATURES
-            if strange:
-                raise ValueError(f"another program wrote it with {', '.join(sorted(strange))}")
-            return table
+        return chosen
+
+    @staticmethod
+    def _opened(folder: Path, version: int, *, digests: dict[str, str]) -> DeltaTable:
+        """Open a version that there is, once its commits are those that were written."""
+        refuse_changed(folder, log_names(folder, version), digests=digests)
+        # Where nothing may be renamed it is read as it is; its rows are compared all the same.
+        with contextlib.suppress(OSError):
+            set_aside_checkpoints(folder)
+        table = DeltaTable(str(folder.absolute()), version=version)
+        strange = set(table.protocol().reader_features or ()) - _READABLE_FEATURES
+        if strange:
+            raise ValueError(f"another program wrote it with {', '.join(sorted(strange))}")
+        return table
 
     def _check_folder(self) -> None:
         """Refuse a folder whose path delta-rs cannot take, before it panics."""
@@ -356,26 +396,3 @@ class DeltaTables:
             set_aside_unsettled(folder, version)
             raise
         return version
-
-
-@contextlib.contextmanager
-def _translated(verb: str, folder: Path) -> Iterator[None]:
-    """Turn whatever delta-rs and polars raise, their panics included, into Bucle's errors."""
-    try:
-        yield
-    except BucleError:
-        raise
-    except BaseException as error:
-        if not isinstance(error, Exception) and type(error).__module__ != "pyo3_runtime":
-            raise
-        system = _SYSTEM_ERROR.search(str(error))
-        if system:
-            number = int(system[1])
-            with translated_errors(verb, folder):
-                raise OSError(number, str(error).splitlines()[0]) from error
-        raise OutsideError(
-            f"Cannot {verb} table {folder.name!r}",
-            cause=(str(error).splitlines() or [type(error).__name__])[0],
-            where=str(folder),
-            code="bucle-305",
-        ) from error

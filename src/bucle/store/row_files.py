@@ -10,33 +10,46 @@ from urllib.parse import unquote
 
 import polars as pl
 from deltalake import DeltaTable
+from msgspec import Struct
 
 from bucle.store.table_form import Column
 
-__all__ = ["count_rows", "read_file", "row_files"]
+__all__ = ["RowFile", "count_rows", "files_of", "read_file", "row_files"]
 
 _UNCOUNTED = "another program wrote it without counting rows"
 
 
-def count_rows(table: DeltaTable) -> int:
+class RowFile(Struct, frozen=True, gc=False):
+    """A file of a version: its name in the table's folder, and its rows where that is on record."""
+
+    name: str
+    rows: int | None
+
+
+def files_of(table: DeltaTable) -> tuple[RowFile, ...]:
+    """Return the row files of the version that a table was opened at, as they were written."""
+    return tuple(RowFile(unquote(path), rows) for _, path, rows in _added(table).iter_rows())
+
+
+def count_rows(files: Sequence[RowFile]) -> int:
     """Return how many rows a version has.
 
     Raises:
         ValueError: A file does not say how many it has.
     """
-    counts = _added(table)["num_records"]
-    if counts.null_count():
+    counts = [one.rows for one in files]
+    if None in counts:
         raise ValueError(_UNCOUNTED)
-    return int(counts.sum())
+    return sum(count or 0 for count in counts)
 
 
-def row_files(table: DeltaTable, *, after: int) -> list[tuple[str, int]]:
-    """Return the names of a version's row files, in the order they were written.
+def row_files(files: Sequence[RowFile], *, after: int) -> list[tuple[str, int]]:
+    """Return the names of row files that hold what is asked for, in the order they were written.
 
     Beside each stands how many of its first rows are left out; what is left out whole is not named.
 
     Args:
-        table: Opened at the version.
+        files: Those of a version.
         after: How many of the table's first rows are left out.
 
     Raises:
@@ -44,13 +57,13 @@ def row_files(table: DeltaTable, *, after: int) -> list[tuple[str, int]]:
     """
     found: list[tuple[str, int]] = []
     left = after
-    for _, path, rows in _added(table).iter_rows():
-        if rows is None and left:
+    for one in files:
+        if left and one.rows is None:
             raise ValueError(_UNCOUNTED)
-        if left and rows <= left:
-            left -= rows
+        if left and one.rows is not None and one.rows <= left:
+            left -= one.rows
             continue
-        found.append((unquote(path), left))
+        found.append((one.name, left))
         left = 0
     return found
 

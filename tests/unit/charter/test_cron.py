@@ -97,3 +97,8 @@ def test_names_the_word_that_was_meant() -> None:
     with pytest.raises(CharterError) as caught:
         parse_cron("0 6 * * monn")
     assert caught.value.did_you_mean == ("mon",)
+
+
+def test_a_field_is_named_with_its_article():
+    with pytest.raises(CharterError, match="an hour lies between 0 and 23"):
+        parse_cron("0 24 * * *")

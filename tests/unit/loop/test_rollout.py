@@ -88,6 +88,8 @@ def test_canary_goes_on_when_it_has_baked_and_answered_enough(fields, kind):
 def test_hold_says_what_it_waits_for():
     assert step(0.0, pairs=3, baked_s=1.0).why == "the shadow waits for pairs, 3 of 500"
     assert step(0.05, baked_s=60.0).why == "the canary bakes, 1 min of 15 min"
+    quick = Rollout(labels=10, bake_s=20.0)
+    assert step(0.05, rollout=quick, baked_s=12.0).why == "the canary bakes, 12 s of 20 s"
     assert step(0.05, answers=3).why == "the canary waits for answers, 3 of 200"
     assert step(0.05, slower=None).why == "the canary waits until its time can be compared"
     assert step(0.05, slower=1.3).why == "the canary takes 1.3 times as long as the champion"
@@ -193,3 +195,28 @@ def test_what_changes_a_step_or_says_much_more_is_news():
     assert news(high=-0.1)
     assert news(at(is_former=True), low=0.1)
     assert not news(at(is_former=True), slower=9.0)
+
+
+def test_nothing_that_was_seen_is_no_news_until_it_tells_something():
+    nothing = seen(share=0.05, baked_s=10.0, pairs=0, answers=0, labelled=0, slower=None)
+
+    def news(**fields):
+        return is_news(at(0.05), msgspec.structs.replace(nothing, **fields), None, ROLLOUT)
+
+    assert not news()
+    assert news(baked_s=61.0)
+    assert news(failures=1)
+    assert news(is_shunned=True)
+
+
+def test_time_alone_is_news_of_a_former_champion_when_it_has_doubled():
+    known = seen(share=0.0, baked_s=DAY, pairs=50, labelled=0)
+
+    def news(days, **fields):
+        later = msgspec.structs.replace(known, baked_s=days * DAY, **fields)
+        return is_news(at(is_former=True), later, known, ROLLOUT)
+
+    assert not news(1.9)
+    assert news(2.1)
+    assert news(1.9, pairs=100)
+    assert news(7.0), "its probation is over"

@@ -49,9 +49,13 @@ _PAUSE_S = 10.0
 
 
 class Pace(Struct, frozen=True, kw_only=True):
-    """How often the world is looked at, in seconds: by the kind of what is seen."""
+    """How often the world is looked at, in seconds: by the kind of what is seen.
+
+    `former_s` is for a champion of before, which waits for labels; `see_s` for a candidate.
+    """
 
     see_s: float = 10.0
+    former_s: float = 10.0
     watch_s: float = 3600.0
     arrivals_s: float = 2.0
 
@@ -104,7 +108,7 @@ class LiveWorld:
         if state.deployment is not None:
             baked_s = self._baking.seconds(state.deployment, state.trial)
             facts += self._shunned(state, state.deployment, baked_s=baked_s)
-            seen = self._round("see", self._pace.see_s, {"baked_s": baked_s})
+            seen = self._seen(state.deployment, {"baked_s": baked_s})
             facts += [fact for fact in seen if self._is_news(state, fact, baked_s=baked_s)]
         if state.tenures:
             facts += self._round("watch", self._pace.watch_s, {})
@@ -143,11 +147,19 @@ class LiveWorld:
             return False
         return seen.baked_s <= baked_s and is_news(deployed, seen, state.trial, rollout)
 
-    def _round(self, kind: str, every_s: float, details: Mapping[str, object]) -> tuple[Fact, ...]:
-        """Take what a repeated job has found, and begin it again when it is time."""
+    def _seen(self, deployed: Deployment, details: Mapping[str, object]) -> tuple[Fact, ...]:
+        """Take what was seen of the model beside the champion; a candidate waits for no former."""
+        if deployed.is_former:
+            return self._round("see", self._pace.former_s, details, turn="see former")
+        return self._round("see", self._pace.see_s, details)
+
+    def _round(
+        self, kind: str, every_s: float, details: Mapping[str, object], *, turn: str = ""
+    ) -> tuple[Fact, ...]:
+        """Take what a repeated job has found, and begin it again when its turn has come."""
         answer = self._jobs.take(kind)
         if answer is None:
-            if not self._jobs.is_running(kind) and self._rounds.is_due(kind, every_s):
+            if not self._jobs.is_running(kind) and self._rounds.is_due(turn or kind, every_s):
                 self._start(kind, kind, {**details, "memory": self._memory.get(kind, {})})
             return ()
         if answer.error:

@@ -13,12 +13,15 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from bucle.clock import SharedClock
 from bucle.errors import BucleError
 from bucle.loop.serving.lifeline import stop_with
 from bucle.loop.serving.voice import tell
 from bucle.loop.workspace import Workspace, open_workspace
 
 __all__ = ["CompactionSettings", "main"]
+
+_MERGE_SOON = 6
 
 
 class CompactionSettings(Struct, frozen=True, kw_only=True):
@@ -54,10 +57,13 @@ def main() -> int:
 
 def _pass(workspace: Workspace) -> str:
     """Compact once; return what a person should know, empty where all is well."""
-    from bucle.serve.compactor import compact  # noqa: PLC0415  (heavy)
+    from bucle.serve.compactor import MERGE_AFTER, compact  # noqa: PLC0415  (heavy)
 
+    # In simulated time tables are read a hundred times as often as they are added to.
+    is_simulated = isinstance(workspace.clock, SharedClock)
+    after = _MERGE_SOON if is_simulated else MERGE_AFTER
     try:
-        done = compact(workspace.home / "serve" / "log", workspace.tables)
+        done = compact(workspace.home / "serve" / "log", workspace.tables, merge_after=after)
     except BucleError as error:
         return error.render()
     names = ", ".join(done.damaged)

@@ -23,7 +23,7 @@ class Asker:
     Args:
         desk: The server's client.
         names: The columns of items that are sent.
-        wait: Called before each item that is settled on: customers come one after the other.
+        wait: Called before each request for items that are settled on: one comes after the other.
     """
 
     def __init__(self, desk: Desk, names: Sequence[str], *, wait: Callable[[], object]) -> None:
@@ -53,10 +53,11 @@ class Asker:
 
     def settle_on(self, rows: pl.DataFrame) -> list[str]:
         """Ask for rows as they go into the world; return the ids of their predictions."""
+        asked, together = self.as_rows(rows), self._desk.together
         found = []
-        for row in self.as_rows(rows):
+        for at in range(0, len(asked), together):
             self._wait()
-            found += [one["id"] for one in self._desk.answer([row])]
+            found += [one["id"] for one in self._desk.answer(asked[at : at + together])]
         return found
 
     def as_rows(self, rows: pl.DataFrame) -> list[dict[str, Any]]:

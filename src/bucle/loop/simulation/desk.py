@@ -47,10 +47,20 @@ class Desk:
         self._connection: http.client.HTTPConnection | None = None
         self._expected = 0
         self._is_split = False
+        self._is_tried = False
+
+    @property
+    def together(self) -> int:
+        """How many rows are asked for in one request.
+
+        While a candidate is tried each row is a customer of its own: requests are what its time is
+        told from, and what it gets its share of.
+        """
+        return 1 if self._is_tried else _AT_ONCE
 
     def answer(self, rows: Sequence[_Row]) -> list[dict[str, Any]]:
-        """Return the answers to rows, which count as wanted; each is a customer of its own."""
-        return [answer for row in rows for answer in self._predict([row], {})]
+        """Return the answers to rows of one request, which count as wanted."""
+        return self._predict(rows, {})
 
     def sound(self, rows: Sequence[_Row]) -> list[dict[str, Any]]:
         """Return what would be answered to rows that nobody has settled on yet.
@@ -75,15 +85,16 @@ class Desk:
             ]
             self._ask("POST", "/feedback", msgspec.json.encode(labels), wanted=_TAKEN)
 
-    def follow(self, wish: Wish, row: _Row) -> bool:
+    def follow(self, wish: Wish, row: _Row, *, is_tried: bool) -> bool:
         """Wait until the server lets those answer who have to; False when it does not come to it.
 
         Args:
             wish: Who has to answer.
             row: Something to ask.
+            is_tried: Whether the model beside the champion is a candidate on its way.
         """
         other = wish.challenger.model if wish.challenger else None
-        self._is_split = wish.share > 0
+        self._is_split, self._is_tried = wish.share > 0, is_tried
         deadline = time.monotonic() + _PATIENCE_S
         while time.monotonic() < deadline:
             found = self.sound([row])[0]

@@ -177,7 +177,7 @@ class Simulation:
         wish = self._follower.wish()
         if wish is not None and wish != self._wish and self._sample:
             self._wish = wish
-            if not desk.follow(wish, self._sample):
+            if not desk.follow(wish, self._sample, is_tried=loop.tries):
                 self._note("the server does not follow the log")
 
     def _write_books(self, now: datetime) -> None:
@@ -207,17 +207,25 @@ class _Loop:
 
     def __init__(self, workspace: Workspace, *, say: Callable[[str], None]) -> None:
         policy = live_policy(workspace.charter)
+        every_s = seconds_in(workspace.charter.watch.every)
         self._jobs = InlineJobs(workspace, is_held=True)
         world = LiveWorld(
             workspace,
             policy,
             self._jobs,
             arrivals=Arrivals(workspace, quiet_s=0.0),
-            pace=Pace(watch_s=seconds_in(workspace.charter.watch.every), arrivals_s=0.0),
+            # A former champion is looked at with all the rest: labels come no sooner for it.
+            pace=Pace(watch_s=every_s, former_s=every_s, arrivals_s=0.0),
             say=self._heed,
         )
         self._say = say
         self._controller = Controller(world, policy, workspace.log, actor=ACTOR)
+
+    @property
+    def tries(self) -> bool:
+        """Whether a candidate is on its way."""
+        deployed = self._controller.state.deployment
+        return deployed is not None and not deployed.is_former
 
     def _heed(self, words: str) -> None:
         """Tell what failed; what succeeded is told by the log."""

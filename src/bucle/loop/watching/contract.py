@@ -145,7 +145,8 @@ def _freshness(index: pl.DataFrame, *, now: datetime, level: float) -> list[Brea
             found=hours,
             expected=limit,
             unit="hours",
-            why=f"no prediction for {hours:,.0f} hours; up to {limit:,.0f} would be usual",
+            why=f"no prediction for {say_count(round(hours), 'hour')}; "
+            f"up to {limit:,.0f} would be usual",
         )
     ]
 

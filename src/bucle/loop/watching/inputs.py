@@ -3,8 +3,9 @@
 Imports polars and numpy.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 
 import msgspec
 import numpy as np
@@ -34,12 +35,13 @@ _PAUSE = 2
 class SeenInputs(Struct, frozen=True, kw_only=True, eq=False):
     """The layer, the days that it was judged from, and what of them the contract forbids.
 
-    `profiled` days were read for this look.
+    `look` judges one of the days, as the look of that day did; `profiled` days were read for this
+    one.
     """
 
     layer: InputLayer
     days: Days | None
-    looks: tuple[Look, ...]
+    look: Callable[[int], Look]
     forbidden: Mapping[int, tuple[Forbidden, ...]] = {}
     profiled: int = 0
 
@@ -47,8 +49,8 @@ class SeenInputs(Struct, frozen=True, kw_only=True, eq=False):
         """Return each measure day by day; nothing where no day was seen."""
         if self.days is None:
             return ()
-        known = reference.days
-        return series_of(spread_of(known), known, self.days, reference.measures, looks=self.looks)
+        known, looks = reference.days, tuple(map(self.look, self.days.dates.tolist()))
+        return series_of(spread_of(known), known, self.days, reference.measures, looks=looks)
 
 
 def watch_inputs(
@@ -78,14 +80,15 @@ def watch_inputs(
     none = InputLayer(date=None, days=0, reference_days=int(known.dates.size))
     days = profiled.days
     if days is None:
-        return SeenInputs(layer=none, days=None, looks=())
+        return SeenInputs(layer=none, days=None, look=_unseen)
     spread, measures = spread_of(known), reference.measures
-    looks = tuple(
-        look_at_inputs(spread, known, days, measures, date=int(day), level=level)
-        for day in days.dates
-    )
-    latest = looks[-1]
-    findings = _explained(workspace, looks, package, reference)
+
+    @cache  # the days before the last one are judged where somebody asks how it was then
+    def look(day: int) -> Look:
+        return look_at_inputs(spread, known, days, measures, date=day, level=level)
+
+    latest = look(int(days.dates[-1]))
+    findings = _explained(workspace, days, look, package, reference)
     named = {finding.measure.column for finding in latest.findings}
     visible = {
         f"{measure.column}: {measure}": change
@@ -103,7 +106,7 @@ def watch_inputs(
     return SeenInputs(
         layer=layer,
         days=days,
-        looks=looks,
+        look=look,
         forbidden=profiled.forbidden,
         profiled=profiled.fresh,
     )
@@ -153,10 +156,14 @@ def _percent(share: float) -> str:
 
 
 def _explained(
-    workspace: Workspace, looks: Sequence[Look], package: Package, reference: Reference
+    workspace: Workspace,
+    days: Days,
+    look: Callable[[int], Look],
+    package: Package,
+    reference: Reference,
 ) -> tuple[Finding, ...]:
     """Return the last look's findings with the day they began on and rows that show them."""
-    latest = looks[-1]
+    latest = look(int(days.dates[-1]))
     if not latest.findings:
         return ()
     day = _date(latest.date)
@@ -165,7 +172,7 @@ def _explained(
     return tuple(
         msgspec.structs.replace(
             finding,
-            since=_since(looks, finding),
+            since=_since(days, look, finding),
             examples=pick_examples(
                 rows,
                 finding.measure,
@@ -177,17 +184,22 @@ def _explained(
     )
 
 
-def _since(looks: Sequence[Look], finding: Finding) -> str:
+def _since(days: Days, look: Callable[[int], Look], finding: Finding) -> str:
     """Return the day that a measure was first found on, taking two quiet days for a pause."""
-    began, quiet = looks[-1].date, 0
-    for look in reversed(looks):
-        is_there = any(one.measure == finding.measure for one in look.findings)
+    began, quiet = int(days.dates[-1]), 0
+    for day in reversed(days.dates.tolist()):
+        is_there = any(one.measure == finding.measure for one in look(day).findings)
         quiet = 0 if is_there else quiet + 1
         if quiet > _PAUSE:
             break
         if is_there:
-            began = look.date
+            began = day
     return str(_date(began))
+
+
+def _unseen(day: int) -> Look:
+    """Return what a look at a day without answers finds."""
+    return Look(date=day, findings=(), visible=(), spans=())
 
 
 def _date(day: int) -> date:
