@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from bucle.cli.main import main as bucle
+from bucle.cli.command_line import main as bucle
 from bucle.pipeline.artifacts import keep_value, read_value
 from bucle.pipeline.cache import Cache
 from bucle.pipeline.code import CodeReader

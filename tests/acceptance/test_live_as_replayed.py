@@ -104,6 +104,27 @@ def trade(loop: Loop, asked: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 _TIMES = ("event_time", "label_time")
 
 
+def trade_by_day(
+    loop: Loop,
+    office: Office,
+    asked: list[dict[str, Any]],
+    waiting: dict[str, dict[str, Any]],
+    *,
+    until: str,
+) -> dict[str, dict[str, Any]]:
+    """Ask for prices and tell labels on the day of each; labels wait where they did not come."""
+    days = {to_iso_day(one) for one in asked}
+    told = {to_iso(from_iso(one["label_time"])) for one in [*waiting.values(), *asked]}
+    found: dict[str, dict[str, Any]] = {}
+    for day in sorted(days | {one for one in told if one < until}):
+        office.clock.move(from_iso(day))
+        fresh = trade(loop, [one for one in asked if to_iso_day(one) == day])
+        found |= fresh
+        waiting |= fresh
+        tell(loop, waiting, from_iso(day))
+    return found
+
+
 def tell(loop: Loop, waiting: dict[str, dict[str, Any]], now: datetime) -> None:
     """Tell the labels that are known by now, and forget them."""
     known = {
@@ -122,13 +143,17 @@ def tell(loop: Loop, waiting: dict[str, dict[str, Any]], now: datetime) -> None:
         del waiting[name]
 
 
-def live(office: Office, policy: str, *, months: int) -> list[tuple[str, str]]:
-    """Let the loop go through months, and return what it decided at the beginning of each."""
+def live(office: Office, policy: str, *, months: int, by_day: bool) -> list[tuple[str, str]]:
+    """Let the loop go through months, and return what it decided at the beginning of each.
+
+    Where it matters when an answer was given and its label told, each has its own day.
+    """
     words = (
         *("--set", "deploy.steps=[]"),
         *("--set", "gates.refit=true"),
         *("--set", f'retrain.policy="{policy}"'),
         *("--set", "retrain.most_per_month=99"),
+        *("--set", 'replay.period="1mo"'),
     )
     history = office.shipments()
     waiting: dict[str, dict[str, Any]] = {}
@@ -147,9 +172,12 @@ def live(office: Office, policy: str, *, months: int) -> list[tuple[str, str]]:
             settle(loop, now)
             until = to_iso(MONTH.after(now))
             asked = [one for one in history if to_iso(now) <= to_iso_day(one) < until]
-            fresh = trade(loop, asked)
+            if by_day:
+                fresh = trade_by_day(loop, office, asked, waiting, until=until)
+            else:
+                fresh = trade(loop, asked)
+                waiting |= fresh
             answered += len(fresh)
-            waiting |= fresh
         assert answered > 20 * months
         assert loop.stop() == 0
     charter = open_workspace(office.folder, overrides=[one for one in words if one != "--set"])
@@ -194,6 +222,7 @@ def replayed(office: Office, policy: str, *, months: int) -> list[dict[str, Any]
     [
         pytest.param("every:1mo", 3, marks=pytest.mark.thorough),
         pytest.param("gain", 6, marks=pytest.mark.slow),
+        pytest.param("performance:+5%", 8, marks=pytest.mark.slow),
         pytest.param("every:1mo", 30, marks=pytest.mark.slow),
         pytest.param("gain", 30, marks=pytest.mark.slow),
     ],
@@ -202,7 +231,8 @@ def test_a_live_loop_decides_what_its_replay_decides(
     policy: str, months: int, shared_data: Path, tmp_path: Path
 ) -> None:
     office = Office(tmp_path / "office", shared_data / "scms_consignments.csv")
-    lived = live(office, policy, months=months)
+    by_day = policy.startswith("performance")
+    lived = live(office, policy, months=months, by_day=by_day)
     ticks = replayed(office, policy, months=months)
     assert [one["at"][:10] for one in ticks] == [to_iso(now)[:10] for now in moments(months)]
     # The first month is that of the first model, which a replay takes for given.

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,7 +15,7 @@ from typing import Any
 import httpx
 import polars as pl
 import pytest
-from calls import bucle, kill
+from calls import bucle, kill, start
 from serving import Server, await_that, is_alive, serve, table
 from shop import write_shop
 
@@ -339,6 +340,46 @@ def test_a_request_that_never_comes_to_its_end_is_closed(server: Server) -> None
         while connection.recv(1000):
             pass
         connection.close()
+
+
+@pytest.mark.thorough
+def test_a_second_server_leaves_the_numbers_of_the_first_alone(server: Server) -> None:
+    def answered(one: Server) -> int:
+        with one.client() as client:
+            metrics = client.get("/metrics").text.splitlines()
+        found = 'bucle_predictions_total{model="' + champion + '",role="champion"} '
+        return sum(int(float(line.removeprefix(found))) for line in metrics if found in line)
+
+    with server.client() as client:
+        champion = client.get("/model").json()["model"]
+        assert client.post("/predict", json=[{"size": 1.0}] * 7).status_code == 200
+    first = answered(server)
+    assert first >= 7
+    with serve(server.folder) as second:
+        assert answered(second) == 0
+        with second.client() as client:
+            assert client.post("/predict", json=[{"size": 1.0}] * 3).status_code == 200
+        assert (answered(server), answered(second)) == (first, 3)
+        status = bucle("status", "--json", at=server.folder).json
+        assert len(status["servers"]) == 2
+        assert status["waiting"] == []
+    assert answered(server) == first
+
+
+@pytest.mark.thorough
+def test_a_server_says_what_it_loads_and_at_once_where_it_answers(shop: Path) -> None:
+    process = start("serve", "--port", "0", at=shop, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        loading, serving = (process.stdout.readline().decode().split() for _ in range(2))
+        assert loading[0] == "loading"
+        assert loading[1].rstrip(",") == serving[1]
+        assert loading[-1] == serving[3]
+        with httpx.Client(base_url=serving[3]) as client:
+            assert client.get("/healthz").status_code == 401
+    finally:
+        kill(process, [signal.SIGTERM])
+        process.stdout.close()
 
 
 def test_a_second_server_on_the_same_port_is_refused(server: Server) -> None:

@@ -6,6 +6,7 @@ import resource
 import signal
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +37,49 @@ def slow(clean: pl.DataFrame) -> dict[str, int]:
 
 
 # ---- signals ----------------------------------------------------------------
+
+
+_INTERRUPTED = """
+import os, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "{module}":
+            os.kill(os.getpid(), 2)
+
+sys.meta_path.insert(0, Finder())
+sys.modules.pop("signal", None)
+from bucle.cli.main import entry_point
+entry_point()
+"""
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["signal", "bucle.cli.command_line", "argparse", "bucle.errors", "bucle.cli.models"],
+)
+def test_ctrl_c_before_a_command_begins_ends_it_without_a_word(tmp_path: Path, module: str) -> None:
+    program = _INTERRUPTED.format(module=module)
+    done = subprocess.run(
+        [sys.executable, "-c", program, "models"],
+        cwd=tmp_path,
+        env=surroundings(),
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+
+
+def test_a_command_that_was_told_to_heed_no_ctrl_c_goes_on(tmp_path: Path) -> None:
+    program = _INTERRUPTED.format(module="argparse")
+    done = subprocess.run(
+        ["env", "--ignore-signal=INT", sys.executable, "-c", program, "--version"],
+        cwd=tmp_path,
+        env=surroundings(),
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 @pytest.mark.parametrize("whole_group", [True, False], ids=["from-the-terminal", "to-it-alone"])

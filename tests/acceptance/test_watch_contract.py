@@ -81,7 +81,7 @@ def test_rows_that_servers_refuse_are_told_by_column_and_reason(workspace: Works
     counts.predicted("m-1", "champion", 100)
     for _ in range(40):
         counts.refused("below the least", "size")
-    share(counts, workspace.home / "serve", worker=0)
+    share(counts, workspace.home / "serve", server=1, worker=0)
     (found,) = look(workspace, end).breaches
     assert (found.kind, found.subject) == ("refused", "size")
     assert found.found == pytest.approx(40 / 140)
@@ -89,7 +89,7 @@ def test_rows_that_servers_refuse_are_told_by_column_and_reason(workspace: Works
     few = Counts()
     few.predicted("m-1", "champion", 100)
     few.refused("below the least", "size")
-    share(few, workspace.home / "serve", worker=0)
+    share(few, workspace.home / "serve", server=1, worker=0)
     assert look(workspace, end).breaches == ()
 
 
@@ -100,7 +100,7 @@ def test_refusals_of_more_than_a_week_ago_are_over(workspace: Workspace) -> None
     counts.predicted("m-1", "champion", 100)
     for _ in range(40):
         counts.refused("below the least", "size")
-    share(counts, folder, worker=0)
+    share(counts, folder, server=1, worker=0)
 
     def refused(days: int) -> list[tuple[str, float]]:
         layer = look(workspace, end + timedelta(days=days))
@@ -111,7 +111,7 @@ def test_refusals_of_more_than_a_week_ago_are_over(workspace: Workspace) -> None
     assert refused(8) == []
     for _ in range(60):
         counts.refused("below the least", "size")
-    share(counts, folder, worker=0)
+    share(counts, folder, server=1, worker=0)
     # Only what came since the look of a week ago counts.
     assert refused(9) == [(str(end.date()), 1.0)]
     # A server that begins anew counts from nothing.
@@ -119,7 +119,7 @@ def test_refusals_of_more_than_a_week_ago_are_over(workspace: Workspace) -> None
     fresh.predicted("m-1", "champion", 10)
     for _ in range(30):
         fresh.refused("below the least", "size")
-    share(fresh, folder, worker=0)
+    share(fresh, folder, server=1, worker=0)
     assert refused(10) == [(str((end + timedelta(days=10)).date()), 0.75)]
 
 

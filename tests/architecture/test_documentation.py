@@ -12,7 +12,7 @@ from sources import REPOSITORY
 from bucle.charter.keys import all_keys
 from bucle.charter.metrics import METRICS
 from bucle.charter.reading import read_charter
-from bucle.cli.main import COMMANDS
+from bucle.cli.command_line import COMMANDS
 
 DOCS = REPOSITORY / "docs"
 PAGES = [*sorted(REPOSITORY.glob("*.md")), *sorted(DOCS.rglob("*.md"))]

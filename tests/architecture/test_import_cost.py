@@ -29,7 +29,7 @@ def test_importing_the_package_loads_nothing_of_others(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("words", [["--help"], ["--version"]])
 def test_help_loads_nothing_heavy(tmp_path: Path, words: list[str]) -> None:
-    program = f"from bucle.cli.main import main\nassert main({words!r}) == 0"
+    program = f"from bucle.cli.command_line import main\nassert main({words!r}) == 0"
     assert not loaded(program, folder=tmp_path) & (HEAVY | {"msgspec", "sqlite3"})
 
 

@@ -59,7 +59,12 @@ def _call(options: Namespace, terminal: Terminal) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: supervisor.stop())
     signal.signal(signal.SIGHUP, lambda *_: supervisor.reload())
+    follower = Follower(workspace)
     try:
+        if not terminal.json:
+            wish = follower.wish()
+            model = f"loading {wish.champion.model}" if wish else "starting without a champion"
+            terminal.say(f"{model}, to answer on {address}")
         supervisor.start()
         note = Presence(
             pid=os.getpid(),
@@ -68,7 +73,7 @@ def _call(options: Namespace, terminal: Terminal) -> int:
             since=to_iso(workspace.clock.now()),
         )
         announce(path.parent, note)
-        wish = Follower(workspace).wish()
+        wish = follower.wish()
         if wish is not None:
             _warn_of_silence(terminal, path.parent, wish.champion.model, workers)
         terminal.answer(
@@ -96,7 +101,7 @@ def _warn_of_silence(terminal: Terminal, folder: Path, model: str, workers: int)
     """Say of a champion that not every worker could let in; why is above."""
     from bucle.serve.counts import Counts, total  # noqa: PLC0415  (only here)
 
-    serving = total(Counts(), folder, worker=-1).serving
+    serving = total(Counts(), folder, servers={os.getpid()}).serving
     silent = workers - serving.get(f"{model}\tchampion", 0)
     if silent > 0:
         terminal.warn(

@@ -44,10 +44,11 @@ def _call(options: Namespace, terminal: Terminal) -> int:
     state = workspace.state()
     reigning = champion(state.tenures)
     since = workspace.clock.now() - timedelta(days=options.days)
+    servers = _servers(workspace)
     facts = {
         **_facts(reigning, state.deployment),
-        "servers": _servers(workspace),
-        **_counted(workspace),
+        "servers": servers,
+        **_counted(workspace, servers),
         "loop": loop_facts(workspace, state),
         "models": (),
         "paired": None,
@@ -102,11 +103,12 @@ def _servers(workspace: Workspace) -> list[dict[str, Any]]:
     return [msgspec.to_builtins(one) for one in find_servers(workspace.home / "serve")]
 
 
-def _counted(workspace: Workspace) -> dict[str, dict[str, int]]:
-    """Return what the workers counted: answers by status, and rows a model failed on."""
+def _counted(workspace: Workspace, servers: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
+    """Return what the servers' workers counted: answers by status, and rows a model failed on."""
     from bucle.serve.counts import Counts, total  # noqa: PLC0415  (only here)
 
-    found = total(Counts(), workspace.home / "serve", worker=-1)
+    pids = {one["pid"] for one in servers}
+    found = total(Counts(), workspace.home / "serve", servers=pids)
     by_status: dict[str, int] = {}
     for name, count in found.requests.items():
         status = name.rpartition("\t")[2]
@@ -126,9 +128,7 @@ def _counted(workspace: Workspace) -> dict[str, dict[str, int]]:
 def _waiting(facts: dict[str, Any]) -> list[dict[str, Any]]:
     """Return who should answer and does not in each worker: still loaded there, or refused."""
     serving = facts.pop("serving")
-    if len(facts["servers"]) != 1:
-        return []  # several servers count into the same files
-    workers = facts["servers"][0]["workers"]
+    workers = sum(one["workers"] for one in facts["servers"])
     return [
         {"model": facts[role]["model"], "role": role, "workers": workers - count}
         for role in ("champion", "challenger")

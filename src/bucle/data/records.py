@@ -1,10 +1,13 @@
 """Columns made from values of a program: JSON Lines and the answers of a database.
 
-A column whose values are all of one kind gets that type; otherwise it becomes text, and that is
-reported. Must not import contracts or tables.
+A column whose values are all of one kind gets that type; otherwise it becomes text, as all of a
+text file is, and what was no text is reported, but for numbers that a few texts stand among: there
+the texts are what is odd, and whoever gives the column its type reports or holds back these. Must
+not import contracts or tables.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -22,6 +25,7 @@ __all__ = ["build_columns", "read_json_lines"]
 
 _INT64 = 2**63
 _DECIMAL_DIGITS = 38
+_NUMBERS = {int, float, Decimal}
 _PLAIN: dict[type, pl.DataType] = {
     bool: pl.Boolean(),
     str: pl.String(),
@@ -103,7 +107,16 @@ def _build_column(name: str, values: Sequence[Any]) -> tuple[pl.Series, Coercion
         if value is not None and not isinstance(value, str)
     ]
     column = pl.Series(name, texts, dtype=pl.String)
-    return column, coercion_of(name, turned, became="text") if turned else None
+    if not turned or _are_texts_odd(values):
+        return column, None
+    return column, coercion_of(name, turned, became="text")
+
+
+def _are_texts_odd(values: Iterable[Any]) -> bool:
+    """Tell whether most values are numbers, which read the same from their text, and some texts."""
+    kinds = Counter(type(value) for value in values if value is not None)
+    texts = kinds.pop(str, 0)
+    return kinds.keys() <= _NUMBERS and 0 < texts < kinds.total()
 
 
 def _common_type(kinds: set[type], values: Sequence[Any]) -> pl.DataType | None:

@@ -143,7 +143,7 @@ def is_shunned(workspace: Workspace, model: str) -> bool:
 
 
 def _counted(workspace: Workspace) -> dict[str, int]:
-    return total(Counts(), workspace.home / "serve", worker=-1).predictions
+    return total(Counts(), workspace.home / "serve").predictions
 
 
 def _shunned(model: str) -> str:

@@ -24,6 +24,7 @@ from bucle.types import DataVersion
 
 if TYPE_CHECKING:
     from bucle.data.ingest import Ingested
+    from bucle.data.rows import SourceRows
 
 __all__ = ["Addition", "add_rows", "dataset_settings", "lost_table", "sync_sources"]
 
@@ -47,16 +48,17 @@ def add_rows(workspace: Workspace, name: str, files: Sequence[Path] = ()) -> Add
     """
     settings = dataset_settings(workspace, name)
     if files:
-        return _add(workspace, name, settings, list(files), origin="files")
+        return _add(workspace, name, _read(workspace, settings, files), origin="files")
     places = find_sources(settings, root=workspace.root)
-    return _add(workspace, name, settings, list(places), origin="source")
+    return _add(workspace, name, _read(workspace, settings, places), origin="source")
 
 
 def sync_sources(workspace: Workspace) -> tuple[Addition, ...]:
     """Add what has changed in the sources that the charter names; reads nothing else.
 
     Files count as changed by their content, not by their time; a changed contract, preparation
-    or setting counts as well. A query is asked anew each time.
+    or setting counts as well. A query is asked anew each time, and nothing is put on record where
+    it gives the rows that it gave before.
 
     Raises:
         OutsideError: The table of a version on record is not on the disk.
@@ -71,8 +73,15 @@ def sync_sources(workspace: Workspace) -> tuple[Addition, ...]:
         if not settings.source:
             continue
         places = find_sources(settings, root=workspace.root)
-        if not _is_current(workspace, name, places, datasets.get(name)):
-            additions.append(_add(workspace, name, settings, list(places), origin="source"))
+        record = datasets.get(name)
+        digests = {digest_file(place) for place in places if isinstance(place, Path)}
+        is_asked = any(isinstance(place, str) for place in places)
+        if not is_asked and _is_current(workspace, name, digests, record):
+            continue
+        raw = _read(workspace, settings, places)
+        digests = {file.digest for file in raw.files}
+        if not (is_asked and _is_current(workspace, name, digests, record)):
+            additions.append(_add(workspace, name, raw, origin="source"))
     return tuple(additions)
 
 
@@ -110,12 +119,12 @@ def _is_there(workspace: Workspace, version: DataVersion) -> bool:
 
 
 def _is_current(
-    workspace: Workspace, name: str, places: Sequence[Path | str], record: DatasetRecord | None
+    workspace: Workspace, name: str, digests: set[str], record: DatasetRecord | None
 ) -> bool:
+    """Tell whether the last addition from the source was of this content, and by these rules."""
     last = record.last_sync if record else None
-    if last is None or any(isinstance(place, str) for place in places):
+    if last is None:
         return False
-    digests = {digest_file(place) for place in places if isinstance(place, Path)}
     return digests == {file.digest for file in last.files} and last.rules == _rules(
         workspace, workspace.charter.data[name]
     )
@@ -134,19 +143,19 @@ def _rules(workspace: Workspace, settings: DatasetSettings) -> str:
     )
 
 
-def _add(
-    workspace: Workspace,
-    name: str,
-    settings: DatasetSettings,
-    places: list[Path | str],
-    *,
-    origin: Origin,
-) -> Addition:
+def _read(
+    workspace: Workspace, settings: DatasetSettings, places: Sequence[Path | str]
+) -> "SourceRows":
+    from bucle.data.sources import read_source  # noqa: PLC0415  (heavy; not for a no-op)
+
+    return read_source(list(places), settings, root=workspace.root)
+
+
+def _add(workspace: Workspace, name: str, raw: "SourceRows", *, origin: Origin) -> Addition:
     from bucle.data.ingest import ingest  # noqa: PLC0415  (heavy; not on the path of a no-op)
     from bucle.data.recorded import is_lost  # noqa: PLC0415
-    from bucle.data.sources import read_source  # noqa: PLC0415
 
-    raw = read_source(places, settings, root=workspace.root)
+    settings = workspace.charter.data[name]
     # One writer at a time for a dataset: rows, then event, without another addition in between.
     with exclusive(workspace.home / "locks" / f"{name}.lock"):
         record = workspace.state().datasets.get(name)

@@ -51,7 +51,7 @@ def refused_lately(workspace: Workspace, *, now: datetime) -> Refusals:
     all counts since servers began are taken.
     """
     today = now.astimezone(UTC).date()
-    counts = total(Counts(), workspace.home / "serve", worker=-1)
+    counts = total(Counts(), workspace.home / "serve")
     answered = sum(
         count for name, count in counts.predictions.items() if not name.endswith("\tshadow")
     )

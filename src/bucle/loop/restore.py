@@ -4,7 +4,9 @@ The project appears whole under its name or not at all. Must not import anything
 """
 
 import contextlib
+import fcntl
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -27,6 +29,7 @@ from bucle.types import Verification
 __all__ = ["Restored", "restore"]
 
 _THREADS = 4
+_STAGED = re.compile(rf"\..+\.[0-9a-f]{{8}}{re.escape(TEMPORARY_SUFFIX)}")
 # What is of the backup itself, or is made anew by whoever opens a log.
 _OWN = ("backup.json", "backup.lock", "log.db-shm")
 _OWN_BEGINS = (".log.", ".staged")
@@ -66,17 +69,50 @@ def restore(copy: Path, target: Path, *, durable: bool = True) -> Restored:
     copy, target = copy.resolve(), target.absolute()
     home = copy / STATE_FOLDER
     _refuse(copy, target)
-    staged = target.with_name(f".{target.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
-    with _left_alone(home), translated_errors("write", target):
-        staged.mkdir(parents=True)
-        try:
-            done = _copied(copy, staged)
-            if durable:
-                os.sync()
-            staged.rename(target)
-        finally:
-            shutil.rmtree(staged, ignore_errors=True)
+    with _left_alone(home), translated_errors("write", target), _staged(target) as staged:
+        done = _copied(copy, staged)
+        if durable:
+            os.sync()
+        staged.rename(target)
     return done
+
+
+@contextlib.contextmanager
+def _staged(target: Path) -> Iterator[Path]:
+    """Yield a new folder beside a place, locked as long as this process lives.
+
+    What killed processes left beside it, of this or of another place, is taken away.
+    """
+    folder = target.parent
+    staged = target.with_name(f".{target.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as held:
+        # One at a time, so that nobody finds a folder that is not locked yet.
+        with _locked(folder, wait=True):
+            for left in folder.glob(f".*{TEMPORARY_SUFFIX}"):
+                if _STAGED.fullmatch(left.name) and not left.is_symlink() and left.is_dir():
+                    _sweep(left)
+            staged.mkdir()
+            held.enter_context(_locked(staged, wait=True))
+        held.callback(shutil.rmtree, staged, ignore_errors=True)
+        yield staged
+
+
+def _sweep(left: Path) -> None:
+    """Take a folder away whose process has ended."""
+    with contextlib.suppress(OSError), _locked(left, wait=False):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, *, wait: bool) -> Iterator[None]:
+    """Hold the kernel's lock on a folder; it ends with the process, however that ends."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _refuse(copy: Path, target: Path) -> None:

@@ -1,12 +1,13 @@
 """What a worker counts: plain numbers on the way, Prometheus text when asked.
 
 Counting costs a dictionary entry; names, help and escaping are prometheus_client's. Workers write
-their numbers into files of one folder, so that any of them can answer for all.
+their numbers into files of one folder, so that any of them can answer for all of its server.
 """
 
+import os
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from msgspec import Struct, field
 
 from bucle.store.files import write_whole
 
-__all__ = ["LATENCY_EDGES", "Counts", "render", "share", "total"]
+__all__ = ["LATENCY_EDGES", "Counts", "forget_ended", "render", "share", "total"]
 
 LATENCY_EDGES = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
@@ -71,16 +72,39 @@ class Counts(Struct, kw_only=True):
         self.events[event] = self.events.get(event, 0) + count
 
 
-def share(counts: Counts, folder: Path, *, worker: int) -> None:
-    """Write a worker's numbers where the others find them."""
-    write_whole(folder / f"counts-{worker}.json", msgspec.json.encode(counts))
+def share(counts: Counts, folder: Path, *, server: int, worker: int) -> None:
+    """Write a worker's numbers where the others find them; a server is named by its process."""
+    write_whole(folder / f"counts-{server}-{worker}.json", msgspec.json.encode(counts))
 
 
-def total(own: Counts, folder: Path, *, worker: int) -> Counts:
-    """Return the numbers of all workers: one's own as they are, the others' as last written."""
+def forget_ended(folder: Path, *, server: int) -> None:
+    """Take away what servers that have ended counted, and what an earlier one of this name did."""
+    for path in folder.glob("counts-*.json"):
+        counted_by = _server(path)
+        if counted_by in {None, server} or not _is_alive(counted_by or 0):
+            path.unlink(missing_ok=True)
+
+
+def total(
+    own: Counts,
+    folder: Path,
+    *,
+    servers: Collection[int] | None = None,
+    worker: tuple[int, int] | None = None,
+) -> Counts:
+    """Return the numbers of all workers: one's own as they are, the others' as last written.
+
+    Args:
+        own: What this worker counts.
+        folder: Where all write.
+        servers: Only their workers; None for all that the folder has, of ended servers too.
+        worker: The server and the number of this one; None where it is no worker.
+    """
     found = [own]
     for path in sorted(folder.glob("counts-*.json")):
-        if path.name == f"counts-{worker}.json":
+        if worker is not None and path.name == "counts-{}-{}.json".format(*worker):
+            continue
+        if servers is not None and _server(path) not in servers:
             continue
         try:
             other = msgspec.json.decode(path.read_bytes(), type=Counts)
@@ -100,6 +124,22 @@ def total(own: Counts, folder: Path, *, worker: int) -> Counts:
         buckets=[sum(edges) for edges in zip(*(one.buckets for one in found), strict=True)],
         seconds=sum(one.seconds for one in found),
     )
+
+
+def _server(path: Path) -> int | None:
+    """Return the process whose worker wrote a file; None where its name tells none."""
+    server, _, worker = path.stem.removeprefix("counts-").partition("-")
+    return int(server) if server.isdecimal() and worker else None
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def render(counts: Counts) -> bytes:

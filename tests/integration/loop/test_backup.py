@@ -33,7 +33,7 @@ def project(tmp_path: Path) -> Path:
         (root / name).write_text(name)
     for name in (
         ".bucle/serve/server-12.json",
-        ".bucle/serve/counts-0.json",
+        ".bucle/serve/counts-12-0.json",
         ".bucle/locks/a.lock",
     ):
         (root / name).parent.mkdir(parents=True, exist_ok=True)

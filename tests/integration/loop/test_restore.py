@@ -1,5 +1,7 @@
 """A backup put back: whole, verified, or refused; damage is named."""
 
+import fcntl
+import os
 from pathlib import Path
 
 import polars as pl
@@ -154,3 +156,39 @@ def test_a_restore_that_finds_no_space_leaves_nothing(copy: Path, tmp_path: Path
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert sorted(one.name for one in tmp_path.iterdir()) == ["copy", "shop"]
+
+
+def test_what_a_killed_restore_has_left_is_taken_away_by_the_next(
+    copy: Path, tmp_path: Path
+) -> None:
+    left = tmp_path / ".back.0123abcd.bucle-tmp"
+    (left / ".bucle").mkdir(parents=True)
+    (left / "bucle.toml").write_text("half")
+    (tmp_path / ".other.89abcdef.bucle-tmp").mkdir()
+    restore(copy, tmp_path / "back")
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["back", "copy", "shop"]
+
+
+def test_what_another_restore_is_writing_stays(copy: Path, tmp_path: Path) -> None:
+    writing = tmp_path / ".back.0123abcd.bucle-tmp"
+    writing.mkdir()
+    descriptor = os.open(writing, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        restore(copy, tmp_path / "back")
+        assert writing.is_dir()
+    finally:
+        os.close(descriptor)
+
+
+def test_what_only_looks_alike_stays(copy: Path, tmp_path: Path) -> None:
+    for name in (".notes.bucle-tmp", ".back.0123.bucle-tmp", "back.0123abcd.bucle-tmp"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "row").write_text("1")
+    (tmp_path / ".link.0123abcd.bucle-tmp").symlink_to("kept")
+    (tmp_path / ".file.0123abcd.bucle-tmp").write_text("being written")
+    before = {one.name for one in tmp_path.iterdir()}
+    restore(copy, tmp_path / "back")
+    assert {one.name for one in tmp_path.iterdir()} == before | {"back"}
+    assert (tmp_path / "kept" / "row").exists()

@@ -80,7 +80,7 @@ def routes(tmp_path_factory: pytest.TempPathFactory) -> Routes:
         counts,
         nothing,
         folder=folder,
-        worker=0,
+        worker=(1, 0),
         name=EVIL[0],
         ask=lambda _: 1,
     )

@@ -84,3 +84,11 @@ def test_values_that_no_column_type_holds_become_text(value):
     frame, (coercion,) = build_columns(["a"], [[value, None]])
     assert frame["a"].to_list() == [str(value), None]
     assert (coercion.column, coercion.count, coercion.became) == ("a", 1, "text")
+
+
+def test_a_few_texts_among_numbers_are_what_is_odd_and_no_number_is_reported() -> None:
+    frame, coercions = build_columns(["a", "b"], [[1, 2.5, "call us", None], [1, "x", "y", "z"]])
+    assert frame["a"].to_list() == ["1", "2.5", "call us", None]
+    assert frame["b"].dtype == pl.String
+    # Among texts it is the number that is odd.
+    assert [(one.column, one.examples) for one in coercions] == [("b", ("1",))]

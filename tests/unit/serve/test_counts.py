@@ -1,11 +1,14 @@
 """What workers count, together and as Prometheus reads it."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from bucle.serve.counts import LATENCY_EDGES, Counts, render, share, total
+from bucle.serve.counts import LATENCY_EDGES, Counts, forget_ended, render, share, total
 
 
 def counted(*seconds: float, route: str = "/predict", status: int = 200) -> Counts:
@@ -49,9 +52,9 @@ def test_the_totals_are_those_of_all_workers(tmp_path: Path) -> None:
     third.noted("swap")
     own.gauges = {"worker_uptime_seconds": 4.0}
     other.gauges = {"worker_uptime_seconds": 9.0}
-    share(other, tmp_path, worker=1)
-    share(third, tmp_path, worker=2)
-    found = total(own, tmp_path, worker=0)
+    share(other, tmp_path, server=7, worker=1)
+    share(third, tmp_path, server=7, worker=2)
+    found = total(own, tmp_path, worker=(7, 0))
     assert found.requests == {"/predict\t200": 3, "/model\t200": 1}
     assert found.predictions == {"m-1\tchampion": 15, "m-2\tcanary": 1}
     assert found.events == {"swap": 1}
@@ -62,17 +65,17 @@ def test_the_totals_are_those_of_all_workers(tmp_path: Path) -> None:
 
 def test_a_workers_own_file_is_not_counted_again(tmp_path: Path) -> None:
     own = counted(0.001)
-    share(own, tmp_path, worker=3)
+    share(own, tmp_path, server=7, worker=3)
     own.answered("/predict", 200, 0.001)
-    assert total(own, tmp_path, worker=3).requests == {"/predict\t200": 2}
+    assert total(own, tmp_path, worker=(7, 3)).requests == {"/predict\t200": 2}
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b"\xff", b'{"requests": {"a": "b"}}', b'{"buckets": [1, 2]}']
 )
 def test_a_file_that_cannot_be_used_is_passed_over(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "counts-1.json").write_bytes(content)
-    assert total(counted(0.001), tmp_path, worker=0) == counted(0.001)
+    (tmp_path / "counts-7-1.json").write_bytes(content)
+    assert total(counted(0.001), tmp_path, worker=(7, 0)) == counted(0.001)
 
 
 def test_prometheus_reads_every_number() -> None:
@@ -109,11 +112,29 @@ def test_who_answers_is_told_by_model_role_and_number_of_workers(tmp_path: Path)
     for counts in (own, other):
         counts.let_in(("m-a", "champion"))
     own.let_in(("m-b", "champion"), ("m-c", "challenger"))
-    share(other, tmp_path, worker=1)
-    assert total(own, tmp_path, worker=0).serving == {
+    share(other, tmp_path, server=7, worker=1)
+    assert total(own, tmp_path, worker=(7, 0)).serving == {
         "m-b\tchampion": 1,
         "m-c\tchallenger": 1,
         "m-a\tchampion": 1,
     }
     own.let_in(("m-a", "champion"))
-    assert total(own, tmp_path, worker=0).serving == {"m-a\tchampion": 2}
+    assert total(own, tmp_path, worker=(7, 0)).serving == {"m-a\tchampion": 2}
+
+
+def test_a_server_counts_its_own_workers_alone(tmp_path: Path) -> None:
+    for server in (7, 8):
+        share(counted(*[0.001] * server), tmp_path, server=server, worker=0)
+    first, second = (total(Counts(), tmp_path, servers={one}).requests for one in (7, 8))
+    assert (first, second) == ({"/predict\t200": 7}, {"/predict\t200": 8})
+    assert total(Counts(), tmp_path).requests == {"/predict\t200": 15}
+
+
+def test_a_server_that_begins_takes_away_what_ended_ones_counted(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for server in (os.getpid(), os.getppid(), ended.pid):
+        share(counted(0.001), tmp_path, server=server, worker=0)
+    (tmp_path / "counts-0.json").write_bytes(b"{}")
+    forget_ended(tmp_path, server=os.getpid())
+    assert [path.name for path in tmp_path.iterdir()] == [f"counts-{os.getppid()}-0.json"]

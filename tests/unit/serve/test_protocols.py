@@ -109,7 +109,10 @@ class Shop:
         self.counts = counts = Counts()
         predictor = Predictor(lambda: self.slots, journal, counts, Pairing(journal, counts))
         routes = make_routes(
-            *(predictor, lambda: self.slots, counts, journal), folder=Path(), worker=0, name="shop"
+            *(predictor, lambda: self.slots, counts, journal),
+            folder=Path(),
+            worker=(1, 0),
+            name="shop",
         )
         self.app = App(routes, Guard(TOKEN), counts)
 

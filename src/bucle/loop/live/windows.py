@@ -1,11 +1,11 @@
 """Windows of the champion's answers, for triggers that look at errors or at distances.
 
-Windows end with the periods of `[replay]`, so that what is seen live is what a replay sees. Imports
-polars.
+Windows end with the periods of `[replay]` and are judged by what was known when the last of them
+ended, so that what is seen live is what a replay sees, whenever one looks. Imports polars.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import polars as pl
 
@@ -15,6 +15,7 @@ from bucle.gates.referee import deciding_metric
 from bucle.loop.genuine import label_predictions, read_predictions
 from bucle.loop.observations import DriftMeasured, WindowJudged
 from bucle.loop.registry import open_champion
+from bucle.loop.ripeness import usual_wait
 from bucle.loop.spans import Span, parse_span
 from bucle.loop.state import State
 from bucle.loop.watching.sightings import features_of
@@ -23,6 +24,7 @@ from bucle.models.metrics import measure
 from bucle.models.money import cost_function
 from bucle.models.package import Package
 from bucle.models.registry import champion
+from bucle.serve.compactor import FEEDBACK, read_log
 from bucle.watch.distance import measure_distances
 from bucle.watch.reference import reference_from_bytes
 
@@ -31,7 +33,6 @@ __all__ = ["see_windows"]
 _PERIOD = "1w"
 _WINDOW_PERIODS = 3
 _LEAST_LABELS = 20
-_USUAL = 0.9
 _COLUMNS = ("id", "of", "at", "model", "role", "prediction", "features")
 
 
@@ -58,7 +59,7 @@ def see_windows(
         (pl.col("role") != "shadow") & (pl.col("at") < edges[-1])
     )
     found = [
-        _judged(workspace, state, package, rows, edges, now) if "performance" in kinds else None,
+        _judged(workspace, state, package, rows, edges) if "performance" in kinds else None,
         _drifted(package, rows, edges) if "drift" in kinds else None,
     ]
     seen = state.observed.get(package.model)
@@ -82,20 +83,21 @@ def _judged(
     package: Package,
     rows: pl.DataFrame,
     edges: Sequence[datetime],
-    now: datetime,
 ) -> WindowJudged | None:
-    """Judge the last periods whose labels had time to come."""
-    charter = workspace.charter
+    """Judge the last periods whose labels had time to come, as the last period left them."""
+    charter, until = workspace.charter, edges[-1]
     metric = deciding_metric(charter.charter.kpis, kind=package.signature.kind)
     validated = state.models[package.model].metrics.get(metric)
     own = rows.filter(pl.col("model") == package.model)
-    labelled = label_predictions(workspace, own, package.signature)
-    delay = _delay(labelled)
-    ripe = [number for number, end in enumerate(edges[1:], start=1) if now - end >= delay]
+    delay = usual_wait(_told(workspace, until), until)
+    ripe = [number for number, end in enumerate(edges[1:], start=1) if until - end >= delay]
     if validated is None or not ripe:
         return None
     first, last = edges[max(0, ripe[-1] - _WINDOW_PERIODS)], edges[ripe[-1]]
-    window = labelled.filter(pl.col("at").is_between(first, last, closed="left"))
+    own = rows.filter(
+        (pl.col("model") == package.model) & pl.col("at").is_between(first, last, closed="left")
+    )
+    window = label_predictions(workspace, own, package.signature, until=until)
     known = window.filter(pl.col("truth").is_not_null())
     if known.height < _LEAST_LABELS:
         return None
@@ -121,11 +123,12 @@ def _judged(
     )
 
 
-def _delay(labelled: pl.DataFrame) -> timedelta:
-    """Return after how long nine labels in ten have come."""
-    delays = (labelled["received"] - labelled["at"]).drop_nulls().dt.total_microseconds()
-    usual = delays.quantile(_USUAL, interpolation="higher")
-    return timedelta(microseconds=max(0.0, usual or 0.0))
+def _told(workspace: Workspace, until: datetime) -> pl.DataFrame:
+    """Return the labels that were told by a moment, whoever had answered."""
+    told = read_log(
+        workspace.home / "serve" / "log", workspace.tables, name=FEEDBACK, columns=("id", "at")
+    )
+    return told.filter(pl.col("at") <= until)
 
 
 def _drifted(

@@ -5,7 +5,7 @@ Shared by all policies; a verdict on the same two models is worked out once.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from bucle.loop.likeness import check_rows
 from bucle.loop.looks import FIRST_LOOK, Looks
 from bucle.loop.replay.material import Known, Learned, Material, Suspicion
 from bucle.loop.replay.survey import Training
+from bucle.loop.ripeness import usual_of
 from bucle.models.metrics import Cost, Floats, losses, measure
 from bucle.models.money import cost_function
 from bucle.types import Check, Verdict
@@ -110,12 +111,13 @@ class Outlook:
         self.number = 0
         self._suspects = tuple(suspects)
         self._known: Known | None = None
+        self._wait: timedelta | None = None
         self._verdicts: dict[tuple[int, str, str | None, Looks], Verdict] = {}
 
     def move(self, number: int) -> None:
         """Go to a moment, counted from the replay's first."""
         self.number = number
-        self._known = None
+        self._known = self._wait = None
 
     @property
     def known(self) -> Known:
@@ -123,6 +125,17 @@ class Outlook:
         if self._known is None:
             self._known = self.archive.known(self.number)
         return self._known
+
+    @property
+    def usual_wait(self) -> timedelta:
+        """How long labels usually take, told from what was asked since the first moment."""
+        if self._wait is None:
+            asked = (self.archive.period >= 0) & np.isfinite(self.known.labels)
+            at, when = self.archive.at[asked], self.known.when[asked]
+            now = round(self.now.timestamp() * 1e6)
+            waits = pl.DataFrame({"wait": (when - at) // 1000, "age": (now - at) // 1000})
+            self._wait = usual_of(waits)
+        return self._wait
 
     @property
     def now(self) -> datetime:
@@ -185,16 +198,18 @@ class Outlook:
     def finished_window(self, model: Learned, *, since: int) -> Window | None:
         """Return the newest window of a champion in which 90 % of the labels had time to come.
 
+        How long that is, is told from the labels known at the moment, as it is of a live project.
+
         Args:
             model: The champion.
             since: The period in which it became champion.
         """
         ends = self.archive.survey.moments[self.archive.survey.first :]
-        delay = self.archive.survey.delay
+        delay = self.usual_wait
         ripe = [
             number
             for number in range(since, self.number)
-            if (self.now - from_iso(ends[number].end)).total_seconds() / 86_400 >= delay
+            if self.now - from_iso(ends[number].end) >= delay
         ]
         if not ripe:
             return None

@@ -56,7 +56,7 @@ def make_routes(
     journal: Journal,
     *,
     folder: Path,
-    worker: int,
+    worker: tuple[int, int],
     name: str,
     ask: Callable[[str], int] | None = None,
 ) -> Routes:
@@ -68,7 +68,7 @@ def make_routes(
         counts: This worker's numbers.
         journal: Its prediction log, whose state is among them.
         folder: Where workers leave their numbers for each other.
-        worker: The number of this one.
+        worker: The server and the number of this one.
         name: What clients of the Open Inference Protocol call the model.
         ask: Puts a request for a retrain on record; None where there is no log to put it in.
     """
@@ -103,7 +103,12 @@ def _kind(slots: Callable[[], Slots]) -> str:
 
 
 def _reading(
-    slots: Callable[[], Slots], counts: Counts, journal: Journal, *, folder: Path, worker: int
+    slots: Callable[[], Slots],
+    counts: Counts,
+    journal: Journal,
+    *,
+    folder: Path,
+    worker: tuple[int, int],
 ) -> Mapping[str, Handler]:
     """Return what is only read: whether it lives, who answers, how much."""
     began = time.monotonic()
@@ -141,7 +146,8 @@ def _reading(
             "journal_unsynced_seconds": state.unsynced_s,
             "worker_uptime_seconds": time.monotonic() - began,
         }
-        return Reply(render(total(counts, folder, worker=worker)), _TEXT)
+        found = total(counts, folder, servers=worker[:1], worker=worker)
+        return Reply(render(found), _TEXT)
 
     return {"/healthz": healthz, "/readyz": readyz, "/model": model, "/metrics": metrics}
 

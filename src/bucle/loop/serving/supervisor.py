@@ -25,6 +25,7 @@ from bucle.loop.serving.compaction import CompactionSettings
 from bucle.loop.serving.companions import Companion, CompanionSettings
 from bucle.loop.serving.worker_settings import WorkerSettings
 from bucle.loop.workspace import Workspace, open_workspace
+from bucle.serve.counts import forget_ended
 
 __all__ = ["ADDRESS_TAKEN", "Supervisor", "listen"]
 
@@ -115,8 +116,7 @@ class Supervisor:
         """
         # What an earlier server counted is no number of this one's.
         if self._listener is not None:
-            for old in (self._workspace.home / "serve").glob("counts-*.json"):
-                old.unlink(missing_ok=True)
+            forget_ended(self._workspace.home / "serve", server=os.getpid())
         for part in self._parts:
             self._start(part)
         deadline = time.monotonic() + _READY_S
@@ -233,6 +233,7 @@ class Supervisor:
         content = WorkerSettings(
             root=str(self._workspace.root),
             overrides=self._overrides,
+            server=os.getpid(),
             number=number,
             listener=self._listener.fileno(),
             lifeline=self._lifeline,

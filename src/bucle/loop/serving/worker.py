@@ -82,7 +82,7 @@ class Worker:
             self.counts,
             journal,
             folder=self._folder,
-            worker=settings.number,
+            worker=(settings.server, settings.number),
             name=self._workspace.charter.project.name,
             ask=self._ask,
         )
@@ -211,7 +211,12 @@ class Worker:
 
     def _share(self) -> None:
         with contextlib.suppress(BucleError):
-            share(self.counts, self._folder, worker=self._settings.number)
+            share(
+                self.counts,
+                self._folder,
+                server=self._settings.server,
+                worker=self._settings.number,
+            )
 
     def _say(self, words: str) -> None:
         tell(f"worker {self._settings.number}", words)

@@ -6,7 +6,7 @@ __all__ = ["WorkerSettings"]
 
 
 class WorkerSettings(Struct, frozen=True, kw_only=True):
-    """Numbers of open files, and how a worker should serve.
+    """Numbers of open files, and how a worker should serve; `server` is its supervisor's process.
 
     `listener` is the shared socket, `lifeline` a pipe that ends with the supervisor, `ready` one
     that the worker writes to once it answers.
@@ -14,6 +14,7 @@ class WorkerSettings(Struct, frozen=True, kw_only=True):
 
     root: str
     overrides: tuple[str, ...]
+    server: int
     number: int
     listener: int
     lifeline: int

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from bucle.errors import EvidenceError
-from bucle.loop.ripeness import usual_wait
+from bucle.loop.ripeness import usual_of, usual_wait
 from bucle.loop.statements import restated_days
 from bucle.loop.watching.sightings import labelled_since
 from bucle.loop.watching.watched import Alarm, HarmLayer, JudgedDay
@@ -238,20 +238,12 @@ def _cost(workspace: Workspace) -> Cost:
 
 
 def _delay(rows: pl.DataFrame, now: datetime) -> float:
-    """Return after how many days nine in ten of the labels that come have come; 0 without any.
-
-    Told from rows that have waited as long as the slowest label took, where there are enough of
-    them: among younger ones only the quick labels are there yet.
-    """
+    """Return after how many days nine in ten of these rows' labels have come; 0 without any."""
     waited = rows.select(
-        wait=(pl.col("received") - pl.col("at")).dt.total_seconds() / 86_400,
-        age=(pl.lit(now) - pl.col("at")).dt.total_seconds() / 86_400,
+        wait=(pl.col("received") - pl.col("at")).dt.total_milliseconds(),
+        age=(pl.lit(now) - pl.col("at")).dt.total_milliseconds(),
     )
-    known = waited.drop_nulls("wait")
-    settled = known.filter(pl.col("age") >= pl.col("wait").max())
-    chosen = settled if settled.height >= _LEAST_LABELS else known
-    found = chosen["wait"].quantile(0.9, interpolation="higher")
-    return max(0.0, float(found or 0.0))
+    return usual_of(waited.drop_nulls("wait")).total_seconds() / 86_400
 
 
 def _usual_days(workspace: Workspace, now: datetime) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bucle.cli.main import main
+from bucle.cli.command_line import main
 from bucle.errors import OutsideError, UsageError
 from bucle.loop.watching.files import watch_files
 

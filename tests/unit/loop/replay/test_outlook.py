@@ -1,6 +1,9 @@
 """What can be seen at one moment: nothing that came later, and what was there rightly reckoned."""
 
+from datetime import timedelta
+
 import numpy as np
+import polars as pl
 import pytest
 from paper import ROWS, Paper, at_week, paper_scale
 
@@ -8,6 +11,8 @@ from bucle.charter.metrics import as_loss
 from bucle.errors import BucleError
 from bucle.loop.looks import Looks
 from bucle.loop.replay.outlook import Outlook, Window
+from bucle.loop.ripeness import usual_wait
+from bucle.serve.records import PredictionIds
 
 
 def look(number, **paper):
@@ -70,13 +75,35 @@ def test_a_model_is_validated_on_rows_newer_than_its_training() -> None:
 def test_a_window_is_finished_when_its_labels_had_time_to_come() -> None:
     outlook = look(6)
     model = made(outlook, 0)
+    # A label takes one to two weeks: whoever was asked last in week 4 has waited for one.
     assert outlook.finished_window(model, since=0) == Window(
-        first=2, last=4, rows=3 * ROWS, labelled=3 * ROWS, error=pytest.approx(3.0)
+        first=1, last=3, rows=3 * ROWS, labelled=3 * ROWS, error=pytest.approx(2.0)
     )
-    found = outlook.finished_window(model, since=4)
+    found = outlook.finished_window(model, since=3)
     assert found is not None
-    assert (found.first, found.last, found.error) == (4, 4, pytest.approx(4.0))
-    assert outlook.finished_window(model, since=5) is None
+    assert (found.first, found.last, found.error) == (3, 3, pytest.approx(3.0))
+    assert outlook.finished_window(model, since=4) is None
+
+
+def test_how_long_labels_take_is_told_from_those_that_have_come() -> None:
+    outlook = look(1)
+    assert outlook.usual_wait == timedelta(0)
+    outlook.move(3)
+    assert timedelta(days=13) < outlook.usual_wait < timedelta(days=14)
+
+
+def test_how_long_labels_take_is_told_alike_of_a_replay_and_of_a_project_at_work() -> None:
+    outlook = look(8)
+    paper = outlook.archive
+    ids = PredictionIds()
+    asked = np.flatnonzero((paper.period >= 0) & np.isfinite(outlook.known.labels))
+    told = pl.DataFrame(
+        {
+            "id": [ids.take(now_ms=int(paper.at[row]) // 1000)[0] for row in asked],
+            "at": outlook.known.when[asked],
+        }
+    ).with_columns(pl.from_epoch("at", "us").dt.replace_time_zone("UTC"))
+    assert usual_wait(told, at_week(8)) == outlook.usual_wait
 
 
 def test_the_column_that_moved_most_is_named() -> None:

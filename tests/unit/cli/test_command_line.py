@@ -5,8 +5,8 @@ import json
 import pytest
 
 import bucle
+from bucle.cli.command_line import _find, main
 from bucle.cli.commands import COMMANDS
-from bucle.cli.main import _find, main
 from bucle.errors import UsageError
 
 
