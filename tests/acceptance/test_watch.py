@@ -9,6 +9,7 @@ from calls import bucle
 from shop import write_shop
 from shop_days import PER_DAY, live, start
 
+from bucle.clock import SharedClock
 from bucle.errors import RequestError
 from bucle.loop.watching.watching import Watched, watch_project
 from bucle.loop.workspace import Workspace, open_workspace
@@ -95,6 +96,30 @@ def test_the_command_says_it_in_words(workspace: Workspace) -> None:
     assert "no whole day of predictions yet" in said
     found = bucle("watch", "--json", at=workspace.root).json
     assert found["champion"] == workspace.state().tenures[-1].model
+
+
+def test_a_moment_can_be_asked_for(workspace: Workspace) -> None:
+    end = live(workspace, days=20)
+    at = end.isoformat()
+    found = bucle("watch", "--as-of", at, "--json", at=workspace.root).json
+    assert (found["at"], found["inputs"]["days"]) == (at, 20)
+    assert found["harm"]["labelled"] == 18 * PER_DAY
+    said = bucle("watch", "--as-of", "2000-01-01", at=workspace.root, code=2)
+    assert "no champion" in said.err
+    said = bucle("watch", "--as-of", "yesterday", at=workspace.root, code=2)
+    assert "bucle watch --as-of 2026-01-31" in said.err
+
+
+def test_a_simulated_project_is_judged_as_of_the_end_of_its_time(workspace: Workspace) -> None:
+    end = live(workspace, days=20)
+    clock = workspace.home / "clock"
+    clock.write_bytes(bytes(8))
+    # The clock of a project that has lived on without it says nothing.
+    assert bucle("watch", "--json", at=workspace.root).json["inputs"]["days"] == 0
+    SharedClock(clock).move(end)
+    assert bucle("watch", "--json", at=workspace.root).json["at"] == end.isoformat()
+    said = bucle("watch", at=workspace.root).out.splitlines()[0]
+    assert said == f"as of     {end:%Y-%m-%d %H:%M} UTC, the end of its simulated time"
 
 
 @pytest.mark.thorough

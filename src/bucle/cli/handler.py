@@ -2,12 +2,15 @@
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from bucle.cli.terminal import Terminal
+from bucle.clock import from_iso
+from bucle.errors import UsageError
 
-__all__ = ["Handler", "project_arguments", "project_folder"]
+__all__ = ["Handler", "asked_moment", "project_arguments", "project_folder"]
 
 
 class Handler(NamedTuple):
@@ -35,3 +38,21 @@ def project_arguments(parser: ArgumentParser) -> None:
 def project_folder(options: Namespace) -> Path | None:
     """Return the folder that was asked for, None to look for it."""
     return Path(options.project) if options.project else None
+
+
+def asked_moment(text: str | None, *, command: str) -> datetime | None:
+    """Return the moment of `--as-of`, None without it; a day means its beginning.
+
+    Raises:
+        UsageError: It is none.
+    """
+    if text is None:
+        return None
+    try:
+        return from_iso(text)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(
+            f"Cannot read the moment {text!r}",
+            cause="a moment is written 2026-01-31 or 2026-01-31T12:00+01:00",
+            attempt=f"{command} --as-of 2026-01-31",
+        ) from error

@@ -4,11 +4,10 @@ from argparse import ArgumentParser, Namespace
 
 import msgspec
 
-from bucle.cli.handler import Handler, project_arguments, project_folder
+from bucle.cli.handler import Handler, asked_moment, project_arguments, project_folder
 from bucle.cli.terminal import Terminal
 from bucle.cli.wording import tell_coercion
-from bucle.clock import from_iso, to_iso
-from bucle.errors import UsageError
+from bucle.clock import to_iso
 from bucle.gates.report import describe
 from bucle.grammar import say_count
 from bucle.loop.narration import tell_addition
@@ -33,26 +32,16 @@ def _arguments(parser: ArgumentParser) -> None:
 
 def _call(options: Namespace, terminal: Terminal) -> int:
     workspace = open_workspace(project_folder(options), overrides=options.set)
-    outcome = run_project(workspace, moment=_moment(options.as_of), progress=choose_progress())
+    moment = asked_moment(options.as_of, command="bucle run")
+    outcome = run_project(
+        workspace, moment=to_iso(moment) if moment else None, progress=choose_progress()
+    )
     terminal.answer(_document(outcome))
     if not terminal.json:
         _tell(outcome, terminal, explain=options.explain)
     if outcome.state != "done":
         return outcome.exit_code
     return _ANSWER_IS_NO if outcome.verdict and outcome.verdict.outcome == "fail" else 0
-
-
-def _moment(text: str | None) -> str | None:
-    if text is None:
-        return None
-    try:
-        return to_iso(from_iso(text))
-    except ValueError as error:
-        raise UsageError(
-            f"Cannot read the moment {text!r}",
-            cause="a moment is written 2026-01-31 or 2026-01-31T12:00+01:00",
-            attempt="bucle run --as-of 2026-01-31",
-        ) from error
 
 
 def _document(outcome: RunOutcome) -> dict[str, object]:

@@ -6,12 +6,13 @@ Opening reads one file and one database and imports nothing heavy; tables are op
 import os
 import pwd
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
 from bucle.charter.reading import CHARTER_FILE, Loaded, load_charter
 from bucle.charter.settings import Charter
-from bucle.clock import machine_clock
+from bucle.clock import machine_clock, to_iso
 from bucle.errors import UsageError
 from bucle.loop.events import Fact, draft_fact
 from bucle.loop.state import Fold, State
@@ -114,10 +115,12 @@ class Workspace:
         """Fold the log as it is now."""
         return self.fold().state()
 
-    def fold(self) -> Fold:
-        """Fold the log as it is now, ready to take in more."""
-        folded = Fold()
+    def fold(self, *, until: datetime | None = None) -> Fold:
+        """Fold the log as it is now, or was at a moment, ready to take in more."""
+        folded, limit = Fold(), None if until is None else to_iso(until)
         for event in self.log.read():
+            if limit is not None and event.at > limit:
+                break
             folded.apply(event)
         return folded
 

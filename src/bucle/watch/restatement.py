@@ -46,8 +46,8 @@ def state_again(
     """Return the statements of all days, with those added that say something new.
 
     A day whose rows, labels and corrections are as many as they were keeps its last statement, and
-    so does one that is not judged any more. Of a day that changes again and again the first
-    statement and the last nineteen stay.
+    so does one that is not judged any more, or is now judged as of an earlier moment. Of a day that
+    changes again and again the first statement and the last nineteen stay.
 
     Args:
         known: What was stated before, by day, oldest first.
@@ -56,7 +56,7 @@ def state_again(
     found = {day: tuple(statements) for day, statements in known.items()}
     for day, new in days.items():
         before = found.get(day, ())
-        if before and _is_same(before[-1], new):
+        if before and (_is_same(before[-1], new) or new.at < before[-1].at):
             continue
         whole = (*before, new)
         found[day] = whole if len(whole) <= _MOST else (whole[0], *whole[1 - _MOST :])

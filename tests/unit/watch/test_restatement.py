@@ -50,3 +50,8 @@ def test_what_changes_for_ever_is_kept_short_and_keeps_its_first_word() -> None:
     assert len(known["d"]) == 20
     (found,) = restate(known)
     assert (found.judged, found.restated, found.late) == ("0", "99", 99)
+
+
+def test_a_look_back_restates_nothing() -> None:
+    known = state_again({}, {"2026-01-02": said("2026-01-20", 0.31)})
+    assert state_again(known, {"2026-01-02": said("2026-01-10", 0.2, labelled=40)}) == known

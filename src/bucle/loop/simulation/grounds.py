@@ -7,15 +7,16 @@ import shutil
 from datetime import datetime
 from pathlib import Path
 
-from bucle.clock import SharedClock
+from bucle.clock import SharedClock, to_iso
 from bucle.errors import RequestError
 from bucle.loop.workspace import STATE_FOLDER, Workspace
 from bucle.store.files import translated_errors
 
-__all__ = ["choose_folder", "copy_project", "make_clock"]
+__all__ = ["choose_folder", "copy_project", "end_of_time", "make_clock"]
 
 _FOLDER = "simulations"
 _CLOCK = "clock"
+_CLOCK_BYTES = 8
 _LEFT_OUT = shutil.ignore_patterns(
     STATE_FOLDER, ".git", "__pycache__", ".venv", "venv", "node_modules"
 )
@@ -61,6 +62,23 @@ def make_clock(folder: Path, start: datetime) -> Path:
         path.write_bytes(bytes(8))
         SharedClock(path).move(start)
     return path
+
+
+def end_of_time(workspace: Workspace) -> datetime | None:
+    """Return the last moment that a simulated project has lived to.
+
+    None where it is no simulated project, or where its log goes on beyond that.
+    """
+    path = workspace.home / _CLOCK
+    try:
+        if path.stat().st_size != _CLOCK_BYTES:
+            return None
+        moment = SharedClock(path).now()
+    except (OSError, OverflowError):
+        return None
+    head = workspace.log.head()
+    last = next(iter(workspace.log.read(after=max(0, head.position - 1))), None)
+    return moment if last is None or last.at <= to_iso(moment) else None
 
 
 def _next_folder(parent: Path) -> Path:

@@ -33,7 +33,9 @@ _HARM, _INPUTS, _CONTRACT = 0.6, 0.3, 0.1
 _HISTORY = 90
 
 
-def watch_project(workspace: Workspace, now: datetime, *, explain: Explain = "never") -> Watched:
+def watch_project(
+    workspace: Workspace, now: datetime, *, explain: Explain = "never", is_past: bool = False
+) -> Watched:
     """Judge what was seen of the world up to a moment.
 
     Args:
@@ -41,31 +43,37 @@ def watch_project(workspace: Workspace, now: datetime, *, explain: Explain = "ne
         now: The moment.
         explain: When to try what the last week is told from the reference by, which takes seconds:
             `found` is when something was found.
+        is_past: Whether to judge by what the log said at the moment, whatever it says by now.
 
     Raises:
         RequestError: There is no champion.
         DigestMismatchError: The prediction log is not what was written.
     """
-    return _watch(workspace, now, explain=explain, is_detailed=False).watched
+    return _watch(workspace, now, explain=explain, is_past=is_past, is_detailed=False).watched
 
 
-def watch_in_detail(workspace: Workspace, now: datetime, *, explain: Explain = "never") -> Detailed:
+def watch_in_detail(
+    workspace: Workspace, now: datetime, *, explain: Explain = "never", is_past: bool = False
+) -> Detailed:
     """Judge what was seen of the world, and return each measure day by day as well.
 
     Args:
         workspace: The project.
         now: The moment.
         explain: As for `watch_project`.
+        is_past: As for `watch_project`.
 
     Raises:
         RequestError: There is no champion.
         DigestMismatchError: The prediction log is not what was written.
     """
-    return _watch(workspace, now, explain=explain, is_detailed=True)
+    return _watch(workspace, now, explain=explain, is_past=is_past, is_detailed=True)
 
 
-def _watch(workspace: Workspace, now: datetime, *, explain: Explain, is_detailed: bool) -> Detailed:
-    state = workspace.state()
+def _watch(
+    workspace: Workspace, now: datetime, *, explain: Explain, is_past: bool, is_detailed: bool
+) -> Detailed:
+    state = workspace.fold(until=now if is_past else None).state()
     package, reigning = open_champion(workspace, state), champion(state.tenures)
     if package is None or reigning is None:
         raise RequestError(

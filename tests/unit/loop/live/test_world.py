@@ -327,7 +327,7 @@ def test_candidate_that_workers_let_in_no_more_goes_without_waiting_for_a_job(tm
     counts.predicted("m-1", "shunned", 0)
     counts.predicted("m-9", "failed", 7)
     (tmp_path / "serve").mkdir()
-    share(counts, tmp_path / "serve", worker=1)
+    share(counts, tmp_path / "serve", server=1, worker=1)
     look = loop.look(0.5)
     assert [(one.name, one.why) for one in look.did] == [
         ("withdraw", "workers died with it, again and again")
@@ -341,6 +341,6 @@ def test_other_model_that_workers_let_in_no_more_changes_nothing(tmp_path):
     counts = Counts()
     counts.predicted("m-9", "shunned", 0)
     (tmp_path / "serve").mkdir()
-    share(counts, tmp_path / "serve", worker=1)
+    share(counts, tmp_path / "serve", server=1, worker=1)
     assert loop.look(0.5).did == ()
     assert loop.controller.state.deployment.model == "m-1"
