@@ -2,11 +2,8 @@
 
 import json
 
-import pytest
-
-from bucle.cli.run import _document, _moment, _tell
+from bucle.cli.run import _document, _tell
 from bucle.cli.terminal import Terminal
-from bucle.errors import UsageError
 from bucle.loop.events import DataAdded, StepRecord
 from bucle.loop.training import RunData, RunOutcome
 from bucle.types import Check, Coercion, Verdict
@@ -116,21 +113,3 @@ def test_failed_run_ends_with_the_error_and_no_champion(capsys):
     assert "first run" not in out
     assert "`clean` failed" in out
     assert err.splitlines() == ["pipeline.py, line 3", "", "Step 'clean' failed."]
-
-
-@pytest.mark.parametrize(
-    ("text", "moment"),
-    [
-        (None, None),
-        ("2026-01-31", "2026-01-31T00:00:00.000000Z"),
-        ("2026-01-31T12:00:00+02:00", "2026-01-31T10:00:00.000000Z"),
-    ],
-)
-def test_moment_is_read_as_a_date_or_a_time(text, moment):
-    assert _moment(text) == moment
-
-
-@pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "", "31/01/2026"])
-def test_other_moments_are_refused(text):
-    with pytest.raises(UsageError, match="Cannot read the moment"):
-        _moment(text)
