@@ -22,6 +22,7 @@ from bench.figures import workplace
 from bench.watching.alarms import false_alarms
 from bench.watching.cost import ROWS, make_files, measure_work
 from bench.watching.findings import ORDER, draw_again, keep_part
+from bench.watching.hours import busy_alarms, gross_harm
 from bench.watching.own import false_reports, found_nulls, watch_days
 from bench.watching.power import power
 from bench.watching.simulated import simulated_lines, write_simulated
@@ -50,6 +51,7 @@ YEARS = (2010, 2012, 2014)
 """Years of deliveries, each judged by the two before it."""
 
 PROJECTS = 1_000
+BUSY = 300
 TURNS = 5
 Lines = Iterator[dict[str, Any]]
 
@@ -70,10 +72,12 @@ def measure(*, repeats: int, only: Sequence[str] = ()) -> None:
 
 def _alarms(_: int) -> Lines:
     yield from false_alarms(projects=PROJECTS, worlds=WORLDS)
+    yield from busy_alarms(projects=BUSY)
 
 
 def _power(_: int) -> Lines:
     yield from power(repeats=400)
+    yield from gross_harm(repeats=20)
 
 
 def _own(_: int) -> Lines:

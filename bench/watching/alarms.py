@@ -8,11 +8,11 @@ to each layer by its part of the budget; the bound is the 99 % point of the bino
 import contextlib
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -21,12 +21,12 @@ from scipy.stats import binom
 from bench.watching.worlds import WORLDS, World, draw_project
 from bucle.watch.contract import judge_volume
 from bucle.watch.days import profile_days
-from bucle.watch.harm import detect_harm, loss_days, standard_of
+from bucle.watch.harm import SLOTS, detect_harm, loss_days, standard_of
 from bucle.watch.inputs import look_at_inputs
 from bucle.watch.spread import spread_of
 from bucle.watch.yardsticks import measures_of, yardsticks_of
 
-__all__ = ["PARTS", "Half", "false_alarms", "half_year"]
+__all__ = ["PARTS", "Half", "false_alarms", "half_year", "half_years"]
 
 DAYS = 180
 PARTS = {"harm": 0.6, "inputs": 0.3, "contract": 0.1}
@@ -40,6 +40,7 @@ CHECKS = 4
 
 _SPAWN = get_context("spawn")
 Half = dict[str, int]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +71,11 @@ def half_year(world: World, number: int, *, days: int = DAYS) -> Half:
     validated = project.days < reference_days
     standard = standard_of(project.losses[validated], project.days[validated])
     assert standard is not None
-    losses = loss_days(project.losses[~validated], project.days[~validated], standard)
+    # A generator of its own, so that the rows are those of a world without hours.
+    slots = np.random.default_rng((23, number)).integers(0, SLOTS, project.days.size)
+    losses = loss_days(
+        project.losses[~validated], project.days[~validated], standard, slots=slots[~validated]
+    )
     harm = detect_harm(losses, standard, days_between=DAYS / PARTS["harm"])
     volume = judge_volume(live.dates, live.rows, level=PARTS["contract"] / DAYS / CHECKS)
     return {
@@ -89,6 +94,12 @@ def false_alarms(
             tasks = [_Task(world=world, number=number, days=days) for number in range(projects)]
             halves = list(pool.map(_run, tasks, chunksize=4))
             yield _line(world, halves)
+
+
+def half_years(live: Callable[[int], Result], projects: int, *, processes: int = 2) -> list[Result]:
+    """Return what becomes of each of so many projects, by their numbers."""
+    with _single_threads(), ProcessPoolExecutor(processes, mp_context=_SPAWN) as pool:
+        return list(pool.map(live, range(projects), chunksize=4))
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ Each stands between two comments, `<!-- measured: NAME -->` and `<!-- end -->`, 
 whole.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -89,6 +90,36 @@ def _half_year(lines: Sequence[Line]) -> Iterable[str]:
         for one in {line["projects"]: line for line in found}.values():
             bounds = (_share(one[layer]["at_most"]) for layer in LAYERS)
             yield _row(f"*the 99 % bound of {one['projects']:,}*", "", *bounds)
+
+
+def _within(lines: Sequence[Line]) -> Iterable[str]:
+    yield from _head(
+        "losses", "labels an hour", "losses (sd / mean)", "within the day", "half by", "nine in ten"
+    )
+    for line in _about(lines, "a loss several times larger, found within the day"):
+        yield _row(
+            f"{line['times']:.0f} times",
+            f"{line['labels_an_hour']:,}",
+            LOSSES[line["losses"]],
+            _share(line["share"]),
+            _minutes(line["median_minutes"]),
+            _minutes(line["p90_minutes"]),
+        )
+
+
+def _minutes(value: float) -> str:
+    return f"{value:.0f} min" if math.isfinite(value) else "its end or later"
+
+
+def _busy(lines: Sequence[Line]) -> Iterable[str]:
+    yield from _head("world", "projects", "labels a day", "losses", "*allowed*", "*99 % bound*")
+    for line in _about(lines, "false alarms where labels are many, judged within the day"):
+        yield _row(
+            line["world"],
+            f"{line['projects']:,}",
+            f"{line['labels_a_day']:,}",
+            *(_share(line[name]) for name in ("share", "allowed", "at_most")),
+        )
 
 
 def _simulated(lines: Sequence[Line]) -> Iterable[str]:
@@ -210,7 +241,9 @@ def _cost(lines: Sequence[Line]) -> Iterable[str]:
 
 TABLES: dict[str, Callable[[Sequence[Line]], Iterable[str]]] = {
     "rise": _rise,
+    "within": _within,
     "half_year": _half_year,
+    "busy": _busy,
     "simulated": _simulated,
     "losses": _losses,
     "samples": _samples,

@@ -45,19 +45,26 @@ def tell_watched(terminal: Terminal, watched: "Watched") -> None:
 
 def _tell_harm(terminal: Terminal, harm: "HarmLayer") -> None:
     terminal.say()
-    if not harm.labelled:
+    if harm.unjudged:
         _fold(terminal, f"harm      {harm.unjudged}")
     else:
         state = f"ALARM since {harm.since}" if harm.alarm else "quiet"
         evidence = "over 1,000" if harm.evidence > _CLEAR else f"{harm.evidence:.2g}"
         terminal.say(f"harm      {state}, evidence {evidence} of 1")
-        share = harm.labelled / harm.rows
+        share = harm.labelled / harm.rows if harm.rows else 0.0
         corrected = f", {harm.corrected:,} corrected" if harm.corrected else ""
-        _more(
-            terminal,
-            f"{say_count(harm.labelled, 'label')} of {say_count(harm.rows, 'row')} "
-            f"({share:.0%}) until {harm.until}{corrected}",
-        )
+        if harm.rows:
+            _more(
+                terminal,
+                f"{say_count(harm.labelled, 'label')} of {say_count(harm.rows, 'row')} "
+                f"({share:.0%}) until {harm.until}{corrected}",
+            )
+        if harm.running is not None:
+            _more(
+                terminal,
+                f"{say_count(harm.running.labelled, 'label')} of {harm.running.until[:10]} until "
+                f"{harm.running.until[11:16]}, mean loss {harm.running.loss:.4g}",
+            )
         _more(terminal, f"nine in ten labels come within {harm.delay_days:.3g} days")
     if harm.error is not None and harm.reference is not None:
         _more(terminal, f"{harm.metric} {harm.error:.4g}, validated at {harm.reference:.4g}")

@@ -50,14 +50,15 @@ def label_predictions(
     signature: Signature,
     *,
     until: datetime | None = None,
+    since: datetime | None = None,
 ) -> pl.DataFrame:
     """Return predictions with the columns of `join_labels`, and their label as a number in `truth`.
 
     It is null where no label has come, where it is no number, or not one of the classes. Labels
-    that arrived after `until` are left out.
+    that arrived after `until`, or before `since`, are left out.
     """
     log, tables = workspace.home / "serve" / "log", workspace.tables
-    told = read_log(log, tables, name=FEEDBACK)
+    told = read_log(log, tables, name=FEEDBACK, since=since)
     if until is not None:
         told = told.filter(pl.col("at") <= until)
     if told.height > _MANY_MORE * predictions.height:

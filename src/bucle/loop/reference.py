@@ -3,7 +3,9 @@
 Runs in a worker, where models are packaged.
 """
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from bucle.charter.settings import CharterSettings
 from bucle.errors import EvidenceError
@@ -12,11 +14,13 @@ from bucle.loop.question import Question
 from bucle.models.metrics import Cost, Floats
 from bucle.models.signature import Signature, conform
 from bucle.watch.distance import reference_of
-from bucle.watch.harm import Standard, standard_of
+from bucle.watch.harm import SLOTS, Standard, standard_of
 from bucle.watch.losses import LossForm, loss_form, row_losses
 from bucle.watch.reference import make_reference, reference_bytes
 
 __all__ = ["reference_files"]
+
+_DAY_S = 86_400
 
 
 def reference_files(
@@ -51,7 +55,7 @@ def reference_files(
     parts = [frame for frame in (train, newer) if {time, *names} <= set(frame.columns)]
     rows = pl.concat([frame.select(*names, _day(time)) for frame in parts], how="vertical_relaxed")
     days = unseen.select(_day(time))["_day"]
-    form, standard = _validated(asked, charter, truth, predicted, days, cost)
+    form, standard = _validated(asked, charter, truth, predicted, unseen[time], cost)
     reference = make_reference(
         conform(signature, rows),
         rows["_day"],
@@ -69,18 +73,31 @@ def _validated(
     charter: CharterSettings,
     truth: Floats,
     predicted: Floats,
-    days: pl.Series,
+    times: pl.Series,
     cost: Cost,
 ) -> tuple[LossForm | None, Standard | None]:
     """Return how losses are followed, and what they were; nothing where they have no value."""
     metric = deciding_metric(charter.kpis, kind=asked.kind)
-    dates = days.cast(pl.Int32).cast(pl.Int64).fill_null(0).to_numpy()
+    days = times.cast(pl.Date).cast(pl.Int32)
+    dates = days.cast(pl.Int64).fill_null(0).to_numpy()
     try:
         form = loss_form(metric, truth, predicted, threshold=asked.threshold, cost=cost)
-        standard = standard_of(row_losses(form, truth, predicted, cost=cost), dates)
+        standard = standard_of(
+            row_losses(form, truth, predicted, cost=cost), dates, slots=_slots(times)
+        )
     except EvidenceError:
         return None, None
     return form, standard
+
+
+def _slots(times: pl.Series) -> NDArray[np.int64] | None:
+    """Return the slot of each moment in its day; None where days are all that is known."""
+    if not isinstance(times.dtype, pl.Datetime) or times.null_count():
+        return None
+    passed = (times - times.dt.truncate("1d")).dt.total_seconds()
+    if not passed.any():
+        return None
+    return (passed * SLOTS // _DAY_S).clip(0, SLOTS - 1).cast(pl.Int64).to_numpy()
 
 
 def _day(time: str) -> pl.Expr:

@@ -11,12 +11,12 @@ from scipy.special import stdtr
 
 from bucle.models.metrics import Floats
 from bucle.watch.days import Days
+from bucle.watch.memory import inflation, memory_of
 
 __all__ = ["Comparison", "Spread", "compare", "spread_of"]
 
 _WEEK = 7
 _LEAST_WEEKS = 4
-_MOST_MEMORY = 0.9
 _ROUNDING = 1e-12
 
 
@@ -95,7 +95,7 @@ def spread_of(days: Days) -> Spread:
         between=between,
         within=within,
         size=size,
-        memory=_memory(days.dates, effects),
+        memory=memory_of(days.dates, effects, between),
         freedom=freedom,
         days=int(days.dates.size),
     )
@@ -121,7 +121,7 @@ def compare(spread: Spread, window: Days) -> Comparison:
         found = np.where(has_mean, window.sums, 0.0).sum(axis=0) / rows
         expected = np.where(weights > 0, weights * spread.means, 0.0).sum(axis=0)
         shares = counts / rows
-        day_part = (shares**2).sum(axis=0) * _inflation(spread.memory, window.dates.size)
+        day_part = (shares**2).sum(axis=0) * inflation(spread.memory, window.dates.size)
         known = weights > 0
         reference_days = np.where(
             known, weights**2 * spread.square_counts / spread.counts**2, 0.0
@@ -147,27 +147,3 @@ def compare(spread: Spread, window: Days) -> Comparison:
 def _cells(dates: NDArray[np.int64], cells: int) -> NDArray[np.int64]:
     """Return each day's cell; 1970 began on a Thursday."""
     return (dates + 3) % cells if cells > 1 else np.zeros(dates.size, dtype=np.int64)
-
-
-def _memory(dates: NDArray[np.int64], effects: Floats) -> Floats:
-    """Return the correlation of effects on neighbouring days, 0 where it is not above 0."""
-    follows = np.flatnonzero(np.diff(dates) == 1)
-    if follows.size < _WEEK:
-        return np.zeros(effects.shape[1])
-    clean = np.where(np.isnan(effects), 0.0, effects)
-    product = (clean[follows] * clean[follows + 1]).mean(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        found = product / (clean**2).mean(axis=0)
-    return np.asarray(np.minimum(np.fmax(found, 0.0), _MOST_MEMORY), dtype=np.float64)
-
-
-def _inflation(memory: Floats, days: int) -> Floats:
-    """Return by how much the variance of a mean of so many days grows for their memory.
-
-    1 + 2 Σ (1 - k/days) memory^k over the lags k, as for an autoregressive process of order one.
-    """
-    if days == 1:
-        return np.ones_like(memory)
-    lags = np.arange(1, days)[:, None]
-    grown = 1.0 + 2.0 * ((1.0 - lags / days) * memory[None, :] ** lags).sum(axis=0)
-    return np.asarray(grown, dtype=np.float64)

@@ -9,20 +9,20 @@ import numpy as np
 import polars as pl
 
 from bucle.errors import EvidenceError
-from bucle.loop.ripeness import usual_of, usual_wait
+from bucle.loop.ripeness import MOST_LABELS, usual_of, usual_wait
 from bucle.loop.statements import restated_days
-from bucle.loop.watching.sightings import labelled_since
-from bucle.loop.watching.watched import Alarm, HarmLayer, JudgedDay
+from bucle.loop.watching.kept_labels import labelled_rows
+from bucle.loop.watching.watched import Alarm, HarmLayer, JudgedDay, RunningDay
 from bucle.loop.workspace import Workspace
 from bucle.models.metrics import Cost, Floats, measure
 from bucle.models.money import cost_function
 from bucle.models.package import Package
 from bucle.models.registry import Tenure
-from bucle.serve.compactor import FEEDBACK, read_log
+from bucle.serve.compactor import FEEDBACK, read_log_counted
 from bucle.watch.coverage import Coverage, adapt_coverage, interval_scores
 from bucle.watch.estimate import LossEstimate, estimate_loss, expected_losses
 from bucle.watch.examples import Example, say_value
-from bucle.watch.harm import Harm, LossDay, Standard, detect_harm, loss_days
+from bucle.watch.harm import SLOTS, Harm, LossDay, Standard, detect_harm, loss_days
 from bucle.watch.losses import LossForm, row_losses
 from bucle.watch.reference import Reference
 from bucle.watch.restatement import Statement
@@ -33,6 +33,8 @@ _EPOCH = date(1970, 1, 1)
 _LEAST_LABELS = 20
 _RECENT = 28
 _EXAMPLES = 3
+_SLOT = timedelta(days=1) / SLOTS
+_DAY_US = 86_400_000_000
 
 
 def watch_harm(
@@ -52,25 +54,25 @@ def watch_harm(
     if form is None or standard is None:
         return None
     began = datetime.fromisoformat(reigning.since).date()
-    rows = labelled_since(
-        workspace, began, model=package.model, signature=package.signature, until=now
+    rows = labelled_rows(
+        workspace, began, model=package.model, signature=package.signature, now=now
     )
     # A champion of few days knows only its quick labels: others' took what labels take here.
     delay = max(_delay(rows, now), _usual_days(workspace, now))
-    until = now.astimezone(UTC).date() - timedelta(days=1 + int(np.ceil(delay)))
-    mature = rows.filter(pl.col("day") <= until)
-    known = mature.filter(pl.col("truth").is_not_null())
+    edge = _edge(now.astimezone(UTC) - timedelta(days=delay))
+    until = edge.date() - timedelta(days=1)
+    ripe = rows.filter(pl.col("at") < edge)
     cost = _cost(workspace)
     try:
-        losses = row_losses(form, _floats(known["truth"]), _floats(known["prediction"]), cost=cost)
+        judged = _with_losses(ripe, form, cost)
     except EvidenceError:
         return None
-    known = known.with_columns(loss=losses)
-    seen = loss_days(_floats(known["loss"]), _dates(known), standard)
-    found = detect_harm(seen, standard, days_between=days_between)
-    judged = known
-    if found.since is not None:
-        judged = known.filter(pl.col("day") >= _date(found.since))
+    mature = ripe.filter(pl.col("day") <= until)
+    known = judged.filter(pl.col("day") <= until)
+    seen = _loss_days(known, standard)
+    running = _running(_loss_days(judged.filter(pl.col("day") > until), standard))
+    found = detect_harm(seen, standard, days_between=days_between, running=running)
+    judged = known if found.since is None else judged.filter(pl.col("day") >= _date(found.since))
     return HarmLayer(
         metric=form.metric,
         until=str(until) if mature.height else None,
@@ -86,6 +88,15 @@ def watch_harm(
         error=_metric(judged, package, form, cost),
         reference=package.metrics.get(form.metric),
         days=_days(rows, found, seen, until=until),
+        running=None
+        if running is None
+        else RunningDay(
+            until=edge.isoformat(),
+            rows=ripe.height - mature.height,
+            labelled=running.rows,
+            loss=running.total / running.rows,
+            evidence=found.level,
+        ),
         restated=restated_days(workspace, package.model, _statements(known, mature, seen, now=now)),
         coverage=_coverage(known, package),
         estimate=_estimate(rows, known, package, form, standard, now=now),
@@ -110,13 +121,40 @@ def harm_alarms(layer: HarmLayer) -> tuple[Alarm, ...]:
     )
 
 
+def _edge(moment: datetime) -> datetime:
+    """Return where the slot of a moment begins."""
+    return moment - (moment - datetime.min.replace(tzinfo=UTC)) % _SLOT
+
+
+def _with_losses(rows: pl.DataFrame, form: LossForm, cost: Cost | None) -> pl.DataFrame:
+    """Return the labelled rows with the loss of each.
+
+    Raises:
+        EvidenceError: A value is not finite, or the metric needs what is missing.
+    """
+    known = rows.filter(pl.col("truth").is_not_null())
+    losses = row_losses(form, _floats(known["truth"]), _floats(known["prediction"]), cost=cost)
+    return known.with_columns(loss=losses)
+
+
+def _loss_days(known: pl.DataFrame, standard: Standard) -> tuple[LossDay, ...]:
+    passed = known["at"].dt.epoch("us").to_numpy() % _DAY_US
+    slots = passed // (_DAY_US // SLOTS)
+    return loss_days(_floats(known["loss"]), _dates(known), standard, slots=slots)
+
+
+def _running(days: tuple[LossDay, ...]) -> LossDay | None:
+    """Return the day that is judged in part; None where it has too few labels for that."""
+    return days[0] if days and days[0].parts else None
+
+
 def _days(
     rows: pl.DataFrame, found: Harm, seen: tuple[LossDay, ...], *, until: date
 ) -> tuple[JudgedDay, ...]:
     """Return every day with answers, young ones too."""
     judged = {
         _date(day.date): (day.total / day.rows, value)
-        for day, value in zip(seen, found.evidence, strict=True)
+        for day, value in zip(seen, found.evidence, strict=False)
     }
     whole = (
         rows.group_by("day")
@@ -249,7 +287,10 @@ def _delay(rows: pl.DataFrame, now: datetime) -> float:
 def _usual_days(workspace: Workspace, now: datetime) -> float:
     """Return after how many days nine in ten labels have come, whoever answered."""
     log = workspace.home / "serve" / "log"
-    labels = read_log(log, workspace.tables, name=FEEDBACK).filter(pl.col("at") <= now)
+    labels, _ = read_log_counted(
+        log, workspace.tables, name=FEEDBACK, columns=("id", "at"), last=MOST_LABELS
+    )
+    labels = labels.filter(pl.col("at") <= now)
     return usual_wait(labels, now).total_seconds() / 86_400
 
 

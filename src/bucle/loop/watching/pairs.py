@@ -25,10 +25,11 @@ from bucle.gates.gains import bound_gain
 from bucle.gates.moments import Bounds, Moments, bound_moments, merge_moments, moments_of
 from bucle.ids import digest_json
 from bucle.loop.genuine import truth_of
+from bucle.loop.watching.newcomers import Mark, OtherTablesError, read_newcomers
 from bucle.loop.workspace import Workspace
 from bucle.models.metrics import Floats
 from bucle.models.signature import Signature
-from bucle.serve.compactor import FEEDBACK, PREDICTIONS, read_log_after, read_log_counted
+from bucle.serve.compactor import FEEDBACK, PREDICTIONS
 from bucle.serve.feedback import latest_labels
 from bucle.serve.records import LOAD_REQUEST
 from bucle.store.queries import load_queries
@@ -38,7 +39,7 @@ __all__ = ["PairSums", "Pairing", "Spread", "sum_pairs"]
 Spread = dict[int, int]
 """How many requests took how many microseconds."""
 
-_FORM = 1
+_FORM = 2
 _WAIT_S = 30.0
 _SLOT_US = 900_000_000
 _EARLIER = timedelta(days=1)
@@ -99,10 +100,6 @@ class _Slot(Struct, frozen=True, kw_only=True):
     moments: Moments
 
 
-class _OtherTablesError(Exception):
-    """The tables are not those that were read before."""
-
-
 def sum_pairs(workspace: Workspace, pairing: Pairing, *, ripe_until: datetime) -> PairSums | None:
     """Return what was seen of the pairs; reads what came since the last time.
 
@@ -126,7 +123,7 @@ def sum_pairs(workspace: Workspace, pairing: Pairing, *, ripe_until: datetime) -
                 return _Ledger(connection, workspace, pairing).look(ripe_until)
         except (OSError, sqlite3.OperationalError):
             return None
-        except (sqlite3.DatabaseError, msgspec.MsgspecError, _OtherTablesError):
+        except (sqlite3.DatabaseError, msgspec.MsgspecError, OtherTablesError):
             _remove(path)
     return None
 
@@ -199,24 +196,12 @@ class _Ledger:
 
     def _fresh(self, name: str, columns: tuple[str, ...], *, since: datetime) -> pl.DataFrame:
         """Return the rows that came since the last time, in a table or on their way there."""
-        log, tables = self._workspace.home / "serve" / "log", self._workspace.tables
-        known = self._notes.get(name)
-        if known is None:
-            found, count = read_log_counted(log, tables, name=name, columns=columns, since=since)
-            last = ""
-            if count:
-                last = tables.read(name, columns=["id"], after=count - 1)["id"][0]
-        else:
-            read, last = msgspec.json.decode(known, type=tuple[int, str])
-            frame, rest = read_log_after(
-                log, tables, name=name, columns=columns, rows=max(0, read - 1)
-            )
-            if read and (not frame.height or frame["id"][0] != last):
-                raise _OtherTablesError
-            count = max(0, read - 1) + frame.height
-            last = frame["id"][-1] if frame.height else last
-            found = pl.concat([frame.slice(1 if read else 0), rest])
-        self._notes[name] = msgspec.json.encode((count, last)).decode()
+        text = self._notes.get(name)
+        known = None if text is None else msgspec.json.decode(text, type=Mark)
+        found, mark = read_newcomers(
+            self._workspace, name, columns=columns, since=since, known=known
+        )
+        self._notes[name] = msgspec.json.encode(mark).decode()
         return found
 
     def _learn(self) -> None:

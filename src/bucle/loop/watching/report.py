@@ -137,14 +137,19 @@ def _harm_card(harm: "HarmLayer | None") -> str:
     if harm.unjudged:
         state, _, why = harm.unjudged.partition(": ")
         return _card("Harm", state, [why] if why else [], kind="unknown")
-    lines = [
-        f"evidence {harm.evidence:.2g} of 1",
-        (
+    lines = [f"evidence {harm.evidence:.2g} of 1"]
+    if harm.rows:
+        lines.append(
             f"{counted(harm.labelled, 'label')} of {counted(harm.rows, 'row')} "
             f"({say_share(harm.labelled / harm.rows)}) until {escaped(harm.until or '')}"
-        ),
-        f"nine in ten labels come within {harm.delay_days:.3g} days",
-    ]
+        )
+    if harm.running is not None:
+        lines.append(
+            f"{counted(harm.running.labelled, 'label')} of {escaped(harm.running.until[:10])} "
+            f"until {escaped(harm.running.until[11:16])}, mean loss "
+            f"{say_number(harm.running.loss)}"
+        )
+    lines.append(f"nine in ten labels come within {harm.delay_days:.3g} days")
     if harm.error is not None and harm.reference is not None:
         lines.append(
             f"{named(harm.metric)} {say_number(harm.error)}, validated at "

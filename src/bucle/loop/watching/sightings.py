@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["answers_since", "days_of", "features_of", "index_since", "labelled_since"]
 
 _DAY = "_day"
+_EARLIER = timedelta(days=1)
+"""By how much the clocks of those who answer and those who take labels may differ."""
 
 
 def index_since(workspace: Workspace, moment: date) -> pl.DataFrame:
@@ -84,7 +86,8 @@ def labelled_since(
         columns=("id", "at", "model", "role", "of", "prediction", "high"),
         since=_midnight(moment),
     ).filter((pl.col("model") == model) & (pl.col("at") <= until))
-    return label_predictions(workspace, said, signature, until=until).select(
+    early = _midnight(moment) - _EARLIER
+    return label_predictions(workspace, said, signature, until=until, since=early).select(
         pl.col("at").dt.date().alias("day"),
         "id",
         "at",

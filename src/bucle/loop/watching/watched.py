@@ -24,6 +24,7 @@ __all__ = [
     "InputLayer",
     "JudgedDay",
     "Layer",
+    "RunningDay",
     "Watched",
 ]
 
@@ -82,6 +83,19 @@ class JudgedDay(Struct, frozen=True, kw_only=True):
     evidence: float | None = None
 
 
+class RunningDay(Struct, frozen=True, kw_only=True):
+    """A day that is not over, as far as its labels had time to come: until a moment of it.
+
+    `loss` is the mean loss of its labelled rows, `evidence` the most there was of harm on it.
+    """
+
+    until: str
+    rows: int
+    labelled: int
+    loss: float
+    evidence: float
+
+
 class HarmLayer(Struct, frozen=True, kw_only=True):
     """What the champion's losses are beside those it was validated at.
 
@@ -89,7 +103,8 @@ class HarmLayer(Struct, frozen=True, kw_only=True):
     `delay_days`. `evidence` counts as enough at 1. `error` is the metric since `since`, or over
     all judged days, `reference` what it was validated at, both None without a value. `expected` is
     the mean loss at validation and `limit` what still counts as no harm, on the scale of the days'
-    losses. `restated` days were judged before and have another value now. `examples` are the rows
+    losses. `running` is the day that is judged in part, None where it has too few labels for that.
+    `restated` days were judged before and have another value now. `examples` are the rows
     with the largest losses since the alarm began.
     """
 
@@ -107,6 +122,7 @@ class HarmLayer(Struct, frozen=True, kw_only=True):
     error: float | None = None
     reference: float | None = None
     days: tuple[JudgedDay, ...] = ()
+    running: RunningDay | None = None
     restated: tuple[Restatement, ...] = ()
     coverage: Coverage | None = None
     estimate: LossEstimate | None = None
@@ -115,7 +131,7 @@ class HarmLayer(Struct, frozen=True, kw_only=True):
     @property
     def unjudged(self) -> str:
         """Say why no day is judged; nothing where one is."""
-        if self.labelled:
+        if self.labelled or self.running is not None:
             return ""
         if self.until is not None:
             return "no labels came"
