@@ -9,6 +9,7 @@ from bucle.loop.watching.watched import (
     HarmLayer,
     InputLayer,
     JudgedDay,
+    RunningDay,
     Watched,
 )
 from bucle.watch.contract import Breach, VolumeDay
@@ -73,6 +74,9 @@ def harm(name: str) -> HarmLayer:
                 evidence=0.05 * number if number < 28 else None,
             )
             for number, day in enumerate(DAYS)
+        ),
+        running=RunningDay(
+            until=f"{DAYS[-1]}T14:15:00+00:00", rows=60, labelled=55, loss=0.9, evidence=1.7
         ),
         restated=(
             Restatement(

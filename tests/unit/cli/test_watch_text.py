@@ -11,6 +11,7 @@ from bucle.loop.watching.watched import (
     HarmLayer,
     InputLayer,
     JudgedDay,
+    RunningDay,
     Watched,
 )
 from bucle.watch.contract import Breach
@@ -41,6 +42,9 @@ HARM = HarmLayer(
     days=tuple(
         JudgedDay(date=f"2026-03-{day}", mature=day < 28, rows=100, labelled=90, corrected=0)
         for day in range(20, 31)
+    ),
+    running=RunningDay(
+        until="2026-03-30T14:15:00+00:00", rows=3100, labelled=3000, loss=5.125, evidence=2.0
     ),
     restated=(
         Restatement(
@@ -145,6 +149,7 @@ def test_each_part_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     for part in (
         "harm ALARM since 2026-03-15, evidence over 1,000 of 1",
         "900 labels of 1,000 rows (90%) until 2026-03-28, 3 corrected",
+        "3,000 labels of 2026-03-30 until 14:15, mean loss 5.125",
         "re-stated 2026-03-02: 0.31 -> 0.35 (12 labels late, 1 corrected)",
         "intervals held 81.0% of 900 rows of the last 30 days, promised 90%",
         "1.3 times as large, at the level 92.0%",
@@ -189,6 +194,15 @@ def test_days_that_are_not_judged_are_told_apart_from_labels_that_are_none(
     capsys, until, labelled, told
 ):
     day = JudgedDay(date="2026-03-29", mature=False, rows=100, labelled=labelled, corrected=0)
-    waiting = msgspec.structs.replace(HARM, until=until, labelled=0, days=(day,))
+    waiting = msgspec.structs.replace(HARM, until=until, labelled=0, days=(day,), running=None)
     tell_watched(Terminal(), msgspec.structs.replace(WATCHED, harm=waiting))
     assert f"harm      {told}" in capsys.readouterr().out
+
+
+def test_a_first_day_that_is_judged_in_part_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    first = msgspec.structs.replace(HARM, until=None, rows=0, labelled=0)
+    tell_watched(Terminal(), msgspec.structs.replace(WATCHED, harm=first))
+    text = " ".join(capsys.readouterr().out.split())
+    assert "harm ALARM since" in text
+    assert "3,000 labels of 2026-03-30 until 14:15" in text
+    assert "until None" not in text

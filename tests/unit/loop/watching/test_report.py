@@ -48,6 +48,7 @@ def test_the_state_of_each_layer_is_said_in_words() -> None:
     assert "Watch of shop" in said
     assert f"alarm since {DAYS[15]}" in said
     assert "2,600 labels of 2,800 rows (92.9 %) until" in said
+    assert f"55 labels of {DAYS[-1]} until 14:15, mean loss 0.9" in said
     assert "mae 0.41, validated at 0.3" in said
     assert f"changed since {DAYS[22]}" in said
     assert "1 breach" in said
@@ -132,7 +133,7 @@ def test_days_that_still_wait_are_told_apart_from_days_without_labels(
     harm = whole.watched.harm
     assert harm is not None
     day = JudgedDay(date=DAYS[-1], mature=False, rows=10, labelled=labelled, corrected=0)
-    waiting = msgspec.structs.replace(harm, until=None, labelled=0, days=(day,))
+    waiting = msgspec.structs.replace(harm, until=None, labelled=0, days=(day,), running=None)
     watched = msgspec.structs.replace(whole.watched, harm=waiting)
     page = render_watch_report(msgspec.structs.replace(whole, watched=watched), project="shop")
     assert card in words(page)
