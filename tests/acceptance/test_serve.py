@@ -1,5 +1,6 @@
 """`bucle serve`: answers, refusals, swaps and sudden ends, seen from outside."""
 
+import html
 import json
 import os
 import shutil
@@ -340,6 +341,27 @@ def test_a_request_that_never_comes_to_its_end_is_closed(server: Server) -> None
         while connection.recv(1000):
             pass
         connection.close()
+
+
+@pytest.mark.thorough
+def test_every_call_of_the_page_is_answered_as_it_stands(shop: Path) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("no curl is installed")
+    with serve(shop) as server:
+        with server.client() as client:
+            page = client.get("/docs").text
+        calls = [part.split("</pre>")[0] for part in page.split("<pre>")[1:]]
+        calls = [html.unescape(one) for one in calls if one.startswith("curl ")]
+        assert len(calls) > 15
+        for call in calls:
+            done = subprocess.run(
+                ["bash", "-c", f"{call} -o /dev/null -w '%{{http_code}}'"],
+                cwd=shop,
+                capture_output=True,
+                check=True,
+                text=True,
+            )
+            assert done.stdout in {"200", "202"}, call
 
 
 @pytest.mark.thorough

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from bucle.serve.bounds import describe_limit
+from bucle.serve.curl import UNSEEN, curl_line
 from bucle.serve.openapi_answers import EXPLAIN, with_details
 from bucle.serve.openapi_protocols import ARROW, protocol_paths
 from bucle.serve.predictions import Answer
@@ -19,14 +20,18 @@ __all__ = ["PAGE_HEADERS", "describe", "example_row", "render_page"]
 
 _PROBLEM = "application/problem+json"
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
-# Control characters, those that turn the direction of writing, and those of no width.
-_UNSEEN = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
 PAGE_HEADERS = (
     (b"content-security-policy", f"{_POLICY}; frame-ancestors 'none'".encode()),
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
 )
 """What a browser is told beside the page: to load nothing, and to show it in no other page."""
+
+_NO_ANSWER = f"p-{'0' * 32}"
+_CALLS = (
+    "From the project's folder, where the token lies; elsewhere put the token in its place. The "
+    "zeros of a label stand for the id that an answer has."
+)
 
 _REFUSALS = {
     "400": "The request cannot be read.",
@@ -74,8 +79,8 @@ def describe(served: Served, *, version: str, name: str = "model") -> dict[str, 
         },
         "security": [{"bearer": []}, {"basic": []}],
         "paths": {
-            "/predict": {"post": _predict(row, answer, explains=served.package.can_explain)},
-            "/feedback": {"post": _feed_back()},
+            "/predict": {"post": _predict(served, row, answer)},
+            "/feedback": {"post": _feed_back(served)},
             "/retrain": {"post": _ask_for_retrain()},
             **{
                 path: {"get": _reading(summary, kind)}
@@ -93,8 +98,14 @@ def describe(served: Served, *, version: str, name: str = "model") -> dict[str, 
     }
 
 
-def render_page(served: Served, *, name: str = "model") -> bytes:
-    """Return the page for people: the fields of a row, how to ask, and every route."""
+def render_page(served: Served, *, name: str = "model", host: str = "") -> bytes:
+    """Return the page for people: every route with a call of it, and the fields of a row.
+
+    Args:
+        served: The champion.
+        name: What clients of the Open Inference Protocol call the model.
+        host: Where the page was asked for, as calls name it.
+    """
     rows = "".join(
         f"<tr><td><code>{_shown(feature.name)}</code></td>"
         f"<td>{_shown(feature.dtype)}</td><td>{_shown(_rule(served, feature.name))}</td>"
@@ -102,11 +113,20 @@ def render_page(served: Served, *, name: str = "model") -> bytes:
         for feature in served.package.signature.features
     )
     example = _shown(msgspec.json.format(msgspec.json.encode(example_row(served))).decode())
+    operations = [
+        (method, path, operation)
+        for path, methods in describe(served, version="", name=name)["paths"].items()
+        for method, operation in methods.items()
+    ]
     routes = "".join(
         f"<tr><td><code>{method.upper()} {_shown(path)}</code></td>"
         f"<td>{_shown(operation['summary'])}</td></tr>"
-        for path, methods in describe(served, version="", name=name)["paths"].items()
-        for method, operation in methods.items()
+        for method, path, operation in operations
+    )
+    calls = "".join(
+        f"<p>{_shown(operation['summary'])}</p>"
+        f"<pre>{_shown(curl_line(method, path, operation, host=host))}</pre>"
+        for method, path, operation in operations
     )
     return (
         "<!doctype html><html lang=en><meta charset=utf-8>"
@@ -123,7 +143,8 @@ def render_page(served: Served, *, name: str = "model") -> bytes:
         "<h2>Fields of a row</h2><table><tr><th>field<th>type<th>rule</tr>"
         f"{rows}</table><h2>A row</h2><pre>{example}</pre>"
         "<p>One object asks for one prediction, a list of objects for several. Every request needs "
-        "the token: <code>Authorization: Bearer TOKEN</code>.</p></html>"
+        "the token: <code>Authorization: Bearer TOKEN</code>.</p>"
+        f"<h2>Calls</h2><p>{_CALLS}</p>{calls}</html>"
     ).encode()
 
 
@@ -133,7 +154,7 @@ def _shown(text: str) -> str:
 
 
 def _visible(letter: str) -> str:
-    if letter == "\n" or unicodedata.category(letter) not in _UNSEEN:
+    if letter == "\n" or unicodedata.category(letter) not in UNSEEN:
         return letter
     return f"\\u{ord(letter):04x}"
 
@@ -144,14 +165,14 @@ def _about(served: Served) -> str:
     return f"{served.model} predicts {what} {signature.target}; engine: {served.engine.name}."
 
 
-def _predict(row: dict[str, Any], answer: dict[str, Any], *, explains: bool) -> dict[str, Any]:
+def _predict(served: Served, row: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
     def one_or_many(schema: dict[str, Any]) -> dict[str, Any]:
         return {"anyOf": [schema, {"type": "array", "items": schema, "minItems": 1}]}
 
     return {
         "summary": "Predict one row, or several",
-        "parameters": [EXPLAIN] if explains else [],
-        "requestBody": _in_arrow(_json_body(one_or_many(row))),
+        "parameters": [EXPLAIN] if served.package.can_explain else [],
+        "requestBody": _in_arrow(_json_body(one_or_many(row), example=example_row(served))),
         "responses": {
             "200": _in_arrow(_json_answer("Predictions.", one_or_many(answer))),
             **_refusals(),
@@ -170,12 +191,12 @@ def _ask_for_retrain() -> dict[str, Any]:
     asked = {"type": "object", "properties": {"event": {"type": "integer"}}}
     return {
         "summary": "Ask the loop for a new model",
-        "requestBody": _json_body(schema),
+        "requestBody": _json_body(schema, example={"because": "prices have changed"}),
         "responses": {"202": _json_answer("It is on record.", asked), **_refusals()},
     }
 
 
-def _feed_back() -> dict[str, Any]:
+def _feed_back(served: Served) -> dict[str, Any]:
     label = {
         "type": "object",
         "required": ["id", "label"],
@@ -191,9 +212,14 @@ def _feed_back() -> dict[str, Any]:
     kept = {"type": "object", "properties": {"kept": {"type": "integer"}}}
     return {
         "summary": "Tell the truth about predictions",
-        "requestBody": _json_body(schema),
+        "requestBody": _json_body(schema, example=_example_label(served)),
         "responses": {"202": _json_answer("Labels are kept.", kept), **_refusals()},
     }
+
+
+def _example_label(served: Served) -> dict[str, Any]:
+    classes = served.package.signature.classes
+    return {"id": _NO_ANSWER, "label": classes[-1] if classes else 1}
 
 
 def _reading(summary: str, kind: str) -> dict[str, Any]:
@@ -201,8 +227,9 @@ def _reading(summary: str, kind: str) -> dict[str, Any]:
     return {"summary": summary, "responses": {"200": _answer(summary, kind, {}), **refusals}}
 
 
-def _json_body(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"required": True, "content": {"application/json": {"schema": schema}}}
+def _json_body(schema: dict[str, Any], *, example: dict[str, Any]) -> dict[str, Any]:
+    content = {"application/json": {"schema": schema, "example": example}}
+    return {"required": True, "content": content}
 
 
 def _json_answer(words: str, schema: dict[str, Any]) -> dict[str, Any]:

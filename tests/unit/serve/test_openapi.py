@@ -1,5 +1,8 @@
 """The API described: every field, an example that the server itself takes, nothing unescaped."""
 
+import html
+import shlex
+
 import msgspec
 import pytest
 
@@ -85,7 +88,20 @@ def test_nothing_of_the_data_becomes_part_of_the_page(rules) -> None:
     assert "<b>" not in page
     assert "&lt;img src=x onerror=alert(1)&gt;" in page
     assert "default-src 'none'" in page
-    assert "http:" not in page.replace("http-equiv", "")
+    own = page.replace("curl -s http://127.0.0.1:8000/", "").replace("http-equiv", "")
+    assert "http:" not in own
+
+
+def test_every_operation_has_a_call_with_an_example_that_is_described() -> None:
+    one = served()
+    page = render_page(one, host="shop.example:81").decode()
+    calls = [shlex.split(html.unescape(part.split("</pre>")[0])) for part in page.split("<pre>")]
+    calls = [words for words in calls if words[:1] == ["curl"]]
+    paths = describe(one, version="1")["paths"]
+    assert [words[2] for words in calls] == [f"http://shop.example:81{path}" for path in paths]
+    bodies = {words[2].rpartition(":81")[2]: words[-1] for words in calls if "-d" in words}
+    assert msgspec.json.decode(bodies["/predict"]) == example_row(one)
+    assert set(bodies) == {path for path, methods in paths.items() if "post" in methods}
 
 
 def test_details_of_an_answer_are_described_with_their_types() -> None:

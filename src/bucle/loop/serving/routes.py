@@ -159,8 +159,8 @@ def _describing(slots: Callable[[], Slots], name: str) -> Mapping[str, Handler]:
         return Reply(msgspec.json.encode(document))
 
     async def docs(request: Request) -> Reply:
-        del request
-        page = render_page(slots().champion, name=name)
+        host = request.headers.get(b"host", b"").decode("ascii", "replace")
+        page = render_page(slots().champion, name=name, host=host)
         return Reply(page, b"text/html; charset=utf-8", headers=PAGE_HEADERS)
 
     return {"/openapi.json": openapi, "/docs": docs}
