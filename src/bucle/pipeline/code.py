@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bucle.ids import digest_file
+from bucle.ids import digest_file, digest_json
 from bucle.pipeline.libraries import Libraries
 from bucle.pipeline.modules import Modules
 from bucle.pipeline.reach import Reached, reach
@@ -17,6 +17,7 @@ from bucle.pipeline.tasks import Code
 __all__ = ["CodeReader"]
 
 _WILD = ("*", "?", "[")
+_OWN = Path(__file__).parents[1]
 
 
 class CodeReader:
@@ -33,6 +34,7 @@ class CodeReader:
         self._files: dict[Path, str] = {}
         self._reached: dict[str, Reached] = {}
         self._codes: dict[tuple[str, frozenset[str]], Code] = {}
+        self._own: dict[tuple[str, ...], str] = {}
 
     def of_project(self, call: str, *, parameters: Mapping[str, Any] | None = None) -> Code:
         """Return the code of `file.py:name` with everything of the project it reaches.
@@ -52,9 +54,19 @@ class CodeReader:
             self._codes[call, texts] = self._read(call, texts)
         return self._codes[call, texts]
 
-    def of_builtin(self, call: str, *, libraries: Sequence[str] = ()) -> Code:
-        """Return the code of one of Bucle's own functions: its version, and those of libraries."""
-        return Code(parts={call: ""}, libraries=self._versions({"bucle", *libraries}))
+    def of_builtin(
+        self, call: str, *, libraries: Sequence[str] = (), folders: Sequence[str] = ()
+    ) -> Code:
+        """Return the code of one of Bucle's own functions: its version, and those of libraries.
+
+        Args:
+            call: The function.
+            libraries: Which libraries its result depends on.
+            folders: Those of Bucle's own whose sources it depends on too: in a checkout that is
+                edited the version says nothing.
+        """
+        own = self._digest_of_own(tuple(folders)) if folders else ""
+        return Code(parts={call: own}, libraries=self._versions({"bucle", *libraries}))
 
     def _read(self, call: str, texts: frozenset[str]) -> Code:
         file, _, name = call.rpartition(":")
@@ -74,6 +86,13 @@ class CodeReader:
         found = {name: version for name, version in versions.items() if version}
         found["python"] = f"{sys.version_info.major}.{sys.version_info.minor}"
         return found
+
+    def _digest_of_own(self, folders: tuple[str, ...]) -> str:
+        if folders not in self._own:
+            sources = [path for one in folders for path in sorted((_OWN / one).glob("*.py"))]
+            digests = [[str(path.relative_to(_OWN)), self._digest(path)] for path in sources]
+            self._own[folders] = digest_json(digests)
+        return self._own[folders]
 
     def _digest(self, path: Path) -> str:
         if path not in self._files:

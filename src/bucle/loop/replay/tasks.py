@@ -30,6 +30,11 @@ _WORK = "bucle.loop.replay.rehearsal"
 _SURVEY = "bucle.loop.replay.survey:survey"
 _LIBRARIES = ("polars", "deltalake", "numpy")
 _LEARNING = (*_LIBRARIES, "sklearn", "skops")
+# Where it is decided what becomes of a policy that lives through a world.
+_LIVING = (
+    *(".", "charter", "data", "gates", "loop", "loop/replay", "models", "models/compiled"),
+    *("pipeline", "watch"),
+)
 
 
 class Kitchen(Struct, frozen=True, kw_only=True):
@@ -46,9 +51,19 @@ class Kitchen(Struct, frozen=True, kw_only=True):
     beside: tuple[str, ...]
     holdout: float
 
-    def code(self, call: str, *, steps: bool, libraries: tuple[str, ...] = _LIBRARIES) -> Code:
-        """Return the code of a built-in task, with that of the project's steps if it runs any."""
-        own = self.reader.of_builtin(call, libraries=libraries)
+    def code(
+        self,
+        call: str,
+        *,
+        steps: bool,
+        libraries: tuple[str, ...] = _LIBRARIES,
+        folders: tuple[str, ...] = (),
+    ) -> Code:
+        """Return the code of a built-in task, with that of the project's steps if it runs any.
+
+        `folders` are those of Bucle's own sources that it depends on, beside its version.
+        """
+        own = self.reader.of_builtin(call, libraries=libraries, folders=folders)
         if not steps:
             return own
         parts, versions, sources = dict(own.parts), dict(own.libraries), dict(own.sources)
@@ -239,7 +254,7 @@ def live_task(
         first: What is known of the model it begins with, as `begin_task` answers.
     """
     call = "bucle.loop.replay.lifetime:live"
-    steps = kitchen.code(call, steps=True, libraries=_LEARNING)
+    steps = kitchen.code(call, steps=True, libraries=_LEARNING, folders=_LIVING)
     own = kitchen.reader.of_project(world)
     fingerprints = {
         f"data {dataset}": version.fingerprint
