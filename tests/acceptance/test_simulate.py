@@ -140,7 +140,7 @@ def test_a_year_has_an_alarm_a_retrain_a_canary_and_a_rollback(store: Path) -> N
     year = bucle("simulate", "--json", at=store, timeout=3 * PATIENCE_S).json
     copy = Path(year["folder"])
     events = bucle("log", "--json", at=copy).json
-    struck = next(one["start"] for one in year["mishaps"] if one["kind"] == "demand-halved")
+    struck = next(one["start"] for one in year["mishaps"] if one["kind"] == "demand-slumps")
     assert "books-still" in [one["kind"] for one in year["mishaps"]]
     alarms = [one for one in events if one["kind"] == "alarm_raised"]
     assert [one for one in alarms if one["body"]["layer"] == "harm" and one["at"] > struck]

@@ -14,7 +14,13 @@ def test_counts_agree_with_their_noun(count, text):
 
 @pytest.mark.parametrize(
     ("noun", "text"),
-    [("object", "an object"), ("int", "an int"), ("`int`", "an `int`"), ("dict", "a dict")],
+    [
+        ("object", "an object"),
+        ("int", "an int"),
+        ("`int`", "an `int`"),
+        ("dict", "a dict"),
+        ("hour", "an hour"),
+    ],
 )
 def test_articles_agree_with_their_noun(noun, text):
     assert with_article(noun) == text

@@ -201,15 +201,26 @@ def _outcome(fact: Fact | None) -> str:
 
 
 def _reasons(events: list[Event]) -> dict[str, str]:
-    """Return why each run was asked for, by its id: the decision that led to it says so."""
+    """Return why each run was asked for, by its id: the decision that led to it says so.
+
+    A run that takes longer than a look begins after the decision that asked for it; one that is
+    done within the look is on record before it.
+    """
     found: dict[str, str] = {}
     asked: list[str] = []
+    ahead = ""
     for event in events:
         if event.kind == "run_started" and event.body.get("asked"):
-            asked.append(str(event.body.get("run")))
+            run = str(event.body.get("run"))
+            if ahead:
+                found[run], ahead = ahead, ""
+            else:
+                asked.append(run)
         elif event.kind == "decided" and "retrain" in event.body.get("did", ()):
-            why, _, _ = str(event.body.get("why", "")).rpartition("; ")
-            found |= dict.fromkeys(asked, why or str(event.body.get("why", "")))
+            whole = str(event.body.get("why", ""))
+            why, _, _ = whole.rpartition("; ")
+            found |= dict.fromkeys(asked, why or whole)
+            ahead = "" if asked else whole
             asked = []
     return found
 

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -408,3 +409,36 @@ def test_read_only_tables_can_be_read_and_say_so_when_written(
     done = on_read_only_disk(tmp_path / "tables", READ_ONLY)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [1000, "bucle-302"]
+
+
+# ---- what a reader remembers of a table ---------------------------------------------
+
+
+def test_what_others_write_is_seen_by_one_that_has_read_before(tmp_path: Path) -> None:
+    reader = DeltaTables(tmp_path)
+    DeltaTables(tmp_path).write("sales", FRAME, mode="append")
+    assert_frame_equal(reader.read("sales"), FRAME)
+    DeltaTables(tmp_path).write("sales", FRAME.head(3), mode="append")
+    assert reader.rows("sales") == 1003
+    assert_frame_equal(reader.read("sales", after=1000), FRAME.head(3))
+    assert_frame_equal(reader.read("sales", version=0), FRAME)
+    assert reader.rows("sales") == 1003
+
+
+def test_a_table_that_was_removed_and_made_again_is_read_as_it_is_now(tmp_path: Path) -> None:
+    reader, other = DeltaTables(tmp_path), pl.DataFrame({"c": [1.5, None]})
+    reader.write("sales", FRAME, mode="append")
+    assert_frame_equal(reader.read("sales"), FRAME)
+    shutil.rmtree(tmp_path / "sales")
+    DeltaTables(tmp_path).write("sales", other, mode="append")
+    assert_frame_equal(reader.read("sales"), other)
+
+
+def test_a_commit_that_changed_after_it_was_read_is_refused(tmp_path: Path) -> None:
+    tables = DeltaTables(tmp_path)
+    tables.write("sales", FRAME, mode="append")
+    assert tables.rows("sales") == 1000
+    commit = commit_of(tmp_path, 0)
+    commit.write_bytes(commit.read_bytes().replace(b"1000", b"1001"))
+    with pytest.raises(DigestMismatchError):
+        tables.rows("sales")

@@ -117,9 +117,9 @@ def shaken(root):
 
 def test_a_shock_changes_what_becomes_of_items_while_it_lasts(world, shaken, items):
     before = world.worth(items)
-    shaken.strike("demand-halved", END + timedelta(weeks=20), END + timedelta(weeks=30))
+    shaken.strike("demand-slumps", END + timedelta(weeks=20), END + timedelta(weeks=30))
     assert shaken.worth(items).equals(before)
-    shaken.strike("demand-halved", START, END + timedelta(weeks=12))
+    shaken.strike("demand-slumps", START, END + timedelta(weeks=12))
     after = shaken.worth(items)
     assert after["best"].sum() < 0.7 * before["best"].sum()
     assert (after["expected"] <= after["best"] + 1e-6).all()
@@ -133,7 +133,7 @@ def test_when_tastes_turn_some_categories_lose_and_others_win(world, shaken, ite
     loses = items["category"].is_in(["coat", "jewellery", "shoes", "watch"])
     assert (change.filter(loses) <= 1e-6).all()
     assert change.filter(~loses).mean() > 1
-    assert set(shaken.shocks) == {"tastes-turn", "demand-halved"}
+    assert set(shaken.shocks) == {"tastes-turn", "demand-slumps"}
 
 
 def test_books_in_cents_are_the_same_books(world, shaken, items):

@@ -197,6 +197,24 @@ def test_spans_and_alarms_are_told_as_people_do() -> None:
     assert told.startswith("Alarm (inputs), what is asked has changed: grade: 9 % were 'C', now")
 
 
+def test_a_run_that_takes_longer_than_a_look_is_told_with_the_decision_before_it() -> None:
+    def decided(why: str) -> Decided:
+        return Decided(policy="harm/every:8w", did=("retrain",), why=why)
+
+    chapters = tell_story(
+        log_of(
+            ("2025-03-01", decided("8w since the last retrain")),
+            ("2025-03-01", started("r-2")),
+            ("2025-03-01", finished("failed", "r-2")),
+            ("2025-04-01", decided("alarm: r2 0.3; and more")),
+            ("2025-04-01", started("r-3")),
+        )
+    )
+    told = [words(chapter) for chapter in chapters]
+    assert "A retrain began: 8 weeks since the last retrain." in told[0]
+    assert "A retrain began: alarm: r2 0.3; and more." in told[1]
+
+
 def test_an_alarm_that_a_new_champion_ends_is_over_in_few_words() -> None:
     why = "m-2 is champion now, and this was seen of m-1"
     over = AlarmResolved(layer="harm", subject="r2", why=why)

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import polars as pl
 
-from bucle.grammar import say_count
+from bucle.grammar import say_count, say_hours
 from bucle.loop.refusals import refused_lately
 from bucle.loop.state import State
 from bucle.loop.watching.datasets import watch_data
@@ -145,8 +145,7 @@ def _freshness(index: pl.DataFrame, *, now: datetime, level: float) -> list[Brea
             found=hours,
             expected=limit,
             unit="hours",
-            why=f"no prediction for {say_count(round(hours), 'hour')}; "
-            f"up to {limit:,.0f} would be usual",
+            why=f"no prediction for {say_hours(hours)}; up to {say_hours(limit)} would be usual",
         )
     ]
 

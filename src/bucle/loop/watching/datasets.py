@@ -13,7 +13,7 @@ from msgspec import Struct
 from bucle.clock import from_iso
 from bucle.data.quarantine import open_rows
 from bucle.errors import BucleError
-from bucle.grammar import say_count
+from bucle.grammar import say_hours
 from bucle.loop.state import DatasetRecord, VersionRecord
 from bucle.loop.workspace import Workspace
 from bucle.models.metrics import Floats
@@ -220,8 +220,8 @@ def _freshness(record: DatasetRecord, *, now: datetime, level: float) -> list[Br
             found=hours,
             expected=limit,
             unit="hours",
-            why=f"no new rows of {record.name} for {say_count(round(hours), 'hour')}; "
-            f"up to {limit:,.0f} would be usual",
+            why=f"no new rows of {record.name} for {say_hours(hours)}; "
+            f"up to {say_hours(limit)} would be usual",
         )
     ]
 

@@ -22,7 +22,7 @@ from terms import TERMS
 CHANCE = 3  # the stream of random numbers that prices are moved by
 CENTS = 2
 OUT_OF_FASHION = ["coat", "jewellery", "shoes", "watch"]
-HALF, LESS, MORE = 0.5, 0.4, 2.2  # of what customers would pay
+THIRD, LESS, MORE = 1 / 3, 0.4, 2.2  # of what customers would pay
 MONEY = ["basis", "list_price", "sale_price", "commission"]
 
 
@@ -31,7 +31,7 @@ class LivingStore:
 
     shocks: ClassVar[dict[str, str]] = {
         "tastes-turn": "coats, jewellery, shoes and watches go out of fashion; the rest comes in",
-        "demand-halved": "customers pay half of what they did",
+        "demand-slumps": "customers pay a third of what they did",
     }
     misprints: ClassVar[dict[str, str]] = {
         "books-in-cents": "all amounts of the books are exported in cents",
@@ -50,7 +50,7 @@ class LivingStore:
         weeks = self._items["arrived"].to_numpy()[:, None] + 7 * np.arange(TERMS.weeks)
         first, last = (np.datetime64(moment.date()) for moment in (start, end))
         is_out = self._items["category"].is_in(OUT_OF_FASHION).to_numpy()
-        pays = HALF if shock == "demand-halved" else np.where(is_out, LESS, MORE)
+        pays = THIRD if shock == "demand-slumps" else np.where(is_out, LESS, MORE)
         change = np.power(pays, truth.elasticity)[:, None]
         pull = np.where((weeks >= first) & (weeks < last), truth.pull * change, truth.pull)
         touched = (pull != truth.pull).any(axis=1)

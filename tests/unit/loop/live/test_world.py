@@ -31,6 +31,7 @@ ROLLOUT = Rollout(
     shares=(0.0, 0.5), pairs=100, shadow_s=3600, requests=20, bake_s=600, deadline_s=7200
 )
 POLICY = Policy(text="never", rollout=ROLLOUT)
+PACE = Pace(see_s=10, watch_s=1e9)
 GOOD = {"pairs": 200, "answers": 100, "slower": 1.0}
 
 
@@ -73,8 +74,8 @@ class Told:
 class Loop:
     """A controller over a live world of a project that is nowhere."""
 
-    def __init__(self, *facts, clock=None, home=Path("/nowhere")):
-        self.home = home
+    def __init__(self, *facts, clock=None, home=Path("/nowhere"), pace=PACE):
+        self.home, self.pace = home, pace
         self.clock = clock or FixedClock(NOON)
         self.log, self.jobs, self.said = MemoryLog(), Told(), []
         self.tell(*facts)
@@ -90,8 +91,7 @@ class Loop:
             packages=Path("/nowhere"),
             home=self.home,
         )
-        pace = Pace(see_s=10, watch_s=1e9)
-        world = LiveWorld(workspace, POLICY, self.jobs, pace=pace, say=self.said.append)
+        world = LiveWorld(workspace, POLICY, self.jobs, pace=self.pace, say=self.said.append)
         self.controller = Controller(world, POLICY, self.log)
 
     def tell(self, *facts):
@@ -344,3 +344,20 @@ def test_other_model_that_workers_let_in_no_more_changes_nothing(tmp_path):
     share(counts, tmp_path / "serve", server=1, worker=1)
     assert loop.look(0.5).did == ()
     assert loop.controller.state.deployment.model == "m-1"
+
+
+def test_a_former_champion_is_looked_at_at_its_own_pace_and_no_candidate_waits_for_it():
+    loop = Loop(*passed(), pace=Pace(see_s=10, former_s=600, watch_s=1e9))
+    loop.look()
+    loop.deploy()
+    for seconds in (20, 310, 700):
+        loop.see(seconds, **GOOD)
+    loop.deploy()
+    assert loop.controller.state.deployment.is_former
+    begun = loop.jobs.begun.count("see")
+    loop.see(1, **GOOD)
+    for _ in range(5):
+        loop.look(100)
+    assert loop.jobs.begun.count("see") == begun + 1
+    loop.look(100)
+    assert loop.jobs.begun.count("see") == begun + 2
