@@ -53,7 +53,7 @@ class Scored(Struct, frozen=True, gc=False):
 class Scores(Struct, frozen=True, gc=False):
     """What a model says of some rows; `low` and `high` are None where it has no intervals.
 
-    `known` are columns, by their number, that held only words the model has learned.
+    `known` are columns, by their number, that held only words the model has learned, or numbers.
     """
 
     prediction: Sequence[float]

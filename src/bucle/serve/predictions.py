@@ -162,14 +162,14 @@ class Predictor:
         """Answer many rows as `predict_now` does, without an object for each on the way."""
         champion, reader = slots.champion, slots.champion.reader
         features = columns[: len(reader.features)]
-        # Packed before they are scored: afterwards they have left the processor's caches.
+        # Packed and named before they are scored: afterwards all has left the processor's caches.
         packed = reader.pack(columns)
+        ids = self._ids.take(len(columns[0]))
         scores = champion.engine.score_columns(features)
         if scores is None:
             return None
         looks, known = champion.treated, scores.known
         treated = () if looks is None else looks.find(features, known=known)
-        ids = self._ids.take(len(scores.prediction))
         held = self._held
         if held is None:
             self._held = held = _Held(slots)

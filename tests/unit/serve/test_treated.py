@@ -119,5 +119,6 @@ def test_columns_the_encoder_knows_hold_nothing_to_count(rows: list[tuple[Any, .
     encoder = Encoder(FORM)
     encoder.many(columns)
 
+    assert (0 in encoder.known) == (None not in columns[0])
     assert (1 in encoder.known) == all(word == "a" for word in columns[1])
     assert Treated(Model).find(columns, known=encoder.known) == Treated(Model).find(columns)  # type: ignore[arg-type]

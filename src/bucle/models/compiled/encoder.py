@@ -27,7 +27,7 @@ _SINGLE = struct.Struct("f")
 _Find = Callable[[Any], int]
 _Floats = NDArray[np.float64]
 _Fill = Callable[[Sequence[Any], _Floats], bool]
-"""Writes a column of many rows; tells whether all its values have a level of their own."""
+"""Writes a column of many rows; tells whether all its values are plain: learned words, numbers."""
 
 
 class Part(Struct, frozen=True):
@@ -48,8 +48,8 @@ class Encoder:
     Args:
         form: What to make of which column; its cells of one number come first.
 
-    `known` are the columns of words, by their number, whose values `many` has met in training, all
-    of them, the last time it was asked.
+    `known` are the columns, by their number, that held nothing but words met in training, or
+    nothing but numbers, when `many` was asked last.
 
     Raises:
         PackageError: The form's parts do not fit together.
@@ -267,10 +267,10 @@ def _fill_numbers(cell: NumberCell, feature: Feature, read: Reader) -> _Fill:
     Numbers of the plain types go through numpy together; a refusal, or any other type, is left
     to the reader of one value, which names what is wrong.
     """
-    kinds = {"Float64": {float, type(None)}, "Int64": {int, type(None)}}.get(feature.dtype)
+    kinds = {"Float64": {float, type(None)}, "Int64": {int, type(None)}}.get(feature.dtype, set())
 
-    def together(values: Sequence[Any]) -> _Floats | None:
-        if kinds is None or not kinds.issuperset(map(type, values)):
+    def together(values: Sequence[Any], found_kinds: set[type]) -> _Floats | None:
+        if not kinds.issuperset(found_kinds):
             return None
         found = np.asarray(values, dtype=np.float64)
         if feature.dtype == "Int64" and (np.abs(found) >= _LARGEST_WHOLE).any():
@@ -283,9 +283,10 @@ def _fill_numbers(cell: NumberCell, feature: Feature, read: Reader) -> _Fill:
         return found
 
     def fill(values: Sequence[Any], matrix: _Floats) -> bool:
-        found = together(values)
+        found_kinds = set(map(type, values))
+        found = together(values, found_kinds)
         matrix[:, cell.at] = [read(value) for value in values] if found is None else found
-        return False
+        return found is not None and type(None) not in found_kinds
 
     return fill
 

@@ -139,7 +139,7 @@ class Scorer:
 
     @property
     def known(self) -> frozenset[int]:
-        """Columns, by their number, of which the rows asked for last held only learned words."""
+        """Columns, by number, that held only learned words, or numbers, when last asked for."""
         return self._learner.encoder.known
 
     def many(self, rows: Sequence[Sequence[Any]]) -> _Floats:
