@@ -234,7 +234,9 @@ class _Walk:
         return isinstance(root, ast.Name) and self._home_of(root.id) is None
 
     def _string(self, text: str) -> None:
-        if 0 < len(text) <= _MAX_STRING and "\n" not in text and "\0" not in text:
+        is_short = 0 < len(text) <= _MAX_STRING and "\n" not in text and "\0" not in text
+        # Half of a surrogate pair names no file, and cannot be kept.
+        if is_short and not any("\ud800" <= letter <= "\udfff" for letter in text):
             self.strings.add(text)
 
     def _joined(self, node: ast.AST) -> None:

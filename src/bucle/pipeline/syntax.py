@@ -250,8 +250,12 @@ def _literal(node: ast.expr) -> tuple[bool, Any]:
 
 
 def _as_json(value: Any) -> tuple[bool, Any]:
-    if value is None or isinstance(value, bool | str):
+    if value is None or isinstance(value, bool):
         return True, value
+    if isinstance(value, str):
+        # Half of a surrogate pair is no text of JSON.
+        is_half = any("\ud800" <= letter <= "\udfff" for letter in value)
+        return (False, None) if is_half else (True, value)
     if isinstance(value, int | float):
         fits = -(2**63) <= value < 2**63 if isinstance(value, int) else abs(value) < float("inf")
         return (True, value) if fits else (False, None)
@@ -259,7 +263,7 @@ def _as_json(value: Any) -> tuple[bool, Any]:
         items = [_as_json(item) for item in value]
         good = all(ok for ok, _ in items)
         return good, [item for _, item in items] if good else None
-    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+    if isinstance(value, dict) and all(isinstance(key, str) and _as_json(key)[0] for key in value):
         pairs = {key: _as_json(item) for key, item in value.items()}
         good = all(ok for ok, _ in pairs.values())
         return good, {key: item for key, (_, item) in pairs.items()} if good else None

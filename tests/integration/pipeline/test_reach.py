@@ -402,3 +402,11 @@ def test_links_out_of_the_project_are_no_modules(project, tmp_path_factory):
     (project.root / "helper.py").symlink_to(outside)
     project.write(pipeline="from helper import f\n\ndef step(x): return f(x)\n")
     assert set(project.code("step").parts) == {"pipeline.step"}
+
+
+def test_text_that_is_half_a_surrogate_pair_is_code_like_any_other(project):
+    steps = "ODD = {0!r}\n\ndef clean(raw, odd={0!r}):\n    return [raw, odd, ODD, raw / {0!r}]\n"
+    half, other = (steps.format(text) for text in ("\ud800", "\udfff"))
+    project.write(pipeline=half)
+    assert project.changed_by("clean", pipeline=other) == {"clean"}
+    assert project.changed_by("clean", pipeline=f"{other}# nothing\n") == set()
