@@ -119,18 +119,30 @@ def _require_other(state: State, record: ModelRecord) -> Tenure:
 
 
 def require_fitting(
-    workspace: Workspace, state: State, record: ModelRecord, current: Tenure
+    workspace: Workspace,
+    state: State,
+    record: ModelRecord,
+    current: Tenure,
+    *,
+    anew: bool = True,
 ) -> None:
     """Raise unless a challenger loads and takes what the champion's requests hold.
 
     It is loaded in a limited child process.
+
+    Args:
+        workspace: The project.
+        state: What is on record.
+        record: The challenger.
+        current: The champion.
+        anew: Load it also where that was done before, with the same code and libraries.
 
     Raises:
         PackageError: It does not load, or takes other requests.
     """
     from bucle.serve.slots import line_up  # noqa: PLC0415  (imports what serves)
 
-    check_loads(workspace, record.model, digest=record.digest)
+    check_loads(workspace, record.model, digest=record.digest, anew=anew)
     known = state.models.get(current.model)
     signatures = [
         open_package(workspace.packages, model, project=workspace.root, digest=digest).signature

@@ -76,7 +76,9 @@ def _deploy(workspace: Workspace, order: Order) -> Answer:
     action, state = msgspec.convert(order.details["action"], Deploy), workspace.state()
     reigning = champion(state.tenures)
     if reigning is not None and reigning.model == action.champion:
-        require_fitting(workspace, state, state.models[action.model], reigning)
+        # One of no run was champion until now: tried as it is, it needs no other trial.
+        record, anew = state.models[action.model], bool(action.run)
+        require_fitting(workspace, state, record, reigning, anew=anew)
     return Answer(facts=written([deployed_by(action)]))
 
 
