@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 alarms = pytest.importorskip("bench.watching.alarms", reason="the benchmarks are not here")
+hours = pytest.importorskip("bench.watching.hours")
 own = pytest.importorskip("bench.watching.own")
 power = pytest.importorskip("bench.watching.power")
 tables = pytest.importorskip("bench.watching.tables")
@@ -39,6 +40,19 @@ def test_half_a_year_without_a_change_keeps_the_budget(world: object) -> None:
 def test_a_loss_thirty_per_cent_larger_is_found_within_1500_rows(kind: str) -> None:
     rows = [power.delay_rows(kind, number, icc=0.0) for number in range(60)]
     assert np.mean([count <= power.ROWS for count in rows]) >= 0.9
+
+
+@pytest.mark.thorough
+def test_hours_that_differ_are_no_harm_where_labels_are_many() -> None:
+    found = [hours.busy_half_year(number) for number in range(PROJECTS)]
+    allowed = 1.0 - np.exp(-alarms.PARTS["harm"])
+    assert sum(one >= 1.0 for one in found) <= binom.ppf(0.999, PROJECTS, allowed)
+
+
+@pytest.mark.thorough
+def test_five_times_the_loss_is_found_long_before_its_day_is_over() -> None:
+    found = [hours.gross_delay("gamma", number, times=5.0, an_hour=1_000) for number in range(10)]
+    assert max(minutes for _, minutes in found) <= 60.0
 
 
 @pytest.fixture(scope="module")
