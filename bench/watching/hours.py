@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from bench.watching.alarms import DAYS, PARTS, half_years
+from bench.watching.power import finite
 from bench.watching.worlds import LOSSES, Floats, World, of_z
 from bucle.watch.harm import SLOTS, LossDay, Standard, detect_harm, loss_days, standard_of
 
@@ -135,9 +136,9 @@ def gross_harm(*, repeats: int) -> Iterator[dict[str, Any]]:
                     "labels_an_hour": an_hour,
                     "cases": repeats,
                     "share": round(float(np.isfinite(rows).mean()), 3),
-                    "median_rows": float(np.median(rows)),
-                    "median_minutes": float(np.median(minutes)),
-                    "p90_minutes": float(np.quantile(minutes, 0.9, method="higher")),
+                    "median_rows": finite(float(np.median(rows))),
+                    "median_minutes": finite(float(np.median(minutes))),
+                    "p90_minutes": finite(float(np.quantile(minutes, 0.9, method="higher"))),
                 }
 
 

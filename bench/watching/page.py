@@ -4,7 +4,6 @@ Each stands between two comments, `<!-- measured: NAME -->` and `<!-- end -->`, 
 whole.
 """
 
-import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -70,9 +69,12 @@ def _rise(lines: Sequence[Line]) -> Iterable[str]:
             LOSSES[line["losses"]],
             f"alike, ICC {line['icc']}" if line["icc"] else "independent",
             _share(line["share"]),
-            f"{line['median_rows']:,.0f}",
-            f"{line['p90_rows']:,.0f}",
+            *(_rows_until(line[name]) for name in ("median_rows", "p90_rows")),
         )
+
+
+def _rows_until(value: float | None) -> str:
+    return "not in 60 days" if value is None else f"{value:,.0f}"
 
 
 def _half_year(lines: Sequence[Line]) -> Iterable[str]:
@@ -94,7 +96,7 @@ def _half_year(lines: Sequence[Line]) -> Iterable[str]:
 
 def _within(lines: Sequence[Line]) -> Iterable[str]:
     yield from _head(
-        "losses", "labels an hour", "losses (sd / mean)", "within the day", "half by", "nine in ten"
+        "rise", "labels an hour", "losses (sd / mean)", "within the day", "half by", "nine in ten"
     )
     for line in _about(lines, "a loss several times larger, found within the day"):
         yield _row(
@@ -107,8 +109,8 @@ def _within(lines: Sequence[Line]) -> Iterable[str]:
         )
 
 
-def _minutes(value: float) -> str:
-    return f"{value:.0f} min" if math.isfinite(value) else "its end or later"
+def _minutes(value: float | None) -> str:
+    return "its end or later" if value is None else f"{value:.0f} min"
 
 
 def _busy(lines: Sequence[Line]) -> Iterable[str]:

@@ -1,5 +1,6 @@
 """How soon a loss that has risen by 30 % is found: labelled rows until the alarm for harm."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,7 @@ from bench.watching.alarms import DAYS, PARTS
 from bench.watching.worlds import LOSSES, draw_losses
 from bucle.watch.harm import detect_harm, loss_days, standard_of
 
-__all__ = ["delay_rows", "power"]
+__all__ = ["delay_rows", "finite", "power"]
 
 RISE = 1.3
 PER_DAY, REFERENCE_DAYS = 100, 40
@@ -33,6 +34,11 @@ def delay_rows(kind: str, number: int, *, icc: float) -> float:
     return float(sum(day.rows for day in seen if day.date <= found.alarm))
 
 
+def finite(value: float) -> float | None:
+    """Return a value for JSON, which knows no infinity."""
+    return value if math.isfinite(value) else None
+
+
 def power(*, repeats: int) -> Iterator[dict[str, Any]]:
     """Yield, for each kind of loss, in how many cases the rise is found within 1,500 rows."""
     for kind in LOSSES:
@@ -45,8 +51,8 @@ def power(*, repeats: int) -> Iterator[dict[str, Any]]:
                 "icc": icc,
                 "cases": repeats,
                 "share": round(share, 3),
-                "median_rows": float(np.median(rows)),
-                "p90_rows": float(np.quantile(rows, 0.9, method="higher")),
+                "median_rows": finite(float(np.median(rows))),
+                "p90_rows": finite(float(np.quantile(rows, 0.9, method="higher"))),
                 "at_least": 0.9 if kind in USUAL and not icc else None,
                 "met": share >= 0.9 if kind in USUAL and not icc else None,
             }

@@ -77,7 +77,7 @@ def _by_contender(lines: Sequence[dict[str, Any]]) -> dict[str, Values]:
         elif figure in SIMULATED and line["world"] == WORLD:
             share = line["share"] if "share" in line else line["all"]["days_in_alarm"] / 180
             mine["simulated"] = share, f"{100 * share:.3g} %"
-        elif line.get("losses") == "gamma" and not line.get("icc"):
+        elif line.get("losses") == "gamma" and not line.get("icc") and "times" not in line:
             rows = line["median_rows"]
             mine["labels"] = min(rows / MOST_LABELS, 1.0), f"{rows:,.0f}"
     return {name: values for name, values in found.items() if values}
