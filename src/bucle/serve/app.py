@@ -19,6 +19,7 @@ from bucle.serve.problems import MEDIA_TYPE, ProblemError, problem_body
 __all__ = [
     "App",
     "Handler",
+    "Later",
     "Leaver",
     "Limits",
     "Quick",
@@ -39,6 +40,8 @@ _JSON = b"application/json"
 # Clients of the Open Inference Protocol read `error`, and only in plain JSON.
 _PLAIN = b"/v2"
 _BODILESS = frozenset({"GET", "HEAD"})
+_TOGETHER = 8
+"""Long requests that are worked on together: more would hold too much, and keep others waiting."""
 
 
 class Request(Struct, frozen=True):
@@ -61,7 +64,21 @@ class Reply(Struct, frozen=True):
 _BETWEEN_COMPLAINTS_S = 1.0
 
 Handler = Callable[[Request], Awaitable[Reply]]
-QuickHandler = Callable[[Request], Reply | None]
+
+
+class Later(Protocol):
+    """An answer that is there once it was put on record."""
+
+    def take(self) -> Reply:
+        """Return it.
+
+        Raises:
+            ProblemError: There is none, and why.
+        """
+        ...
+
+
+QuickHandler = Callable[[Request], Reply | Later | None]
 """Answers at once, or returns None without having done anything, and is asked the long way.
 
 Its answers leave the connection open.
@@ -80,7 +97,7 @@ class Quick(Struct, frozen=True, kw_only=True):
     """What may answer a POST without waiting for anything, by path.
 
     `keep` puts on record what was answered since it was called last, all of it or nothing; no
-    answer leaves before.
+    answer leaves before, and those that come later are there then.
     """
 
     handlers: Mapping[bytes, QuickHandler] = {}
@@ -119,7 +136,8 @@ class App:
         self.routes = routes
         quick = quick or Quick()
         self.quick, self._keep = quick.handlers, quick.keep
-        self._leaving: list[tuple[Leaver, bytes, Reply, float, bool]] = []
+        self._leaving: list[tuple[Leaver, bytes, Reply | Later, float, bool]] = []
+        self._later = 0
         self._guard = guard
         self._counts = counts
         self._limits = limits or Limits()
@@ -151,6 +169,11 @@ class App:
         """Tell whether a request may be put to `answer_now`; all others go the long way."""
         return self._guard.admits(headers, address=address)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether so many answers wait that `settle` is to be called before the next is read."""
+        return self._later >= _TOGETHER
+
     def answer_now(
         self, path: bytes, request: Request, *, to: Leaver, keeps_open: bool
     ) -> bool | None:
@@ -172,11 +195,12 @@ class App:
         if reply is None:
             return None
         self._leaving.append((to, path, reply, began, keeps_open))
+        self._later += not isinstance(reply, Reply)
         return len(self._leaving) == 1
 
     def settle(self) -> None:
         """Put on record what was answered at once, then let the answers leave."""
-        leaving, self._leaving = self._leaving, []
+        leaving, self._leaving, self._later = self._leaving, [], 0
         if not leaving:
             return
         failure = None
@@ -186,11 +210,19 @@ class App:
             failure = error
         now = time.perf_counter()
         for to, path, reply, began, keeps_open in leaving:
-            said = reply
-            if failure is not None and reply.status == _OK:
+            said = reply if isinstance(reply, Reply) else self._taken(reply, path)
+            if failure is not None and said.status == _OK:
                 said = _refused(self._failed(failure), path)
             self._counts.answered(path.decode(), said.status, now - began)
             to.leave(said, keeps_open=keeps_open)
+
+    def _taken(self, later: Later, path: bytes) -> Reply:
+        try:
+            return later.take()
+        except ProblemError as problem:
+            return self._refuse(problem, path)
+        except Exception as error:  # noqa: BLE001  (as for a call)
+            return _refused(self._failed(error), path)
 
     async def _answer(self, scope: Scope, path: bytes, receive: Receive) -> Reply:
         server = scope["server"]

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct, field
 
 from bucle.models.compiled.contributions import Contributions
-from bucle.serve.app import Reply, Request
+from bucle.serve.app import Later, Reply, Request
 from bucle.serve.columns import is_long, read_aside, require_room
 from bucle.serve.counts import Counts
 from bucle.serve.engines import MOST_AT_ONCE, Scored, Scores
@@ -22,7 +22,7 @@ from bucle.serve.pairing import Pairing
 from bucle.serve.problems import ProblemError
 from bucle.serve.recording import BY_COLUMN, Said, record_columns, record_rows
 from bucle.serve.records import Prediction, PredictionColumns, PredictionIds
-from bucle.serve.rows import Row
+from bucle.serve.rows import Row, RowReader
 from bucle.serve.slots import Served, Slots
 
 __all__ = ["Answer", "Answered", "Predictor", "Role", "answers_of", "request_id", "require_json"]
@@ -66,19 +66,30 @@ class Answered(Struct, frozen=True):
     shadow: str | None = None
 
 
-class _Columns(Struct, frozen=True):
-    """Many rows by column, under their ids, and what of them is treated.
+class _Columns(Struct):
+    """Many rows of a request by column, under their ids; later their scores, or why there are none.
 
-    The columns are left out where no other model scores them.
+    `features` are the columns that the model takes, `packed` all of them as they go on record.
     """
 
     columns: Sequence[Row]
+    features: Sequence[Row]
+    packed: bytes
     ids: Sequence[str]
-    treated: Sequence[tuple[str, str, int]]
+    said: Said
+    shadow: str | None
+    scores: Scores | None = None
+    problem: Exception | None = None
+
+    def take(self) -> Reply:
+        """Return the answer."""
+        if self.scores is None:
+            raise self.problem or AssertionError("what is taken was scored")
+        return Reply(_encode(_answers(self.said.model, self.ids, self.scores, self.shadow)))
 
 
 class _Held(Struct):
-    """What was answered and is not on record yet: rows, and many rows by column, with their ids."""
+    """What is not on record yet: rows that were answered, and many rows that wait to be scored."""
 
     slots: Slots
     records: list[Prediction | PredictionColumns] = field(default_factory=list)
@@ -118,10 +129,11 @@ class Predictor:
         answered = await self.answer(slots, rows, request=request_id(request))
         return _reply(answered, is_one=is_one)
 
-    def predict_now(self, request: Request) -> Reply | None:
+    def predict_now(self, request: Request) -> Reply | Later | None:
         """Answer `POST /predict` like `predict`; None where that would have to wait.
 
-        What is answered is on record once `keep` has returned, and must not leave before.
+        What is answered is on record once `keep` has returned, and must not leave before; many rows
+        are scored by then.
         """
         headers = request.headers
         if headers.get(b"content-type") != b"application/json" or is_long(request.body):
@@ -142,7 +154,7 @@ class Predictor:
             columns = champion.reader.columns(rows)
             # Let go of while the processor still has them at hand.
             del rows
-            return self._predict_columns(slots, columns, said)
+            return self._take_columns(slots, columns, said)
         values = [champion.reader.values(row) for row in rows]
         scored = champion.engine.score_now(values)
         if scored is None:
@@ -158,28 +170,27 @@ class Predictor:
         shadow = None if other is None else other.model
         return _reply(Answered(champion, "champion", ids, scored, shadow), is_one=is_one)
 
-    def _predict_columns(self, slots: Slots, columns: Sequence[Row], said: Said) -> Reply | None:
-        """Answer many rows as `predict_now` does, without an object for each on the way."""
+    def _take_columns(self, slots: Slots, columns: Sequence[Row], said: Said) -> Later:
+        """Take many rows, without an object for each on the way, and let them wait for `keep`.
+
+        What requests have in common is done for all of them in one go, reading, then scoring, then
+        answering: the trees leave nothing else in the processor's caches.
+        """
         champion, reader = slots.champion, slots.champion.reader
-        features = columns[: len(reader.features)]
-        # Packed and named before they are scored: afterwards all has left the processor's caches.
-        packed = reader.pack(columns)
-        ids = self._ids.take(len(columns[0]))
-        scores = champion.engine.score_columns(features)
-        if scores is None:
-            return None
-        looks, known = champion.treated, scores.known
-        treated = () if looks is None else looks.find(features, known=known)
         held = self._held
         if held is None:
             self._held = held = _Held(slots)
-        held.records.append(
-            record_columns(reader, columns, scores, first=ids[0], packed=packed, said=said)
-        )
         other = slots.beside(champion)
-        shadow = None if other is None else other.model
-        held.columns.append(_Columns(() if other is None else features, ids, treated))
-        return Reply(_encode(_answers(champion.model, ids, scores, shadow)))
+        many = _Columns(
+            columns,
+            columns[: len(reader.features)],
+            reader.pack(columns),
+            self._ids.take(len(columns[0])),
+            said,
+            None if other is None else other.model,
+        )
+        held.columns.append(many)
+        return many
 
     def keep(self) -> None:
         """Put on record what `predict_now` has answered since, all of it or nothing.
@@ -190,12 +201,20 @@ class Predictor:
         held, self._held = self._held, None
         if held is None:
             return
-        self._journal.append_many(held.records)
         slots, champion = held.slots, held.slots.champion
+        for many in held.columns:
+            try:
+                many.scores = champion.engine.score_columns(many.features)
+            except Exception as error:  # noqa: BLE001  (it is the answer to this request alone)
+                many.problem = error
+        scored = [(many, many.scores) for many in held.columns if many.scores is not None]
+        for many, scores in scored:
+            held.records.append(_record(champion.reader, many, scores))
+        self._journal.append_many(held.records)
         if held.ids:
             self._follow(slots, champion, "champion", held.values, held.ids)
-        for many in held.columns:
-            self._follow_columns(slots, many)
+        for many, scores in scored:
+            self._follow_columns(slots, many, scores)
 
     async def answer(self, slots: Slots, rows: Sequence[Struct], *, request: str = "") -> Answered:
         """Score rows, record them, and return what may be answered.
@@ -245,15 +264,16 @@ class Predictor:
         self._pairing.add(other, slots.fit(other, values), ids)
         return other.model
 
-    def _follow_columns(self, slots: Slots, many: _Columns) -> None:
+    def _follow_columns(self, slots: Slots, many: _Columns, scores: Scores) -> None:
         """Do what `_follow` does, for rows that the champion has answered by column."""
         champion = slots.champion
         self._counts.predicted(champion.model, "champion", len(many.ids))
-        for found in many.treated:
-            self._counts.treated(*found)
+        if champion.treated is not None:
+            for found in champion.treated.find(many.features, known=scores.known):
+                self._counts.treated(*found)
         other = slots.beside(champion)
         if other is not None:
-            rows = list(zip(*many.columns, strict=True))
+            rows = list(zip(*many.features, strict=True))
             self._pairing.add(other, slots.fit(other, rows), many.ids)
 
     async def _dare(self, slots: Slots, canary: Served, rows: Sequence[Row]) -> list[Scored] | None:
@@ -303,6 +323,11 @@ def _answers(model: str, ids: Sequence[str], scores: Scores, shadow: str | None)
     ends = repeat(None) if low is None or high is None else zip(low, high, strict=True)
     shared = (repeat(model), ends, repeat("champion"), repeat(shadow))
     return list(map(Answer, scores.prediction, ids, *shared))
+
+
+def _record(reader: RowReader, many: _Columns, scores: Scores) -> PredictionColumns:
+    first, packed = many.ids[0], many.packed
+    return record_columns(reader, many.columns, scores, first=first, packed=packed, said=many.said)
 
 
 def _reply(answered: Answered, *, is_one: bool) -> Reply:

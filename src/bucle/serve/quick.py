@@ -1,4 +1,4 @@
-"""Small requests answered where they are read: no task, no queue, no second look at a header.
+"""Requests answered where they are read: no task, no queue, no second look at a header.
 
 What a compiled model answers takes less time than a task takes to start. What was answered in one
 turn of the event loop is put on record in one write, and leaves then. Whatever is not a plain
@@ -15,7 +15,6 @@ from bucle.serve.connection import BoundedConnection
 __all__ = ["MOST_BODY_BYTES", "QuickConnection"]
 
 MOST_BODY_BYTES = 65_536
-_LONG_BODY_BYTES = 8192
 _LONG_WAY = frozenset({b"transfer-encoding", b"content-encoding", b"expect"})
 
 
@@ -84,15 +83,13 @@ class QuickConnection(BoundedConnection):
             self._hand_over()
             super().on_message_complete()
             return
-        is_long = len(held) > _LONG_BODY_BYTES
-        if first and not is_long:
+        if first:
             self.loop.call_soon(app.settle)
         self._held = self._asked = None
         self.began, self._in_headers, self._header_bytes = 0.0, True, 0
         self._has_answered, self._is_last = True, self._is_last or not keeps_open
         self._waiting += 1
-        if is_long:
-            # Many rows gain nothing from company, and by then would have left the caches.
+        if app.is_full:
             app.settle()
 
     def leave(self, reply: Reply, *, keeps_open: bool) -> None:

@@ -32,6 +32,7 @@ class Engine:
     """Answers with the value times a factor."""
 
     name = "test"
+    refused = -1.0
 
     def __init__(self, factor: float, *, is_quick: bool = True) -> None:
         self.factor, self.is_quick = factor, is_quick
@@ -42,6 +43,8 @@ class Engine:
         return [Scored(self.factor * row[0], 0.0, 9.0) for row in rows]
 
     def score_columns(self, columns: Any) -> Scores:
+        if self.refused in columns[0]:
+            raise ProblemError(422, f"Cannot predict {self.refused}")
         found = [self.factor * value for value in columns[0]]
         return Scores(found, [0.0] * len(found), [9.0] * len(found))
 
@@ -74,6 +77,9 @@ class Shop:
     def ask(self, body: Any, **headers: bytes) -> Any:
         given = JSON | {name.encode(): value for name, value in headers.items()}
         reply = self.predictor.predict_now(Request(given, json.dumps(body).encode(), b""))
+        if reply is not None and not isinstance(reply, Reply):
+            self.predictor.keep()
+            reply = reply.take()
         return None if reply is None else json.loads(reply.body)
 
     def log(self) -> pl.DataFrame:
@@ -245,6 +251,56 @@ def test_no_answer_leaves_before_all_of_its_turn_are_on_record(shop: Shop) -> No
     shop.journal.close()
 
 
+def many_of(*values: float) -> bytes:
+    return json.dumps([{"x": value} for value in values for _ in range(10)]).encode()
+
+
+class Listener(Line):
+    """A connection that remembers what it was told."""
+
+    def __init__(self, journal: Any) -> None:
+        super().__init__(journal)
+        self.told: list[Any] = []
+
+    def leave(self, reply: Reply, *, keeps_open: bool) -> None:
+        super().leave(reply, keeps_open=keeps_open)
+        self.told.append(json.loads(reply.body))
+
+
+def test_long_requests_of_a_turn_are_answered_together_each_with_its_own(shop: Shop) -> None:
+    app, line = app_of(shop), Listener(shop.journal)
+    for body in (many_of(1), b'{"x": 2}', many_of(-1), many_of(3, 4)):
+        put(app, line, body)
+    assert line.left == []
+    assert shop.counts.predictions == {}
+    app.settle()
+    assert line.left == [(200, 31), (200, 31), (422, 31), (200, 31)]
+    first, single, _, last = line.told
+    assert [one["prediction"] for one in first] == [2.0] * 10
+    assert single["prediction"] == 4.0
+    assert [one["prediction"] for one in last] == [6.0] * 10 + [8.0] * 10
+    assert shop.counts.predictions == {"m-1\tchampion": 31}
+    log = shop.log()
+    told = {one["id"]: one["prediction"] for one in (*first, single, *last)}
+    assert dict(zip(log["id"], log["prediction"], strict=True)) == told
+
+
+def test_no_more_than_eight_long_requests_wait_for_each_other(shop: Shop) -> None:
+    app, line = app_of(shop), Line(shop.journal)
+    full = []
+    for _ in range(8):
+        put(app, line, b'{"x": 1}')
+        put(app, line, many_of(1))
+        full.append(app.is_full)
+    assert full == [False] * 7 + [True]
+    app.settle()
+    assert len(line.left) == 16
+    put(app, line, many_of(1))
+    assert not app.is_full
+    app.settle()
+    shop.journal.close()
+
+
 class Full:
     """A journal whose disk and memory are full."""
 
@@ -257,10 +313,10 @@ def test_what_cannot_be_recorded_is_not_answered(tmp_path: Path) -> None:
     shop = Shop(tmp_path, Slots(champion=served("m-1", Engine(2.0))), full)
     with Journal(tmp_path, name="w1") as other:
         app, line = app_of(shop), Line(other)
-        for body in (b'{"x": 1}', b'{"x": "no"}', b'{"x": 2}'):
+        for body in (b'{"x": 1}', b'{"x": "no"}', many_of(2), many_of(-1)):
             put(app, line, body)
         app.settle()
-    assert [status for status, _ in line.left] == [503, 422, 503]
+    assert [status for status, _ in line.left] == [503, 422, 503, 422]
     assert shop.counts.predictions == {}
     assert shop.counts.events["refused for the disk"] == 2
 
