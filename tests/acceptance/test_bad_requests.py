@@ -168,6 +168,7 @@ def test_a_nul_in_a_name_cannot_even_be_given(project) -> None:
 NUMBERS = ["-1", "0", "1e309", "nan", "ten", str(2**63), "０"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", NUMBERS)
 def test_a_number_that_cannot_be_is_refused(project, number) -> None:
     for words in (["runs", f"--last={number}"], ["log", f"--last={number}"]):

@@ -16,6 +16,7 @@ CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROGRAMS = str(Path(sys.executable).parent)
 
 
+@pytest.mark.thorough
 def test_the_blocks_of_the_first_page_run(repository: Path, tmp_path: Path) -> None:
     blocks = BLOCK.findall((repository / "README.md").read_text())
     if not blocks:

@@ -399,6 +399,7 @@ def test_two_replays_at_once_are_both_right(replayed: tuple[Path, Any], tmp_path
     assert bucle("log", "verify", "--json", at=folder).json["intact"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("largest", [512, 20_000])
 def test_files_that_cannot_grow_end_a_replay_cleanly(
     largest: int, again: Path, replayed: tuple[Path, Any]
@@ -485,6 +486,7 @@ def unreported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make(tmp_path_factory.mktemp("unreported") / "shop")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("mistake", OUTSIDE)
 def test_a_time_that_history_does_not_hold_is_refused(mistake: str, unreported: Path) -> None:
     words, says = OUTSIDE[mistake]
@@ -580,6 +582,7 @@ PROJECTS: dict[str, tuple[Callable[[Path], object], str]] = {
 LATE = {"a model that is none", "a step that always fails", "a model that refuses later rows"}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "fault",
     [

@@ -222,6 +222,7 @@ def test_no_home_and_no_user_name_are_needed(steps: Path) -> None:
 # ---- terminal and language --------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("language", ["C", "tr_TR.UTF-8"])
 def test_any_language_will_do(shop: Path, language: str) -> None:
     env = {"LC_ALL": language, "LANG": language, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
@@ -316,6 +317,7 @@ def broken(clean: pl.DataFrame) -> pl.DataFrame:
 # ---- little room ------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("largest", [512, 20_000])
 def test_files_that_cannot_grow_end_a_run_cleanly(steps: Path, largest: int) -> None:
     def limit() -> None:

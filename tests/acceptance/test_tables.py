@@ -188,6 +188,7 @@ def _table(first: int, count: int = 3) -> str:
     return _HEADER + "".join(_ROW.format(first + at, 1.5 + at, 10 + at) for at in range(count))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("first", "encode"),
     [
@@ -205,6 +206,7 @@ def test_files_of_every_make_are_read(shelf, first, encode) -> None:
     assert (answer["added"], answer["quarantined"]) == (3, 0)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("content", "says"),
     [
@@ -266,6 +268,7 @@ def test_a_truncated_parquet_is_refused(shelf) -> None:
     assert "torn.parquet" in answer.err
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("content", "words"),
     [

@@ -98,6 +98,7 @@ def test_the_command_says_it_in_words(workspace: Workspace) -> None:
     assert found["champion"] == workspace.state().tenures[-1].model
 
 
+@pytest.mark.thorough
 def test_a_moment_can_be_asked_for(workspace: Workspace) -> None:
     end = live(workspace, days=20)
     at = end.isoformat()

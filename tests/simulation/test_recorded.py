@@ -29,6 +29,7 @@ def test_a_recorded_life_gives_the_same_decisions(seed: int) -> None:
     assert len(taken) >= len(acted - {"", "None"})
 
 
+@pytest.mark.thorough
 def test_another_policy_would_have_decided_otherwise() -> None:
     found = 0
     for seed in SEEDS:
@@ -37,6 +38,7 @@ def test_another_policy_would_have_decided_otherwise() -> None:
     assert found > len(SEEDS)
 
 
+@pytest.mark.thorough
 def test_a_decision_that_nobody_took_is_told() -> None:
     def forged(event: Event) -> Event:
         if event.kind != "promoted" or event.actor == PERSON:

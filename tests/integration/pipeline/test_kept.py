@@ -4,6 +4,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from bucle.pipeline.kept import FileKept
 
 _KEEP = """
@@ -20,6 +22,7 @@ FileKept(Path(sys.argv[1])).put("kind", sys.argv[2], b"content")
 """
 
 
+@pytest.mark.thorough
 def test_processes_that_begin_at_the_same_moment_all_keep_their_text(tmp_path):
     for attempt in range(12):
         folder = tmp_path / str(attempt)

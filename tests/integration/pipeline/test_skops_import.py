@@ -50,6 +50,7 @@ def test_another_version_of_scikit_learn_gets_the_tour(monkeypatch):
     assert called == []
 
 
+@pytest.mark.thorough
 def test_skops_is_whole_for_whoever_asks_while_it_is_imported(tmp_path):
     program = (
         "import threading, sys\n"
