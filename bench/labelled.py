@@ -6,14 +6,13 @@ times the first look, one after 1,000 rows more, and one that reads all.
 
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from bench.looks import timed
 from bucle.charter.reading import read_charter
 from bucle.clock import FixedClock
 from bucle.loop.watching.kept_labels import labelled_rows
@@ -97,13 +96,6 @@ def write(workspace: Workspace, day: int, first: int, count: int) -> None:
         ),
         mode="append",
     )
-
-
-def timed(call: Callable[[], object]) -> float:
-    """Return how many seconds of the processors a call takes, whatever else they do."""
-    began = time.process_time()
-    call()
-    return time.process_time() - began
 
 
 if __name__ == "__main__":

@@ -1,8 +1,6 @@
 """What `bucle status` says of the loop: who leads, what is open, what is missing, what is next."""
 
-import os
 import platform
-from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -51,18 +49,15 @@ def tell_loop(terminal: Terminal, facts: dict[str, Any]) -> None:
 def _leader(workspace: Workspace) -> str:
     """Return who leads, with host and process; empty when nobody does, as far as can be told."""
     from bucle.loop.live.controlling import LEASE  # noqa: PLC0415  (only here)
+    from bucle.store.processes import is_alive  # noqa: PLC0415  (only here)
     from bucle.store.sqlite_leases import SqliteLeases  # noqa: PLC0415  (only here)
 
     lease = SqliteLeases(workspace.home / "log.db").read(LEASE)
     if lease is None or lease.released:
         return ""
     host, _, number = lease.holder.rpartition(":")
-    if host == platform.node() and number.isdigit():
-        with suppress(PermissionError):
-            try:
-                os.kill(int(number), 0)
-            except (ProcessLookupError, OverflowError):
-                return ""
+    if host == platform.node() and number.isdigit() and not is_alive(int(number)):
+        return ""
     return f"led by {lease.holder}"
 
 

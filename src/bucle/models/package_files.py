@@ -18,6 +18,7 @@ from msgspec import Meta, Struct
 
 from bucle.errors import BucleError, OutsideError, PackageError, UnknownNameError, nearest
 from bucle.ids import canonical_json, digest_bytes, digest_json, short_id
+from bucle.store.processes import is_alive
 
 __all__ = ["is_whole", "read_files", "write_files"]
 
@@ -129,18 +130,8 @@ def _sweep(folder: Path) -> None:
     """Remove what processes that no longer live left half written."""
     for leftover in folder.glob(".new-*"):
         owner = leftover.name.split("-")[1]
-        if owner.isdigit() and not _is_alive(int(owner)):
+        if owner.isdigit() and not is_alive(int(owner)):
             shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _write_durably(path: Path, content: bytes) -> None:

@@ -4,7 +4,6 @@ Counting costs a dictionary entry; names, help and escaping are prometheus_clien
 their numbers into files of one folder, so that any of them can answer for all of its server.
 """
 
-import os
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
@@ -15,6 +14,7 @@ import msgspec
 from msgspec import Struct, field
 
 from bucle.store.files import write_whole
+from bucle.store.processes import is_alive
 
 __all__ = ["LATENCY_EDGES", "Counts", "forget_ended", "render", "share", "total"]
 
@@ -81,7 +81,7 @@ def forget_ended(folder: Path, *, server: int) -> None:
     """Take away what servers that have ended counted, and what an earlier one of this name did."""
     for path in folder.glob("counts-*.json"):
         counted_by = _server(path)
-        if counted_by in {None, server} or not _is_alive(counted_by or 0):
+        if counted_by in {None, server} or not is_alive(counted_by or 0):
             path.unlink(missing_ok=True)
 
 
@@ -130,16 +130,6 @@ def _server(path: Path) -> int | None:
     """Return the process whose worker wrote a file; None where its name tells none."""
     server, _, worker = path.stem.removeprefix("counts-").partition("-")
     return int(server) if server.isdecimal() and worker else None
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True
 
 
 def render(counts: Counts) -> bytes:

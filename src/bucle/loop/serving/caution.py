@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from bucle.store.files import write_whole
+from bucle.store.processes import is_alive
 
 __all__ = ["Caution", "caution_path", "deaths_noted", "forgive"]
 
@@ -113,14 +114,7 @@ def forgive(path: Path, pid: int) -> None:
 
 def _runs(pid: int) -> bool:
     """Tell whether a process runs that is not this one."""
-    if pid in {0, os.getpid()}:
-        return False
-    try:
-        os.kill(pid, 0)
-    except OSError as error:
-        # One that may not be asked is there.
-        return not isinstance(error, ProcessLookupError)
-    return True
+    return pid not in {0, os.getpid()} and is_alive(pid)
 
 
 def _write(path: Path, note: _Note) -> None:
