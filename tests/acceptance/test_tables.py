@@ -133,7 +133,6 @@ def _visits(path: Path, count: int = 900) -> Path:
     return path
 
 
-@pytest.mark.thorough
 def test_a_table_with_a_yes_or_no_becomes_a_classifier(tmp_path) -> None:
     visits = _visits(tmp_path / "visits.csv")
     folder = tmp_path / "visits"

@@ -94,10 +94,11 @@ def _slots(times: pl.Series) -> NDArray[np.int64] | None:
     """Return the slot of each moment in its day; None where days are all that is known."""
     if not isinstance(times.dtype, pl.Datetime) or times.null_count():
         return None
-    passed = (times - times.dt.truncate("1d")).dt.total_seconds()
-    if not passed.any():
+    clock = times.dt
+    passed = (clock.hour().cast(pl.Int64) * 60 + clock.minute()) * 60 + clock.second()
+    if not passed.max():
         return None
-    return (passed * SLOTS // _DAY_S).clip(0, SLOTS - 1).cast(pl.Int64).to_numpy()
+    return (passed * SLOTS // _DAY_S).to_numpy()
 
 
 def _day(time: str) -> pl.Expr:

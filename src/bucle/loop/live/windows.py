@@ -88,7 +88,6 @@ def _judged(
     charter, until = workspace.charter, edges[-1]
     metric = deciding_metric(charter.charter.kpis, kind=package.signature.kind)
     validated = state.models[package.model].metrics.get(metric)
-    own = rows.filter(pl.col("model") == package.model)
     delay = usual_wait(_told(workspace, until), until)
     ripe = [number for number, end in enumerate(edges[1:], start=1) if until - end >= delay]
     if validated is None or not ripe:
