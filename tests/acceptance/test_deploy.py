@@ -168,7 +168,9 @@ def test_status_tells_who_answers_and_how_the_two_compare(deployed: Server) -> N
         return said
 
     # A worker shares its counts from time to time.
-    await_that(lambda: status()["answers"].get("200", 0) >= len(ROWS), what="the counts of every answer")
+    await_that(
+        lambda: status()["answers"].get("200", 0) >= len(ROWS), what="the counts of every answer"
+    )
     found = status()
     assert found["champion"]["model"] == champion
     assert (found["challenger"]["model"], found["challenger"]["stage"]) == (other, "canary")

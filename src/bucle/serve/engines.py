@@ -76,7 +76,11 @@ class Engine(Protocol):
         ...
 
     def score_columns(self, columns: Sequence[Row]) -> Scores | None:
-        """Return the scores of rows given by column; None where the engine has to be waited for."""
+        """Return the scores of all rows, given by column; None where it is not quick.
+
+        Raises:
+            ProblemError: The model refuses a row; none is scored.
+        """
         ...
 
     async def score(self, rows: Sequence[Row]) -> list[Scored]:
@@ -122,9 +126,11 @@ class CompiledEngine:
             raise _refusal(error) from error
 
     def score_columns(self, columns: Sequence[Row]) -> Scores | None:
-        """Return the scores of rows given by column, as `score_now` does for rows."""
-        if columns and len(columns[0]) > MOST_AT_ONCE:
-            return None
+        """Return the scores of all rows, given by column: whoever asks knows how many.
+
+        Raises:
+            ProblemError: The model refuses a row; none is scored.
+        """
         try:
             found, both = self._scorer.answers_by_column(columns)
         except BucleError as error:
@@ -190,7 +196,7 @@ class EstimatorEngine:
         return None
 
     def score_columns(self, columns: Sequence[Row]) -> Scores | None:
-        """Return None, as `score_now` does."""
+        """Return None: an estimator may take long."""
         del columns
         return None
 

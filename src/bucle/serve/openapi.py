@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
+from bucle.serve.answers import Answer
 from bucle.serve.bounds import describe_limit
 from bucle.serve.curl import UNSEEN, curl_line
 from bucle.serve.openapi_answers import EXPLAIN, with_details
 from bucle.serve.openapi_protocols import ARROW, protocol_paths
-from bucle.serve.predictions import Answer
 from bucle.serve.slots import Served
 
 __all__ = ["PAGE_HEADERS", "describe", "example_row", "render_page"]

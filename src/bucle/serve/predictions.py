@@ -5,27 +5,27 @@ Knows no protocol but its own; the KServe and MLflow routes translate to it. Imp
 
 import asyncio
 from collections.abc import Callable, Sequence
-from itertools import repeat
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from msgspec import Struct, field
 
-from bucle.models.compiled.contributions import Contributions
+from bucle.serve.answers import Answer
 from bucle.serve.app import Later, Reply, Request
 from bucle.serve.columns import is_long, read_aside, require_room
 from bucle.serve.counts import Counts
 from bucle.serve.engines import MOST_AT_ONCE, Scored, Scores
 from bucle.serve.journal import Journal
+from bucle.serve.many_rows import ManyRows, score_together
 from bucle.serve.moments import timer
 from bucle.serve.pairing import Pairing
 from bucle.serve.problems import ProblemError
-from bucle.serve.recording import BY_COLUMN, Said, record_columns, record_rows
+from bucle.serve.recording import BY_COLUMN, Said, record_rows
 from bucle.serve.records import Prediction, PredictionColumns, PredictionIds
-from bucle.serve.rows import Row, RowReader
+from bucle.serve.rows import Row
 from bucle.serve.slots import Served, Slots
 
-__all__ = ["Answer", "Answered", "Predictor", "Role", "answers_of", "request_id", "require_json"]
+__all__ = ["Answered", "Predictor", "Role", "answers_of", "request_id", "require_json"]
 
 Role = Literal["champion", "canary"]
 
@@ -35,25 +35,6 @@ _CANARY_S = 2.0
 _MOST_MISSES = 5
 _LONGEST_ID = 128
 _encode = msgspec.json.Encoder().encode
-
-
-class Answer(Struct, frozen=True, omit_defaults=True, gc=False):
-    """What a client learns of one row.
-
-    `prediction` is the number, or the probability of yes; `by` is the role of the model that gave
-    it; `shadow` names the model that scores the same row beside it, where there is one. `details`
-    is what the estimator says beside the number, `contributions` what each column added to it,
-    where that was asked.
-    """
-
-    prediction: float
-    id: str
-    model: str
-    interval: tuple[float, float] | None = None
-    by: str = "champion"
-    shadow: str | None = None
-    details: dict[str, Any] | None = None
-    contributions: Contributions | None = None
 
 
 class Answered(Struct, frozen=True):
@@ -66,28 +47,6 @@ class Answered(Struct, frozen=True):
     shadow: str | None = None
 
 
-class _Columns(Struct):
-    """Many rows of a request by column, under their ids; later their scores, or why there are none.
-
-    `features` are the columns that the model takes, `packed` all of them as they go on record.
-    """
-
-    columns: Sequence[Row]
-    features: Sequence[Row]
-    packed: bytes
-    ids: Sequence[str]
-    said: Said
-    shadow: str | None
-    scores: Scores | None = None
-    problem: Exception | None = None
-
-    def take(self) -> Reply:
-        """Return the answer."""
-        if self.scores is None:
-            raise self.problem or AssertionError("what is taken was scored")
-        return Reply(_encode(_answers(self.said.model, self.ids, self.scores, self.shadow)))
-
-
 class _Held(Struct):
     """What is not on record yet: rows that were answered, and many rows that wait to be scored."""
 
@@ -95,7 +54,7 @@ class _Held(Struct):
     records: list[Prediction | PredictionColumns] = field(default_factory=list)
     values: list[Row] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
-    columns: list[_Columns] = field(default_factory=list)
+    many: list[ManyRows] = field(default_factory=list)
 
 
 class Predictor:
@@ -171,17 +130,13 @@ class Predictor:
         return _reply(Answered(champion, "champion", ids, scored, shadow), is_one=is_one)
 
     def _take_columns(self, slots: Slots, columns: Sequence[Row], said: Said) -> Later:
-        """Take many rows, without an object for each on the way, and let them wait for `keep`.
-
-        What requests have in common is done for all of them in one go, reading, then scoring, then
-        answering: the trees leave nothing else in the processor's caches.
-        """
+        """Take many rows under their ids, and let them wait for `keep`."""
         champion, reader = slots.champion, slots.champion.reader
         held = self._held
         if held is None:
             self._held = held = _Held(slots)
         other = slots.beside(champion)
-        many = _Columns(
+        many = ManyRows(
             columns,
             columns[: len(reader.features)],
             reader.pack(columns),
@@ -189,7 +144,7 @@ class Predictor:
             said,
             None if other is None else other.model,
         )
-        held.columns.append(many)
+        held.many.append(many)
         return many
 
     def keep(self) -> None:
@@ -202,14 +157,9 @@ class Predictor:
         if held is None:
             return
         slots, champion = held.slots, held.slots.champion
-        for many in held.columns:
-            try:
-                many.scores = champion.engine.score_columns(many.features)
-            except Exception as error:  # noqa: BLE001  (it is the answer to this request alone)
-                many.problem = error
-        scored = [(many, many.scores) for many in held.columns if many.scores is not None]
-        for many, scores in scored:
-            held.records.append(_record(champion.reader, many, scores))
+        score_together(champion.engine, held.many)
+        scored = [(many, many.scores) for many in held.many if many.scores is not None]
+        held.records += [many.record(champion.reader, scores) for many, scores in scored]
         self._journal.append_many(held.records)
         if held.ids:
             self._follow(slots, champion, "champion", held.values, held.ids)
@@ -264,7 +214,7 @@ class Predictor:
         self._pairing.add(other, slots.fit(other, values), ids)
         return other.model
 
-    def _follow_columns(self, slots: Slots, many: _Columns, scores: Scores) -> None:
+    def _follow_columns(self, slots: Slots, many: ManyRows, scores: Scores) -> None:
         """Do what `_follow` does, for rows that the champion has answered by column."""
         champion = slots.champion
         self._counts.predicted(champion.model, "champion", len(many.ids))
@@ -315,19 +265,6 @@ def _answer(answered: Answered, name: str, one: Scored) -> Answer:
         answered.shadow,
         one.details,
     )
-
-
-def _answers(model: str, ids: Sequence[str], scores: Scores, shadow: str | None) -> list[Answer]:
-    """Return what a client learns of many rows that the champion has answered."""
-    low, high = scores.low, scores.high
-    ends = repeat(None) if low is None or high is None else zip(low, high, strict=True)
-    shared = (repeat(model), ends, repeat("champion"), repeat(shadow))
-    return list(map(Answer, scores.prediction, ids, *shared))
-
-
-def _record(reader: RowReader, many: _Columns, scores: Scores) -> PredictionColumns:
-    first, packed = many.ids[0], many.packed
-    return record_columns(reader, many.columns, scores, first=first, packed=packed, said=many.said)
 
 
 def _reply(answered: Answered, *, is_one: bool) -> Reply:

@@ -36,6 +36,7 @@ class Engine:
 
     def __init__(self, factor: float, *, is_quick: bool = True) -> None:
         self.factor, self.is_quick = factor, is_quick
+        self.calls: list[int] = []
 
     def score_now(self, rows: Any) -> list[Scored] | None:
         if len(rows) > 3:
@@ -43,6 +44,7 @@ class Engine:
         return [Scored(self.factor * row[0], 0.0, 9.0) for row in rows]
 
     def score_columns(self, columns: Any) -> Scores:
+        self.calls.append(len(columns[0]))
         if self.refused in columns[0]:
             raise ProblemError(422, f"Cannot predict {self.refused}")
         found = [self.factor * value for value in columns[0]]
@@ -283,6 +285,25 @@ def test_long_requests_of_a_turn_are_answered_together_each_with_its_own(shop: S
     log = shop.log()
     told = {one["id"]: one["prediction"] for one in (*first, single, *last)}
     assert dict(zip(log["id"], log["prediction"], strict=True)) == told
+
+
+@pytest.mark.parametrize(
+    ("refused", "calls"), [(False, [10 + 20 + 40]), (True, [10 + 20 + 40 + 10, 10, 20, 40, 10])]
+)
+def test_the_model_is_called_once_for_all_unless_it_refuses_one(
+    shop: Shop, refused: bool, calls: list[int]
+) -> None:
+    app, line = app_of(shop), Listener(shop.journal)
+    bodies = [many_of(1), many_of(2, 3), many_of(4, 5, 6, 7)] + [many_of(-1)] * refused
+    for body in bodies:
+        put(app, line, body)
+    app.settle()
+    engine: Any = shop.slots.champion.engine
+    assert engine.calls == calls
+    assert [status for status, _ in line.left] == [200] * 3 + [422] * refused
+    found = [[one["prediction"] for one in told[::10]] for told in line.told[:3]]
+    assert found == [[2.0], [4.0, 6.0], [8.0, 10.0, 12.0, 14.0]]
+    assert shop.log().height == 70
 
 
 def test_no_more_than_eight_long_requests_wait_for_each_other(shop: Shop) -> None:
