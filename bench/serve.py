@@ -27,8 +27,13 @@ PICTURE = REPOSITORY / "docs" / "pictures" / "serve.svg"
 FINDINGS = REPOSITORY / "docs" / "why" / "serving-speed.jsonl"
 SECONDS = 3.0
 COMPILED, ESTIMATOR = "bucle, compiled", "bucle, estimator"
-# One at a time for the estimator: requests that are under way at once share a call of it.
-_BESIDE = ((COMPILED, "compiled", 8), (ESTIMATOR, "estimator", 1))
+_HUNDRED = "CPU of a hundred rows"
+# Requests that are under way at once share a call of the model, so each is also asked one at a time.
+_BESIDE = {
+    f"{_HUNDRED}, of the compiled model in process": (COMPILED, "compiled", 8),
+    f"{_HUNDRED} over one connection, of the compiled model in process": (COMPILED, "compiled", 1),
+    f"{_HUNDRED} over one connection, of the estimator in process": (ESTIMATOR, "estimator", 1),
+}
 
 
 def measure(*, repeats: int) -> None:
@@ -52,14 +57,14 @@ def measure(*, repeats: int) -> None:
             servers += [start(contender) for contender in contenders]
             found = take_turns(servers, list(rows), repeats=repeats, seconds=SECONDS)
             beside = {
-                name: compare(
+                figure: compare(
                     next(server for server in servers if server.contender.name == name),
                     folder / project,
                     list(rows),
                     connections=connections,
                     turns=4 * repeats,
                 )
-                for name, project, connections in _BESIDE
+                for figure, (name, project, connections) in _BESIDE.items()
             }
         finally:
             for server in servers:
@@ -85,16 +90,7 @@ def judge(
     lines = [
         _at_most("CPU of a row, of what only answering costs", compiled.cpu_ms, ok.cpu_ms, 2.5),
         _at_most("p99 at 64 connections, of only answering", compiled.p99_ms, ok.p99_ms, 3.0),
-        _at_most(
-            "CPU of a hundred rows, of the compiled model in process",
-            *beside[COMPILED],
-            1.3,
-        ),
-        _at_most(
-            "CPU of a hundred rows over one connection, of the estimator in process",
-            *beside[ESTIMATOR],
-            1.3,
-        ),
+        *(_at_most(figure, *costs, 1.3) for figure, costs in beside.items()),
     ]
     if mlflow:
         lines.append(_at_least("CPU of a row, MLflow's", mlflow.cpu_ms, compiled.cpu_ms, 100.0))
