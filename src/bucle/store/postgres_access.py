@@ -129,6 +129,8 @@ class PostgresAccess:
             raise
         except psycopg.Error as error:
             with contextlib.suppress(psycopg.Error):
+                if isinstance(error, psycopg.errors.LockNotAvailable) and self._connection:
+                    self._connection.execute(self._sql["end_paused"].encode())
                 self.close()
             raise OutsideError(
                 f"Cannot use the log in PostgreSQL, schema {self._schema!r}",

@@ -23,7 +23,8 @@ class PostgresLeases:
     """Leases of a project in the schema of its log; one object may be shared by threads.
 
     A process that is paused in the middle of a commit keeps the others out for 10 s; then the
-    database ends its session, and the commit with it.
+    database ends its session, and the commit with it. Paused in the middle of a statement, it is
+    ended by whoever has waited for it in vain, who then has to try again.
 
     Args:
         address: The database, as `postgresql://user@host/database`.

@@ -62,9 +62,10 @@ class PostgresLog:
             if expected is not None and expected != end.position:
                 raise StalePositionError(expected=expected, actual=end.position)
             events = seal_all(drafts, after=end)
-            rows = [(event.position, sealed_content(event), event.hash) for event in events]
-            if rows:
-                connection.cursor().executemany(self._sql["insert_event"], rows)
+            if events:
+                rows = [(event.position, sealed_content(event), event.hash) for event in events]
+                columns = tuple(map(list, zip(*rows, strict=True)))
+                connection.execute(self._sql["insert_events"], columns)
                 end = Head(events[-1].position, events[-1].hash)
                 connection.execute(self._sql["update_head"], (end.position, end.hash))
         self._checked = end

@@ -174,6 +174,18 @@ def wait_for_lines(said: Path, *, more_than: int = 3) -> None:
         time.sleep(0.01)
 
 
+@contextlib.contextmanager
+def paused(writer: "subprocess.Popen[bytes]", said: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """Pause a writer that has written; end it, whatever becomes of the test."""
+    with writer:
+        try:
+            wait_for_lines(said)
+            writer.send_signal(signal.SIGSTOP)
+            yield writer
+        finally:
+            writer.kill()
+
+
 def test_what_was_acknowledged_survives_kills_and_takeovers(
     log: PostgresLog, postgres: str, schema: str, tmp_path: Path
 ) -> None:
@@ -195,23 +207,21 @@ def test_a_writer_that_was_paused_is_fenced(
     log: PostgresLog, postgres: str, schema: str, tmp_path: Path
 ) -> None:
     said = tmp_path / "zombie"
-    zombie = start(postgres, schema, said)
-    wait_for_lines(said)
-    zombie.send_signal(signal.SIGSTOP)
-    leases = PostgresLeases(postgres, schema=schema)
-    # Paused in the middle of a commit it keeps the lease until the database ends its session.
-    deadline = time.monotonic() + 60
-    lease = None
-    while lease is None:
-        assert time.monotonic() < deadline
-        with contextlib.suppress(OutsideError):
-            lease = leases.take("loop", holder="second", over=leases.read("loop"))
-    log.append([draft(token=lease.token)], fence=lease)
-    events = log.head().position
-    zombie.send_signal(signal.SIGCONT)
-    _, words = zombie.communicate(timeout=60)
-    assert zombie.returncode == 1
-    assert b"bucle-410" in words or b"bucle-415" in words
+    with paused(start(postgres, schema, said), said) as zombie:
+        leases = PostgresLeases(postgres, schema=schema)
+        # Paused in the middle of a commit it keeps the lease until the database ends its session.
+        deadline = time.monotonic() + 60
+        lease = None
+        while lease is None:
+            assert time.monotonic() < deadline
+            with contextlib.suppress(OutsideError):
+                lease = leases.take("loop", holder="second", over=leases.read("loop"))
+        log.append([draft(token=lease.token)], fence=lease)
+        events = log.head().position
+        zombie.send_signal(signal.SIGCONT)
+        _, words = zombie.communicate(timeout=60)
+        assert zombie.returncode == 1
+        assert b"bucle-410" in words or b"bucle-415" in words
     assert log.head().position == events
     with pytest.raises(FencedError):
         log.append([draft()], fence=lease.__class__(name="loop", holder="zombie", token=1))

@@ -2,8 +2,19 @@
 -- Commits wait for the disk; a client that is paused in a commit keeps the others out for 10 s. --
 SET synchronous_commit = on;
 SET idle_in_transaction_session_timeout = '10s';
-SET lock_timeout = '30s';
+SET lock_timeout = '12s';
 SET client_min_messages = warning;
+
+-- end_paused --
+-- End sessions that hold a lock here and have waited long for the rest of what their client sends: --
+-- a client paused between two parts of a statement is not idle, so nothing else ends it. --
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE usename = current_user AND state = 'active' AND wait_event = 'ClientRead'
+    AND query_start < clock_timestamp() - interval '10 s'
+    AND pid IN (
+        SELECT pid FROM pg_locks
+        WHERE granted AND relation IN (to_regclass('events'), to_regclass('leases'))
+    );
 
 -- create_lock --
 -- One process at a time makes the tables. --
@@ -51,9 +62,10 @@ SELECT format, position, hash FROM head;
 -- The next events after a position, in order. --
 SELECT position, content, hash FROM events WHERE position > %s ORDER BY position LIMIT %s;
 
--- insert_event --
--- Append one sealed event. --
-INSERT INTO events (position, content, hash) VALUES (%s, %s, %s);
+-- insert_events --
+-- Append sealed events; in one statement, since a client paused between several sent at once is not idle. --
+INSERT INTO events (position, content, hash)
+SELECT * FROM unnest(%s::bigint[], %s::bytea[], %s::text[]);
 
 -- update_head --
 -- Record where the log ends. --
