@@ -55,7 +55,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def shop(made: Path, tmp_path: Path) -> Path:
-    # A process of the run may still be letting go of what was kept for the next one.
+    # The run may still be letting go of what it kept for the next one, whenever it is collected.
     passing = shutil.ignore_patterns("kept.db-*")
     return Path(shutil.copytree(made, tmp_path / "shop", symlinks=True, ignore=passing))
 
