@@ -14,7 +14,7 @@ from bucle.gates.rows import Rows, Span, Spans, spans_of
 from bucle.gates.wording import say_amount
 from bucle.models.metrics import Floats
 
-__all__ = ["Bond", "bond_of", "find_bias"]
+__all__ = ["Bond", "bond_of", "find_bias", "own_correlation"]
 
 _LEAST = 75
 _SMOOTHING = 10.0
@@ -40,10 +40,12 @@ class Bond(Struct, frozen=True, kw_only=True, eq=False):
 
     def correlation(self, span: Span) -> float:
         """Return how closely labels follow what was foretold; 0 where either stands still."""
-        one, other = self.foretold[span.inside], self.rank[span.inside]
-        if one.std() < 1e-9 or other.std() < 1e-9:  # noqa: PLR2004  (nothing but rounding)
-            return 0.0
-        return float(np.corrcoef(one, other)[0, 1])
+        return _correlation(self.foretold[span.inside], self.rank[span.inside])
+
+    def order(self, span: Span, label: Floats) -> float:
+        """Return how closely the order of a span's labels follows what was foretold."""
+        inside = label[span.inside]
+        return _correlation(self.foretold[span.inside], _ranks(inside, inside))
 
     def bias(self, span: Span) -> float:
         """Return by how much labels lie above what was foretold, on average."""
@@ -57,6 +59,30 @@ def bond_of(rows: Rows) -> Bond | None:
     if half < _LEAST or not spans.fresh:
         return None
     rank = _ranks(rows.label[: rows.first], rows.label)
+    foretold, weights = _line(rows, rank, half)
+    return Bond(foretold=foretold, rank=rank, spans=spans, weights=weights, half=half)
+
+
+def own_correlation(rows: Rows, span: Span) -> float:
+    """Return how closely labels of a span follow a line that the span alone has taught.
+
+    Every other row teaches and the others are foretold, then the other way round: of labels that
+    have nothing to do with the columns no line knows anything.
+    """
+    places = np.arange(span.start, span.stop)
+    found = []
+    for first in (0, 1):
+        order = np.concatenate([places[first::2], places[1 - first :: 2]])
+        half = places[first::2].size
+        part = rows.chosen(order, first=half)
+        rank = _ranks(part.label[:half], part.label)
+        foretold, _ = _line(part, rank, half)
+        found.append(_correlation(foretold[half:], rank[half:]))
+    return float(np.mean(found))
+
+
+def _line(rows: Rows, rank: Floats, half: int) -> tuple[Floats, dict[str, Floats]]:
+    """Learn ranks of labels from the first rows; return what is foretold of all, and by what."""
     parts = {name: _terms(rows, name, rank, half) for name in rows.columns}
     table = np.column_stack([np.ones(rows.size), *parts.values()])
     known = table[:half]
@@ -64,16 +90,10 @@ def bond_of(rows: Rows) -> Bond | None:
         known.T @ known + _RIDGE * np.eye(table.shape[1]), known.T @ rank[:half]
     )
     widths = np.cumsum([1, *(part.shape[1] for part in parts.values())])
-    return Bond(
-        foretold=table @ weights,
-        rank=rank,
-        spans=spans,
-        weights={
-            name: np.asarray(weights[start:stop], dtype=np.float64)
-            for name, start, stop in zip(parts, widths[:-1], widths[1:], strict=True)
-        },
-        half=half,
-    )
+    return np.asarray(table @ weights, dtype=np.float64), {
+        name: np.asarray(weights[start:stop], dtype=np.float64)
+        for name, start, stop in zip(parts, widths[:-1], widths[1:], strict=True)
+    }
 
 
 def find_bias(rows: Rows, bond: Bond) -> str | None:
@@ -108,6 +128,12 @@ def find_bias(rows: Rows, bond: Bond) -> str | None:
                     "labels fit as before when it is brought back"
                 )
     return None
+
+
+def _correlation(one: Floats, other: Floats) -> float:
+    if one.std() < 1e-9 or other.std() < 1e-9:  # noqa: PLR2004  (nothing but rounding)
+        return 0.0
+    return float(np.corrcoef(one, other)[0, 1])
 
 
 def _factor(values: Floats, span: Span) -> float | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from bucle.gates.bond import Bond, bond_of, find_bias
+from bucle.gates.bond import Bond, bond_of, find_bias, own_correlation
 from bucle.gates.rows import Rows, Span, spans_of
 from bucle.gates.wording import LIKENESS, say_amount
 from bucle.models.metrics import Floats
@@ -28,6 +28,8 @@ _MORE_REPEATED = 0.3
 _ALL, _HALF = 0.99, 0.5
 _LEAST_BOND = 0.2
 _SURE = 4.9
+_AS_CLOSELY = 0.75
+_ERRORS = 2.0
 _LARGE_PARTS = 2
 _MOST_TOLD = 3
 _ROUND = 0.999
@@ -214,7 +216,9 @@ def _broken(rows: Rows, bond: Bond) -> Iterator[str]:
     for span in bond.spans.fresh:
         found = bond.correlation(span)
         error = float(np.sqrt(between + 1 / (span.rows - 3)))
-        if found < np.tanh(middle) / 2 and middle - np.arctanh(_within(found)) > _SURE * error:
+        if found >= np.tanh(middle) / 2 or middle - np.arctanh(_within(found)) <= _SURE * error:
+            continue
+        if not _has_turned(rows, bond, span, usual=float(np.tanh(middle))):
             loose.append((found, span))
     if loose:
         found, span = min(loose, key=lambda one: one[0])
@@ -222,6 +226,20 @@ def _broken(rows: Rows, bond: Bond) -> Iterator[str]:
             f"the columns foretell the label no more since {rows.day(span.start)}: a correlation "
             f"of {found:.2f} in {span.rows:,} rows, where it was {np.tanh(middle):.2f} before"
         )
+
+
+def _has_turned(rows: Rows, bond: Bond, span: Span, *, usual: float) -> bool:
+    """Tell whether labels follow the columns as closely as ever, by another rule than before.
+
+    That is how customers turn to something else. Labels of other rows follow nothing; those turned
+    upside down follow the old rule, the wrong way round.
+    """
+    # By their order among themselves: labels that all lie high have no order among those of old.
+    if bond.order(span, rows.label) < -usual / 2:
+        return False
+    own = own_correlation(rows, span)
+    surely = np.tanh(np.arctanh(_within(own)) - _ERRORS / np.sqrt(span.rows - 3))
+    return own > _AS_CLOSELY * usual and float(surely) > usual / 2
 
 
 def _within(correlation: float) -> float:

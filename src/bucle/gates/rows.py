@@ -51,13 +51,17 @@ class Rows(Struct, frozen=True, kw_only=True, eq=False):
     def labelled(self) -> "Rows":
         """Return the rows whose label is known."""
         keep = np.isfinite(self.label)
+        return self.chosen(np.flatnonzero(keep), first=int(keep[: self.first].sum()))
+
+    def chosen(self, places: NDArray[np.int64], *, first: int) -> "Rows":
+        """Return some rows, in the order of their places; `first` of them are the yardstick."""
         return Rows(
-            columns={name: values[keep] for name, values in self.columns.items()},
+            columns={name: values[places] for name, values in self.columns.items()},
             words=self.words,
-            label=self.label[keep],
-            at=self.at[keep],
-            again=self.again[keep],
-            first=int(keep[: self.first].sum()),
+            label=self.label[places],
+            at=self.at[places],
+            again=self.again[places],
+            first=first,
         )
 
     def is_number(self, name: str) -> bool:

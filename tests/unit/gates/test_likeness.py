@@ -172,6 +172,24 @@ def test_yes_and_no_turned_round_are_found() -> None:
     assert find_breaks(changed(known, label=lambda old: 1 - old))
 
 
+def turned(rows: Rows, *, seed: int = 8) -> Rows:
+    """Let those that came since follow the columns by another rule, as when tastes turn."""
+    chance = np.random.default_rng(seed)
+    size, kind = (rows.columns[name] for name in ("size", "kind"))
+    other = 16 + 9 * (kind == 2) - 5 * (kind == 1) + 0.6 * size + chance.normal(0, 1.5, rows.size)
+    return changed(rows, label=other[rows.first :])
+
+
+@pytest.mark.parametrize("since", [300, 600])
+def test_labels_that_follow_another_rule_as_closely_are_no_poison(since: int) -> None:
+    for seed in range(4):
+        rows = turned(world(seed, since=since))
+        assert find_breaks(rows) == (), seed
+        # The same labels, each of another row, follow nothing.
+        mixed = changed(rows, label=lambda old: np.random.default_rng(5).permutation(old))
+        assert any("foretell the label no more" in one for one in find_breaks(mixed)), seed
+
+
 def test_labels_that_are_not_known_yet_are_left_out() -> None:
     rows = world(7, since=300)
     late = changed(rows, label=lambda old: np.where(np.arange(old.size) > 200, np.nan, old))
