@@ -140,8 +140,11 @@ def test_a_year_has_an_alarm_a_retrain_a_canary_and_a_rollback(store: Path) -> N
     year = bucle("simulate", "--json", at=store, timeout=3 * PATIENCE_S).json
     copy = Path(year["folder"])
     events = bucle("log", "--json", at=copy).json
-    struck = next(one["start"] for one in year["mishaps"] if one["kind"] == "demand-slumps")
-    assert "books-still" in [one["kind"] for one in year["mishaps"]]
+    struck, still = (
+        next(one for one in year["mishaps"] if one["kind"] == kind)
+        for kind in ("codes-mixed-up", "books-still")
+    )
+    struck, mended = struck["start"], still["end"]
     alarms = [one for one in events if one["kind"] == "alarm_raised"]
     assert [one for one in alarms if one["body"]["layer"] == "harm" and one["at"] > struck]
     assert year["retrains"] >= 3
@@ -154,11 +157,20 @@ def test_a_year_has_an_alarm_a_retrain_a_canary_and_a_rollback(store: Path) -> N
     }
     promoted = [one for one in events if one["kind"] == "promoted"]
     assert canaries & {one["body"]["model"] for one in promoted[1:]}
-    # What strikes waits for the first of them, and hits it before it has labels of its own.
-    assert promoted[1]["at"] < struck
+    # What strikes waits for the first of them, and makes the second one worse than it.
+    first, second = (one["body"]["model"] for one in promoted[1:3])
+    assert promoted[1]["at"] < struck < promoted[2]["at"]
     back = [one for one in events if one["kind"] == "rolled_back"]
-    assert back[0]["at"] > struck
-    assert back[0]["body"]["previous"] in canaries
+    assert (back[0]["body"]["previous"], back[0]["body"]["model"]) == (second, first)
+    assert second in canaries
+    assert back[0]["at"] < mended
+    # A newer model comes in once the books are right again.
+    assert promoted[-1]["at"] > mended
+    takings = year["takings"]
+    (setback,) = takings["setbacks"]
+    assert (setback["model"], setback["former"]) == (second, first)
+    assert setback["lost"] > 0
+    assert takings["never"] < takings["earned"] < takings["best"]
     assert all(one["actor"] == "loop" for one in back)
     told = bucle("log", "--story", at=copy, env={"COLUMNS": "80"}).out
     for words in (

@@ -20,6 +20,7 @@ from bucle.types import Event
 
 if TYPE_CHECKING:
     from bucle.loop.simulation.playing import Simulated
+    from bucle.loop.simulation.takings import Setback
 
 __all__ = ["SIMULATE"]
 
@@ -158,9 +159,21 @@ def _sum_up(done: "Simulated", terminal: Terminal) -> None:
             ],
             header=["", done.currency, "of the best"],
         )
+        for setback in takings.setbacks:
+            terminal.paragraph(_tell_setback(setback, done.currency))
     folder = say_path(Path(done.folder))
     terminal.say(f"\nkept in    {folder}")
     terminal.say(f"Try: bucle log --story --project {folder}")
+
+
+def _tell_setback(setback: "Setback", currency: str) -> str:
+    """Say what a champion has cost that the loop went back from."""
+    amount = f"{abs(setback.lost):,.0f} {currency} {'less' if setback.lost >= 0 else 'more'}"
+    return (
+        f"{setback.model} was champion from {setback.since[:10]} to {setback.until[:10]}, until "
+        f"the loop went back: in that time the items earned {amount} than they would have with "
+        f"{setback.former}, the champion before."
+    )
 
 
 SIMULATE = Handler(_arguments, _call, "bucle simulate --days 365")

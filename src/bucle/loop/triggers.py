@@ -204,13 +204,26 @@ def _gain(scene: _Scene, trigger: Trigger) -> Fired | str:
 def _harm(scene: _Scene, trigger: Trigger) -> Fired | str:
     del trigger
     raised = next((one for one in scene.state.alarms.values() if one.layer == "harm"), None)
-    if raised is None:
+    since = _back_since(scene)
+    if raised is None and since is None:
         return "no alarm of harm is open"
     if scene.run is not None and scene.run.at == to_iso(scene.now):
         return "a retrain began at this very moment"
+    if raised is None:
+        # Going back ended the alarm, and nothing newer than the model of before is there.
+        why = f"{scene.model}, an earlier champion, is back, and no model was made since"
+        return Fired(kind="harm", cause=("harm", scene.model, "back", since or ""), why=why)
     # An alarm that a retrain did not end asks again, as often as the cool-down allows.
     cause = ("harm", scene.model, raised.name, raised.since, scene.run_name)
     return Fired(kind="harm", cause=cause, why=f"alarm: {raised.why}")
+
+
+def _back_since(scene: _Scene) -> str | None:
+    """Return since when an earlier champion is back after which nothing was trained."""
+    reigning = champion(scene.state.tenures)
+    if reigning is None or reigning.how != "rollback" or reigning.since < scene.since:
+        return None
+    return reigning.since
 
 
 # ---- what came -------------------------------------------------------------------

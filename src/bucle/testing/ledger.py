@@ -115,6 +115,10 @@ class Ledger:
         """Return how many runs an action asked for."""
         return sum(bool(one.asked) for one in self.begun.values())
 
+    def is_stopgap(self) -> bool:
+        """Tell whether the champion is an earlier one that somebody went back to."""
+        return bool(self.reigns) and self.reigns[-1].how == "rolled_back"
+
     def has_harm(self) -> bool:
         """Tell whether an alarm about the champion's errors is open."""
         return any(one["layer"] == "harm" for one in self.alarms.values())

@@ -52,8 +52,8 @@ class RetrainRules:
             return
         if action.trigger == "person" and not ledger.asks:
             fail("nobody asked for a retrain")
-        if action.trigger == "harm" and not ledger.has_harm():
-            fail("no alarm of harm is open")
+        if action.trigger == "harm" and not (ledger.has_harm() or ledger.is_stopgap()):
+            fail("no alarm of harm is open, and nobody went back")
         if action.trigger == "code" and self._last_source() == ledger.code:
             fail("the code is that of the last run")
         if action.trigger in _CALENDAR and self._is_timely and ledger.last_begun_at:

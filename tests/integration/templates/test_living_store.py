@@ -147,6 +147,16 @@ def test_books_in_cents_are_the_same_books(world, shaken, items):
     assert wrong.select(kept).equals(lived.select(kept))
 
 
+def test_mixed_up_codes_leave_everything_else_as_it_is(shaken, items):
+    wrong = shaken.misprint("codes-mixed-up", items)
+    assert wrong.drop("category", "brand").equals(items.drop("category", "brand"))
+    for name in ("category", "brand"):
+        assert (wrong[name] != items[name]).all()
+        assert wrong[name].n_unique() == items[name].n_unique()
+    again = shaken.misprint("codes-mixed-up", wrong)
+    assert again["category"].equals(items["category"])
+
+
 @pytest.mark.thorough
 def test_another_seed_draws_another_store(tmp_path):
     folder = tmp_path / "shop"

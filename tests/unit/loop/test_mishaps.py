@@ -69,16 +69,17 @@ def test_the_usual_mishaps_fall_into_the_time(days: int) -> None:
     assert all(one.start <= START + days * DAY for one in found)
 
 
-def test_a_trap_waits_for_the_worst_moment_and_then_begins() -> None:
-    shocks = {"storm": "it pours", "drought": "it does not"}
-    drought, still = usual_traps(300, shocks=shocks)
-    assert (drought.kind, still.kind) == ("drought", BOOKS_STILL)
-    sprung = still.spring(START + 40 * DAY)
-    assert (sprung.start, sprung.end) == (START + 40 * DAY, START + 140 * DAY)
-    assert drought.spring(START + 40 * DAY).covers(START + 300 * DAY)
+def test_a_trap_waits_for_champions_and_then_lasts_until_somebody_looks() -> None:
+    misprints = {"blots": "ink on the books", "upside-down": "they are upside down"}
+    blots, still = usual_traps(misprints)
+    assert (blots.kind, blots.champions, blots.told) == ("blots", 1, "ink on the books")
+    assert (still.kind, still.champions) == (BOOKS_STILL, 2)
+    sprung = blots.spring(START + 40 * DAY, last=START + 300 * DAY)
+    assert (sprung.start, sprung.end) == (START + 40 * DAY, START + 300 * DAY)
+    assert sprung.hidden
 
 
 def test_a_world_without_shocks_has_the_others() -> None:
     kinds = {one.kind for one in usual_mishaps(START, 100, shocks={})}
     assert kinds == {KILL, "labels-x100", "no-labels"}
-    assert usual_traps(100, shocks={}) == ()
+    assert usual_traps({}) == ()

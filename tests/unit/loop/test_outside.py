@@ -147,6 +147,14 @@ def test_a_world_may_have_mistakes_of_its_own() -> None:
     assert outside.books(START + 2 * DAY)["price"].min() > 0
 
 
+def test_books_that_somebody_mends_are_right_from_then_on() -> None:
+    outside = opened(("upside-down", 0, 9))
+    assert outside.books(START)["price"].max() < 0
+    outside.mend([Mishap(kind="upside-down", start=START, end=START + DAY)])
+    assert outside.books(START)["price"].max() < 0
+    assert outside.books(START + DAY)["price"].min() > 0
+
+
 @pytest.mark.parametrize("target", ["profit", ""])
 def test_a_world_must_answer_with_the_target(target: str) -> None:
     with pytest.raises(RequestError) as caught:

@@ -14,6 +14,7 @@ from state_samples import (
     crowned,
     ended,
     gain,
+    left,
     made,
     ran,
     resolved,
@@ -83,6 +84,17 @@ def test_alarm_asks_for_one_retrain_at_a_moment():
     moment = from_iso("2026-02-01")
     assert fired(state, "harm", now=moment) == []
     assert idle(state, "harm", now=moment) == "a retrain began at this very moment"
+
+
+def test_a_rollback_asks_for_one_newer_model():
+    gone_back = (OLD_RUN, crowned(), crowned("m-1", previous="m-0"), left("m-1", to="m-0"))
+    state = made(*gone_back)
+    why = "m-0, an earlier champion, is back, and no model was made since"
+    assert fired(state, "harm") == [("harm", why)]
+    assert len(causes(state, "harm")) == 1
+    assert causes(state, "harm") == causes(made(*gone_back), "harm")
+    assert fired(made(*gone_back, ("2026-02-01", began("r-1"))), "harm") == []
+    assert fired(made(*gone_back, crowned("m-2", previous="m-0")), "harm") == []
 
 
 # ---- age and the calendar --------------------------------------------------------

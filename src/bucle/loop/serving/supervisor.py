@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from bucle.clock import SharedClock
 from bucle.errors import BucleError, OutsideError
 from bucle.loop.serving.caution import caution_path, deaths_noted, forgive
 from bucle.loop.serving.compaction import CompactionSettings
@@ -37,6 +38,7 @@ _STOP_S = 40.0
 _LOOK_S = 0.2
 _PAUSES_S = (0.0, 1.0, 2.0, 5.0, 10.0)
 _STEADY_S = 30.0
+_STEADY_SIMULATED_S = 1.0
 _WORKER = "bucle.loop.serving.worker"
 _COMPACTION = "bucle.loop.serving.compaction"
 
@@ -90,6 +92,9 @@ class Supervisor:
         self._say = say
         self._stopping = False
         self._reloading = False
+        # In simulated time a second is days.
+        is_simulated = isinstance(workspace.clock, SharedClock)
+        self._steady_s = _STEADY_SIMULATED_S if is_simulated else _STEADY_S
         self._lifeline, self._held = os.pipe()
         os.set_inheritable(self._lifeline, True)
         self._ready: list[int] = []
@@ -207,7 +212,7 @@ class Supervisor:
             if code is None:
                 return
             part.process = None
-            part.failures = 0 if now - part.began > _STEADY_S else part.failures + 1
+            part.failures = 0 if now - part.began > self._steady_s else part.failures + 1
             pause = _PAUSES_S[min(part.failures, len(_PAUSES_S) - 1)]
             charged = deaths_noted(part.note) if part.note is not None else 0
             if charged > part.charged:

@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 import uvicorn
 
+from bucle.clock import SharedClock
 from bucle.errors import BucleError, PackageError
 from bucle.loop.orders import RetrainAsked
 from bucle.loop.serving.caution import Caution, caution_path
@@ -40,6 +41,7 @@ from bucle.serve.slots import Served, Slots, line_up
 __all__ = ["Worker", "main"]
 
 _LOOK_S = 0.2
+_SOON_S = 0.03
 _SWEEP_S = 1.0
 _REQUEST_S = 30.0
 _DRAIN_S = 30
@@ -67,6 +69,8 @@ class Worker:
         self._serving: tuple[str, str | None, float] | None = None
         self._warming = Warming(partial(load_model, workspace), self._refused)
         self._folder = workspace.home / "serve"
+        # In simulated time whole days wait for whoever has to answer from now on.
+        self._look_s = _SOON_S if isinstance(workspace.clock, SharedClock) else _LOOK_S
         self._caution = Caution(caution_path(self._folder, settings.number))
         self.counts = Counts()
 
@@ -133,7 +137,7 @@ class Worker:
 
     async def _follow(self) -> None:
         while True:
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(self._look_s)
             self._look()
 
     def _look(self) -> None:

@@ -37,12 +37,16 @@ _FORM = re.compile(r"([a-z][a-z0-9-]*):(\d+|\d{4}-\d\d-\d\d)(?:\.\.(\d+|\d{4}-\d
 
 
 class Mishap(Struct, frozen=True, kw_only=True):
-    """One thing that goes wrong, from a moment on and before another; `told` is for people."""
+    """One thing that goes wrong, from a moment on and before another; `told` is for people.
+
+    What is `hidden` ends as soon as somebody looks for the reason of a rollback.
+    """
 
     kind: str
     start: datetime
     end: datetime
     told: str = ""
+    hidden: bool = False
 
     def covers(self, moment: datetime) -> bool:
         """Tell whether it goes on at a moment."""
@@ -50,16 +54,15 @@ class Mishap(Struct, frozen=True, kw_only=True):
 
 
 class Trap(Struct, frozen=True, kw_only=True):
-    """A mishap that waits for the first new champion: which one, and for how many days it lasts."""
+    """A hidden mishap that waits until so many new champions have come."""
 
     kind: str
-    days: int
+    champions: int
     told: str = ""
 
-    def spring(self, day: datetime) -> Mishap:
-        """Return the mishap that begins on a day."""
-        end = day + timedelta(days=self.days)
-        return Mishap(kind=self.kind, start=day, end=end, told=self.told)
+    def spring(self, day: datetime, *, last: datetime) -> Mishap:
+        """Return the mishap that begins on a day, and is over at a last moment."""
+        return Mishap(kind=self.kind, start=day, end=last, told=self.told, hidden=True)
 
 
 def parse_mishap(text: str, *, start: datetime, known: Mapping[str, str]) -> Mishap:
@@ -113,7 +116,7 @@ def usual_mishaps(start: datetime, days: int, *, shocks: Mapping[str, str]) -> t
             the first day, and stays.
     """
     planned = [
-        *[(shock, -0.12, 1.0) for shock in list(shocks)[:1]],
+        *[(shock, -0.24, 1.0) for shock in list(shocks)[:1]],
         (KILL, 0.05, 0.0),
         ("no-labels", 0.20, 0.23),
         ("labels-x100", 0.91, 0.95),
@@ -128,20 +131,19 @@ def usual_mishaps(start: datetime, days: int, *, shocks: Mapping[str, str]) -> t
     return tuple(found)
 
 
-def usual_traps(days: int, *, shocks: Mapping[str, str]) -> tuple[Trap, ...]:
-    """Return what goes wrong at the worst moment: when a new champion has no labels of its own yet.
+def usual_traps(misprints: Mapping[str, str]) -> tuple[Trap, ...]:
+    """Return what goes wrong once a new champion has come: the world's first misprint.
 
-    The world's second shock comes and stays, so the new champion errs; and the books stand still,
-    so that no better one can be shown to be better: labels alone tell, and to go back is all that
-    is left to do.
+    The next model is made from wrong books, and the gate sees the same books. Once it is champion
+    the books stand still, so that no other one takes its place: labels alone tell, and to go back
+    is all that is left to do. Then somebody looks at the books.
 
     Args:
-        days: How many the simulation has.
-        shocks: What can befall the world, in words by kind.
+        misprints: What can go wrong with the world's books, in words by kind.
     """
-    still = Trap(kind=BOOKS_STILL, days=max(1, round(days / 3)), told=MISHAPS[BOOKS_STILL])
-    second = [Trap(kind=kind, days=days, told=told) for kind, told in list(shocks.items())[1:2]]
-    return (*second, still) if second else ()
+    wrong = [Trap(kind=kind, champions=1, told=told) for kind, told in misprints.items()][:1]
+    still = Trap(kind=BOOKS_STILL, champions=2, told=MISHAPS[BOOKS_STILL])
+    return (*wrong, still) if wrong else ()
 
 
 def _moment(text: str, start: datetime) -> datetime:

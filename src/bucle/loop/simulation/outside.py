@@ -99,6 +99,10 @@ class Outside:
         for proposed, predictions in self._came:
             self._settle(proposed, predictions)
 
+    def mend(self, mishaps: Sequence[Mishap]) -> None:
+        """Let what goes wrong be as told: a mishap that only shows in the books ends sooner."""
+        self._mishaps = tuple(mishaps)
+
     def goes_on(self, kind: str, now: datetime) -> bool:
         """Tell whether something goes wrong at a moment."""
         return any(one.kind == kind and one.covers(now) for one in self._mishaps)

@@ -173,7 +173,7 @@ def _set_scene(
         days=request.days,
         books=books,
         mishaps=mishaps,
-        traps=usual_traps(request.days, shocks=shocks_of(world)) if is_usual else (),
+        traps=usual_traps(misprints_of(world)) if is_usual else (),
         exploration=max(charter.replay.explore, default=0.0),
     )
     return scene, outside

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from bucle.charter.intervals import seconds_in
@@ -32,7 +33,7 @@ from bucle.loop.simulation.outside import Outside
 from bucle.loop.simulation.takings import Takings, Till
 from bucle.loop.training import run_project
 from bucle.loop.workspace import Workspace
-from bucle.models.package import Package
+from bucle.models.package import Package, open_package
 from bucle.store.files import write_whole
 from bucle.types import Event
 
@@ -51,7 +52,7 @@ class Scene(Struct, frozen=True, kw_only=True):
     """What is simulated: from which day on, for how many, and what goes wrong.
 
     `books` is the file that the dataset is read from; `exploration` the spread of the chance in
-    what is proposed. `traps` go wrong once the first new champion has come.
+    what is proposed. `traps` go wrong once new champions have come.
     """
 
     start: datetime
@@ -96,6 +97,7 @@ class Simulation:
         self._mishaps = scene.mishaps
         self._traps = scene.traps
         self._champions = 0
+        self._is_questioned = False
         self._position = 0
         self._follower = Follower(workspace)
         self._wish: Wish | None = None
@@ -123,23 +125,34 @@ class Simulation:
             asker = Asker(desk, _names(first, self._outside), wait=self._wait)
             till = Till(self._outside.world, exploration=scene.exploration)
             loop = _Loop(workspace, say=self._note)
-            with closing(desk):
+            with closing(desk), closing(asker):
                 for number in range(scene.days):
                     host.check()
                     self._pass_day(scene.start + number * _DAY, number)
                     self._begin(scene.start + number * _DAY, host)
-                    self._trade(asker, till, first.estimator)
+                    self._trade(asker, till)
                     desk.settle()
-                    self._end(number, desk, loop)
-        return till.takings
+                    self._end(number, desk, loop, asker)
+        return till.takings(first.estimator, workspace.state().tenures, self._open)
+
+    def _open(self, model: str) -> Any:
+        """Return the estimator of a model that was champion."""
+        record = self._workspace.state().models[model]
+        folder, root = self._workspace.packages, self._workspace.root
+        return open_package(folder, model, project=root, digest=record.digest).estimator
 
     def _begin(self, day: datetime, host: Host) -> None:
         """Let the day begin, with what goes wrong on it."""
         self._clock.move(day + _MORNING)
-        if self._traps and self._champions > 1:
-            sprung = tuple(trap.spring(day) for trap in self._traps)
-            self._traps, self._mishaps = (), (*self._mishaps, *sprung)
+        ready = [trap for trap in self._traps if self._champions > trap.champions]
+        if ready:
+            last = self._scene.start + self._scene.days * _DAY
+            sprung = tuple(trap.spring(day, last=last) for trap in ready)
+            self._traps = tuple(trap for trap in self._traps if trap not in ready)
+            self._mishaps = (*self._mishaps, *sprung)
             self._outside.befall(sprung)
+        if self._is_questioned:
+            self._mend(day)
         for mishap in self._mishaps:
             if mishap.start == day or mishap.start < day == self._scene.start:
                 self._say(day, mishap.told)
@@ -148,13 +161,22 @@ class Simulation:
             elif mishap.end == day and mishap.kind != KILL:
                 self._say(day, f"over: {mishap.told}")
 
+    def _mend(self, day: datetime) -> None:
+        """Let people find what is hidden: the loop went back, and somebody has asked why."""
+        self._is_questioned, self._traps = False, ()
+        self._mishaps = tuple(
+            msgspec.structs.replace(one, end=day) if one.hidden and one.covers(day) else one
+            for one in self._mishaps
+        )
+        self._outside.mend(self._mishaps)
+
     def _wait(self) -> None:
         """Let a minute pass, unless the evening is near."""
         moment = self._clock.now() + _MINUTE
         if moment.hour < _CLOSING:
             self._clock.move(moment)
 
-    def _trade(self, asker: Asker, till: Till, first: Any) -> None:
+    def _trade(self, asker: Asker, till: Till) -> None:
         """Let items come, be priced and go on the shelf."""
         now = self._clock.now()
         came = self._outside.arrivals(now - _MORNING)
@@ -163,19 +185,28 @@ class Simulation:
         proposed = self._outside.world.propose(came, asker, self._scene.exploration, now)
         self._sample = asker.as_rows(proposed.head(1))[0]
         self._outside.live(proposed, asker.settle_on(proposed))
-        till.take(came, proposed, first, now)
+        till.take(came, proposed, now)
 
-    def _end(self, number: int, desk: Desk, loop: "_Loop") -> None:
-        """Tell what became known, bring the books up to date, and let the loop look."""
+    def _end(self, number: int, desk: Desk, loop: "_Loop", asker: Asker) -> None:
+        """Tell what became known, bring the books up to date, and let the loop look.
+
+        Meanwhile the server says what it would ask for the items of the next day: on most evenings
+        nothing happens that would let another model answer.
+        """
         now = self._scene.start + number * _DAY + _EVENING
         self._clock.move(now)
         desk.tell(self._outside.told(now))
+        tomorrow = self._outside.arrivals(self._scene.start + (number + 1) * _DAY)
+        if self._wish is not None and tomorrow.height and number + 1 < self._scene.days:
+            asker.ask_ahead(tomorrow)
         if number % _EXPORT_DAYS == 0:
             self._write_books(now)
         loop.look(now, is_noted=number % _NOTED_DAYS == 0)
         self._report()
         wish = self._follower.wish()
-        if wish is not None and wish != self._wish and self._sample:
+        is_other = wish is not None and wish != self._wish and bool(self._sample)
+        asker.wait_ahead(is_kept=not is_other)
+        if wish is not None and is_other:
             self._wish = wish
             if not desk.follow(wish, self._sample, is_tried=loop.tries):
                 self._note("the server does not follow the log")
@@ -196,6 +227,7 @@ class Simulation:
         for event in self._workspace.log.read(after=self._position):
             self._position = event.position
             self._champions += event.kind == "promoted"
+            self._is_questioned |= event.kind == "rolled_back"
             self._tell(event)
 
     def _note(self, words: str) -> None:

@@ -23,6 +23,8 @@ CHANCE = 3  # the stream of random numbers that prices are moved by
 CENTS = 2
 OUT_OF_FASHION = ["coat", "jewellery", "shoes", "watch"]
 THIRD, LESS, MORE = 1 / 3, 0.4, 2.2  # of what customers would pay
+PAIRS = [("bag", "dress"), ("coat", "jewellery"), ("knitwear", "trousers"), ("shoes", "watch")]
+MIXED_UP = {one: other for pair in PAIRS for one, other in (pair, pair[::-1])}
 MONEY = ["basis", "list_price", "sale_price", "commission"]
 
 
@@ -34,6 +36,8 @@ class LivingStore:
         "demand-slumps": "customers pay a third of what they did",
     }
     misprints: ClassVar[dict[str, str]] = {
+        "codes-mixed-up": "a new list of codes: in the books bags are dresses, coats are "
+        "jewellery, and each brand is another one",
         "books-in-cents": "all amounts of the books are exported in cents",
     }
 
@@ -64,8 +68,13 @@ class LivingStore:
 
     def misprint(self, kind: str, books: pl.DataFrame) -> pl.DataFrame:
         """Return the books as they look while a mistake is made in them."""
-        del kind
-        return books.with_columns(pl.col(MONEY) * 100)
+        if kind == "books-in-cents":
+            return books.with_columns(pl.col(MONEY) * 100)
+        brands = sorted(self._items["brand"].unique())
+        following = dict(zip(brands, [*brands[1:], brands[0]], strict=True))
+        return books.with_columns(
+            pl.col("category").replace(MIXED_UP), pl.col("brand").replace(following)
+        )
 
     def arrivals(self, start: datetime, end: datetime) -> pl.DataFrame:
         """Return the items that come from `start` and before `end`, at the prices people gave."""
