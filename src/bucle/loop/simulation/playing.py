@@ -21,6 +21,7 @@ from bucle.ids import canonical_json
 from bucle.loop.live.deeds import ACTOR
 from bucle.loop.replay.living import LivingWorld, open_world
 from bucle.loop.simulation.grounds import choose_folder, copy_project, make_clock
+from bucle.loop.simulation.hosting import Host
 from bucle.loop.simulation.mishaps import MISHAPS, Mishap, parse_mishap, usual_mishaps, usual_traps
 from bucle.loop.simulation.outside import Outside, misprints_of, open_outside, shocks_of
 from bucle.loop.simulation.simulation import Scene, Simulation
@@ -95,15 +96,19 @@ def simulate_project(
     reference = _require_world(workspace.charter)
     folder = choose_folder(workspace, request.keep)
     copy_project(workspace, folder)
-    world = _open_world(folder, reference, seed=request.seed)
     clock_file = make_clock(folder, from_iso("2000-01-01"))
     with _simulated_time(clock_file), closing(WarmWorkers()) as workers:
         copy = open_workspace(folder, overrides=workspace.overrides, actor=ACTOR, executor=workers)
         clock = cast("SharedClock", copy.clock)
-        scene, outside = _set_scene(copy, world, request)
-        clock.move(scene.start)
-        simulation = Simulation(copy, clock, outside, scene, tell=tell, say=say, pass_day=pass_day)
-        takings = simulation.play()
+        # The server comes up while this process reads the world and trains the first model.
+        with Host(copy, say=lambda words: say(clock.now(), words)) as host:
+            world = _open_world(folder, reference, seed=request.seed)
+            scene, outside = _set_scene(copy, world, request)
+            clock.move(scene.start)
+            simulation = Simulation(
+                copy, clock, outside, scene, tell=tell, say=say, pass_day=pass_day
+            )
+            takings = simulation.play(host)
         events = list(copy.log.read())
     return Simulated(
         folder=str(folder),

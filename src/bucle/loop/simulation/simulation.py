@@ -108,8 +108,11 @@ class Simulation:
         """What went wrong so far, and what is certain to."""
         return self._mishaps
 
-    def play(self) -> Takings:
+    def play(self, host: Host) -> Takings:
         """Live through all days and return what they brought.
+
+        Args:
+            host: The server of the copy.
 
         Raises:
             RequestError: There is no first champion to begin with (bucle-433).
@@ -117,22 +120,21 @@ class Simulation:
         """
         workspace, scene = self._workspace, self._scene
         self._write_books(scene.start)
-        with Host(workspace, say=self._note) as host:
-            run_project(workspace)
-            self._report()
-            first = _require_champion(workspace)
-            desk = Desk(host.port, host.token)
-            asker = Asker(desk, _names(first, self._outside), wait=self._wait)
-            till = Till(self._outside.world, exploration=scene.exploration)
-            loop = _Loop(workspace, say=self._note)
-            with closing(desk), closing(asker):
-                for number in range(scene.days):
-                    host.check()
-                    self._pass_day(scene.start + number * _DAY, number)
-                    self._begin(scene.start + number * _DAY, host)
-                    self._trade(asker, till)
-                    desk.settle()
-                    self._end(number, desk, loop, asker)
+        run_project(workspace)
+        self._report()
+        first = _require_champion(workspace)
+        desk = Desk(host.port, host.token)
+        asker = Asker(desk, _names(first, self._outside), wait=self._wait)
+        till = Till(self._outside.world, exploration=scene.exploration)
+        loop = _Loop(workspace, say=self._note)
+        with closing(desk), closing(asker):
+            for number in range(scene.days):
+                host.check()
+                self._pass_day(scene.start + number * _DAY, number)
+                self._begin(scene.start + number * _DAY, host)
+                self._trade(asker, till)
+                desk.settle()
+                self._end(number, desk, loop, asker)
         return till.takings(first.estimator, workspace.state().tenures, self._open)
 
     def _open(self, model: str) -> Any:
