@@ -5,6 +5,7 @@ from argparse import ArgumentParser, Namespace
 import msgspec
 
 from bucle.cli.handler import Handler, project_arguments, project_folder
+from bucle.cli.status_loop import ANEW, tell_action
 from bucle.cli.terminal import Terminal
 from bucle.clock import to_iso
 from bucle.errors import RequestError, nearest
@@ -109,7 +110,8 @@ def _approve(options: Namespace, terminal: Terminal) -> int:
 def _why_not(options: Namespace, terminal: Terminal) -> int:
     workspace = _open(options)
     policy, now = live_policy(workspace.charter), workspace.clock.now()
-    (action,) = decide(workspace.state(), policy, now)
+    state = workspace.state()
+    (action,) = decide(state, policy, now)
     is_idle = isinstance(action, Wait)
     terminal.answer(
         {
@@ -129,8 +131,10 @@ def _why_not(options: Namespace, terminal: Terminal) -> int:
         if action.settled and action.settled != action.why:
             for number, line in enumerate(action.settled.splitlines()):
                 terminal.paragraph(line.strip(), indent=f"{'' if number else 'last run':<10}")
+            if action.settled.startswith("the run failed"):
+                terminal.paragraph(f"Once that is mended: {ANEW}", indent=" " * 10)
     else:
-        terminal.paragraph(f"{action.name}: {action.why}", indent=f"{'next':<10}")
+        terminal.paragraph(tell_action(state, action), indent=f"{'next':<10}")
     return 0
 
 

@@ -7,12 +7,15 @@ import msgspec
 
 from bucle.cli.terminal import Terminal
 from bucle.errors import BucleError
-from bucle.loop.decide import Wait, decide
+from bucle.loop.decide import Action, Retrain, Wait, decide
 from bucle.loop.state import State
 from bucle.loop.workspace import Workspace
 from bucle.models.registry import champion
 
-__all__ = ["loop_facts", "tell_loop"]
+__all__ = ["ANEW", "loop_facts", "tell_action", "tell_loop"]
+
+ANEW = 'bucle retrain --because "..."'
+"""What to say where a run has failed: the loop tries it anew for its own reasons alone."""
 
 
 def loop_facts(workspace: Workspace, state: State) -> dict[str, Any]:
@@ -42,8 +45,17 @@ def tell_loop(terminal: Terminal, facts: dict[str, Any]) -> None:
         said = f'bucle approve {one["model"]} --as {one["role"]} --because "..."'
         terminal.say(f"approval    {one['role']} is asked: {said}")
     if facts["failed_run"]:
-        _say(terminal, "last run", facts["failed_run"])
+        _say(terminal, "last run", f"{facts['failed_run']}. Once that is mended: {ANEW}")
     _say(terminal, "next", facts["next"])
+
+
+def tell_action(state: State, action: Action) -> str:
+    """Say in one line what the loop does next, or is at: a run that has begun is named."""
+    begun = [one for one in state.runs.values() if one.started.asked == action.id]
+    if isinstance(action, Retrain) and begun and begun[-1].finished is None:
+        since = f"since {_minute(begun[-1].at)} UTC"
+        return f"{action.name}: {begun[-1].started.run} is under way {since}, or was cut short"
+    return f"{action.name}: {action.why}"
 
 
 def _leader(workspace: Workspace) -> str:
@@ -97,7 +109,7 @@ def _next(workspace: Workspace, state: State) -> str:
         return error.what
     (action,) = decide(state, policy, workspace.clock.now())
     if not isinstance(action, Wait):
-        return f"{action.name}: {action.why}"
+        return tell_action(state, action)
     is_down = action.settled.startswith(("fail", "undecided")) and action.settled not in action.why
     more = f"; the last model: {action.settled}" if is_down else ""
     return f"nothing: {action.why}{more}"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from bucle.charter.reading import CHARTER_FILE
 from bucle.charter.settings import DatasetSettings
 from bucle.data.places import expand_glob, find_sources
 from bucle.errors import BucleError, RequestError, SourceError, UsageError
@@ -108,7 +109,8 @@ class Arrivals:
         self._clock = clock or workspace.clock
         self._still = Stillness(self._clock, quiet_s=quiet_s)
         self._queries = _Queries(self._clock, root=workspace.root, every_s=database_s)
-        self._refused: dict[tuple[str, str], str] = {}
+        self._refused: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {}
+        self._rules: tuple[str, ...] = ()
         self._said: dict[str, str] = {}
 
     def look(self, state: State) -> Look:
@@ -117,6 +119,8 @@ class Arrivals:
         An arrival is offered at each look until an addition on record, in the state, has taken it
         or it was refused; so the state must be one from after the last addition.
         """
+        # Of before the offer: rules that are mended while it is tried are other ones afterwards.
+        self._rules = _rules(self._workspace)
         found = [*self._charter(state), *self._folders(state)]
         self._still.forget_but({path for place in found for path in place.paths})
         troubles = {place.name: place.trouble for place in found if place.trouble is not None}
@@ -131,14 +135,14 @@ class Arrivals:
                 one
                 for place in found
                 for one in place.arrivals
-                if self._refused.get((one.dataset, one.file)) != one.mark
+                if self._refused.get((one.dataset, one.file)) != (one.mark, self._rules)
             ),
             waiting=tuple(name for place in found for name in place.waiting),
             troubles=tuple(news),
         )
 
     def take(self, arrival: Arrival) -> Addition:
-        """Add an arrival's rows to its dataset; what cannot be used is refused until it changes.
+        """Add an arrival's rows to its dataset; what cannot be used is refused.
 
         Raises:
             RequestError: The rows, the contract or the preparation cannot be used.
@@ -152,8 +156,12 @@ class Arrivals:
             raise
 
     def refuse(self, arrival: Arrival) -> None:
-        """Offer an arrival no more while its content is what it is."""
-        self._refused[arrival.dataset, arrival.file] = arrival.mark
+        """Offer an arrival no more while it, and what it is judged by, are what they are.
+
+        Judged is it by bucle.toml and the project's code: what these were wrong about is good
+        once they are mended.
+        """
+        self._refused[arrival.dataset, arrival.file] = (arrival.mark, self._rules)
 
     def _charter(self, state: State) -> Iterator["_Place"]:
         for name, settings in self._workspace.charter.data.items():
@@ -287,6 +295,26 @@ class _Queries:
             mark = query_mark(url, settings=settings, root=self._root)
             self._asked[name] = (now, mark)
         return mark
+
+
+def _rules(workspace: Workspace) -> tuple[str, ...]:
+    """Return what tells whether bucle.toml or a file of code has changed."""
+    settings = workspace.charter.data.values()
+    code = {
+        str(one).partition(":")[0] for each in settings for one in (each.contract, each.prepare)
+    }
+    folders = {(workspace.root / one).parent for one in code} | {workspace.root}
+    files = {path for folder in folders for path in folder.glob("*.py")}
+    return tuple(_print(path) for path in sorted(files | {workspace.root / CHARTER_FILE}))
+
+
+def _print(path: Path) -> str:
+    """Return name, size and times of a file; its name alone where it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return str(path)
+    return f"{path} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
 
 
 def _fitting(pattern: str) -> tuple[Path, ...]:

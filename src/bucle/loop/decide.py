@@ -294,6 +294,9 @@ def _begin(
     share = next_share(rollout, None) if rollout is not None else None
     first = _deploy(run.started.run, model, current, share or 0.0, why=why)
     if first.id in state.acted:
+        if deployed is not None and deployed.model == model:
+            # An earlier run made the very same model and had put it there.
+            return _done(f"it is on its way as a {deployed.stage}")
         return _done("it was taken away from beside the champion")
     # A shadow answers nobody: it may show what it can before people are asked.
     against = _held_back(state, policy, run, model) if share else ""

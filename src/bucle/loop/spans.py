@@ -5,7 +5,7 @@ Pure. Imports nothing heavy.
 
 import calendar
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from typing import Literal
 
 from msgspec import Struct
@@ -41,7 +41,8 @@ class Span(Struct, frozen=True, kw_only=True):
     def after(self, moment: datetime, *, times: int = 1) -> datetime:
         """Return the moment that lies this span later, so many times; negative for earlier.
 
-        A day that the month does not have becomes its last one.
+        A day that the month does not have becomes its last one, and what lies beyond the calendar
+        its first or last moment.
 
         Example:
             >>> Span(count=1, unit="mo").after(datetime(2026, 1, 31, tzinfo=UTC)).date().isoformat()
@@ -49,9 +50,14 @@ class Span(Struct, frozen=True, kw_only=True):
         """
         count = self.count * times
         if self.unit in {"d", "w"}:
-            return moment + timedelta(days=count * (7 if self.unit == "w" else 1))
+            try:
+                return moment + timedelta(days=count * (7 if self.unit == "w" else 1))
+            except OverflowError:
+                return _end(moment, late=count > 0)
         months = moment.month - 1 + count * (_MONTHS if self.unit == "y" else 1)
         year, month = moment.year + months // _MONTHS, months % _MONTHS + 1
+        if not MINYEAR <= year <= MAXYEAR:
+            return _end(moment, late=count > 0)
         last = calendar.monthrange(year, month)[1]
         return moment.replace(year=year, month=month, day=min(moment.day, last))
 
@@ -63,6 +69,13 @@ class Span(Struct, frozen=True, kw_only=True):
         if self.unit == "mo":
             return day.replace(day=1)
         return day.replace(month=1, day=1) if self.unit == "y" else day
+
+
+def _end(moment: datetime, *, late: bool) -> datetime:
+    """Return the last moment of the calendar, or the first one, a day within what zones move."""
+    if late:
+        return moment.replace(year=MAXYEAR, month=12, day=30)
+    return moment.replace(year=MINYEAR, month=1, day=2)
 
 
 def parse_span(text: str) -> Span:

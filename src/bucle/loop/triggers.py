@@ -232,19 +232,26 @@ def _back_since(scene: _Scene) -> str | None:
 def _data(scene: _Scene, trigger: Trigger) -> Fired | str:
     if scene.run is None:
         return "nothing was trained yet"
-    grown = 0.0
-    for name, fingerprint in scene.run.started.datasets.items():
+    # A run that never came to begin has read nothing: what came since the one before is still new.
+    runs = reversed(scene.state.runs.values())
+    learned = next((one for one in runs if one.started.datasets), scene.run)
+    grown, additions = 0.0, 0
+    for name, fingerprint in learned.started.datasets.items():
         known = scene.state.datasets.get(name)
         if known is None:
             continue
         facts = [one.fact for one in known.additions]
         then = [at for at, fact in enumerate(facts) if fact.fingerprint == fingerprint]
         if then and facts[then[0]].rows:
-            came = sum(fact.added + fact.changed for fact in facts[then[0] + 1 :])
+            later = facts[then[0] + 1 :]
+            came = sum(fact.added + fact.changed for fact in later)
+            additions += len(later)
             grown = max(grown, came / facts[then[0]].rows)
     if grown <= trigger.amount:
         return f"data grew by {grown:.0%}, not above +{trigger.amount:.0%}"
-    cause = ("data", trigger.text, scene.run_name)
+    # What came to nothing is tried again when more has come, not again and again.
+    again = () if learned is scene.run else (str(additions),)
+    cause = ("data", trigger.text, learned.started.run, *again)
     return Fired(kind="data", cause=cause, why=f"data grew by {grown:.0%} since the last retrain")
 
 

@@ -190,6 +190,19 @@ def test_what_cannot_be_read_is_refused_until_it_changes(shop):
     assert [fact.added for fact in shop.take_all()] == [1]
 
 
+@pytest.mark.parametrize("name", ["bucle.toml", "contract.py"])
+def test_what_a_broken_project_refuses_is_offered_again_once_it_is_mended(shop, name):
+    shop.take_all()
+    shop.write("in/feb.csv", "id,price\n3,7\n")
+    right = (shop.root / name).read_text()
+    (shop.root / name).write_text(right + "[not right")
+    (found,) = shop.settled().arrivals
+    shop.arrivals.refuse(found)
+    assert shop.names() == []
+    (shop.root / name).write_text(right)
+    assert [fact.added for fact in shop.take_all()] == [1]
+
+
 def test_a_poison_batch_goes_into_quarantine_and_is_done_with(shop):
     shop.take_all()
     shop.write("in/feb.csv", "id,price\n,7\n,8\n4,9\n")

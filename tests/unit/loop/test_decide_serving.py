@@ -96,6 +96,13 @@ def test_refit_is_what_is_put_beside_the_champion():
     assert action.model == "m-1r"
 
 
+def test_candidate_that_another_run_made_again_is_on_its_way():
+    again = (*PASSED, deployed(), *ran("r-2"), judged(run="r-2", champion="m-0"))
+    action = done(decided(*again), Deploy)
+    waits = done(decided(*again, deployed(run="r-2", action=action.id)), Wait)
+    assert waits.settled == "it is on its way as a shadow"
+
+
 def test_candidate_that_was_taken_away_is_not_put_there_again():
     action = done(decided(*on_its_way(), withdrawn()), Wait)
     assert action.settled == "it was taken away from beside the champion"

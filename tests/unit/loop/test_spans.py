@@ -49,6 +49,12 @@ def test_a_day_that_the_month_does_not_have_becomes_its_last(moment, span, times
     assert parse_span(span).after(at(moment), times=times) == at(expected)
 
 
+@pytest.mark.parametrize("span", ["9999y", "9999mo", "9999w", "9999d"])
+def test_a_span_ends_with_the_calendar(span):
+    assert parse_span(span).after(at("2026-01-31"), times=400).year == 9999
+    assert parse_span(span).after(at("2026-01-31"), times=-400).year == 1
+
+
 def test_the_time_of_day_stays():
     assert parse_span("1mo").after(at("2026-01-31T23:59")) == at("2026-02-28T23:59")
 

@@ -168,6 +168,18 @@ def test_data_is_quiet_after_the_retrain_that_learned_from_it():
     assert fired(made(*facts, ("2026-02-01", began("r-1", data="f2"))), "data:+20%") == []
 
 
+def test_data_that_a_run_never_came_to_read_is_tried_again_when_more_has_come():
+    learned = [came(1), ("2026-01-11", began("r-0", data="f1")), came(2, added=30, rows=130)]
+    failed = [*learned, ("2026-02-01", began("r-1"))]
+    assert fired(made(*failed), "data:+20%") == [
+        ("data", "data grew by 30% since the last retrain")
+    ]
+    more = made(*failed, came(3, added=1, rows=131))
+    assert causes(made(*failed), "data:+20%") != causes(more, "data:+20%")
+    again = made(*failed, ("2026-02-02", began("r-2")))
+    assert causes(made(*failed), "data:+20%") == causes(again, "data:+20%")
+
+
 def test_data_counts_each_dataset_for_itself():
     state = made(came(1), came(1, dataset="brands"), began("r-0", data="f1"), came(2, added=1))
     assert idle(state, "data:+20%") == "data grew by 1%, not above +20%"

@@ -24,6 +24,7 @@ from bucle.errors import BucleError, OutsideError
 from bucle.loop.serving.caution import caution_path, deaths_noted, forgive
 from bucle.loop.serving.compaction import CompactionSettings
 from bucle.loop.serving.companions import Companion, CompanionSettings
+from bucle.loop.serving.footing import Footing
 from bucle.loop.serving.worker_settings import WorkerSettings
 from bucle.loop.workspace import Workspace, open_workspace
 from bucle.serve.counts import forget_ended
@@ -143,9 +144,14 @@ class Supervisor:
 
         Args:
             beside: Called again and again; it must not take long.
+
+        Raises:
+            OutsideError: The project's records were removed, moved or replaced.
         """
+        footing = Footing(self._workspace.home / "log.db")
         while not self._stopping:
             time.sleep(_LOOK_S)
+            footing.require()
             beside()
             if self._reloading:
                 self._reloading = False
