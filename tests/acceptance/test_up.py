@@ -1,6 +1,7 @@
 """`bucle up` from outside: it serves, tells, obeys what people say beside it, and ends clean."""
 
 import json
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -77,6 +78,40 @@ def test_people_are_heard_beside_it(shop: Path) -> None:
         for line in ("the loop was paused", "the loop was resumed", "a retrain was asked for"):
             assert loop.told.count(line) == 1
         require_end(loop, signal.SIGTERM)
+
+
+@pytest.mark.thorough
+def test_who_dies_while_files_are_being_written_comes_back_as_it_was(shop: Path) -> None:
+    with up(shop) as loop:
+        loop.await_word("loop: leading")
+        kept = {name: (shop / name).read_text() for name in ("bucle.toml", "contract.py")}
+        for name, text in kept.items():
+            (shop / name).write_text(text + "\n[half a li")
+        for module in ("bucle.loop.serving.worker", LOOP):
+            (one,) = loop.processes(module)
+            os.kill(one, signal.SIGKILL)
+        loop.await_word("it starts again in", times=2)
+        with loop.client() as client:
+            assert client.post("/predict", json={"size": 3.5}).status_code == 200
+        loop.await_word("loop: leading", times=2)
+        loop.process.send_signal(signal.SIGHUP)
+        loop.await_word("cannot reload, everything goes on as it was")
+        for name, text in kept.items():
+            (shop / name).write_text(text)
+        loop.process.send_signal(signal.SIGHUP)
+        loop.await_word("server: reloaded")
+        require_end(loop, signal.SIGINT)
+
+
+@pytest.mark.thorough
+def test_it_ends_when_its_records_are_gone(shop: Path) -> None:
+    with up(shop) as loop:
+        loop.await_word("loop: leading")
+        (shop / ".bucle").rename(shop / "away")
+        assert loop.process.wait(60) == 3
+        assert loop.processes() == []
+        assert "bucle-341" in loop.told
+        assert "Traceback" not in loop.told
 
 
 @pytest.mark.thorough

@@ -148,16 +148,23 @@ def open_workspace(
     actor: str | None = None,
     fence: Lease | None = None,
     executor: ExecutorMaker | None = None,
+    loaded: Loaded | None = None,
 ) -> Workspace:
     """Open the project in a folder or in the nearest folder above the current one.
+
+    Where a charter is `loaded` already, that one holds for the folder, whatever has become of the
+    file since.
 
     Raises:
         UsageError: There is no bucle.toml there.
         CharterError: The charter cannot be used.
     """
     environment = os.environ if environ is None else environ
-    root = find_root(folder)
-    loaded = load_charter(root, environ=environment, overrides=overrides)
+    if folder is None or loaded is None:
+        root = find_root(folder)
+        loaded = loaded or load_charter(root, environ=environment, overrides=overrides)
+    else:
+        root = folder
     return Workspace(
         root,
         loaded=loaded,

@@ -137,7 +137,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     stop_with(settings.lifeline, stopping)
-    workspace = open_workspace(Path(settings.root), overrides=settings.overrides, actor=ACTOR)
+    workspace = open_workspace(Path(settings.root), loaded=settings.loaded, actor=ACTOR)
     controlling = _Controlling(workspace, settings)
     try:
         while not stopping.is_set():

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from bucle.charter.reading import Loaded
 from bucle.clock import SharedClock
 from bucle.errors import BucleError
 from bucle.loop.serving.lifeline import stop_with
@@ -28,7 +29,7 @@ class CompactionSettings(Struct, frozen=True, kw_only=True):
     """What the supervisor tells the compactor; `lifeline` is a pipe that ends with it."""
 
     root: str
-    overrides: tuple[str, ...]
+    loaded: Loaded
     lifeline: int
 
 
@@ -40,7 +41,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Answers come first: what is in the log's files is safe there, and can wait.
     os.nice(10)
-    workspace = open_workspace(Path(settings.root), overrides=settings.overrides)
+    workspace = open_workspace(Path(settings.root), loaded=settings.loaded)
     stop_with(settings.lifeline, stopping)
     said = ""
     while True:

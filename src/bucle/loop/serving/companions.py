@@ -2,6 +2,8 @@
 
 from msgspec import Struct
 
+from bucle.charter.reading import Loaded
+
 __all__ = ["Companion", "CompanionSettings"]
 
 
@@ -15,10 +17,11 @@ class Companion(Struct, frozen=True, kw_only=True):
 class CompanionSettings(Struct, frozen=True, kw_only=True):
     """What the supervisor tells a companion; `lifeline` is a pipe that ends with it.
 
-    `watched` are places where new data comes in, as the command line has them.
+    `loaded` is the charter as the supervisor has read it. `watched` are places where new data comes
+    in, as the command line has them.
     """
 
     root: str
-    overrides: tuple[str, ...]
+    loaded: Loaded
     lifeline: int
     watched: tuple[str, ...] = ()

@@ -69,7 +69,7 @@ class Supervisor:
         workspace: The project.
         listener: The socket that all workers share; None for companions alone.
         token: What clients must show.
-        overrides: Settings of the command line, for workers to read the charter with.
+        overrides: Settings of the command line, to read the charter with again.
         workers: How many processes answer.
         say: Told what happens, a line each.
         companions: What else has to go on, each with the places that it watches.
@@ -243,7 +243,7 @@ class Supervisor:
         settings = self._workspace.charter.serve
         content = WorkerSettings(
             root=str(self._workspace.root),
-            overrides=self._overrides,
+            loaded=self._workspace.loaded,
             server=os.getpid(),
             number=number,
             listener=self._listener.fileno(),
@@ -265,7 +265,7 @@ class Supervisor:
     ) -> "subprocess.Popen[bytes]":
         content = CompanionSettings(
             root=str(self._workspace.root),
-            overrides=self._overrides,
+            loaded=self._workspace.loaded,
             lifeline=self._lifeline,
             watched=watched,
         )
@@ -273,7 +273,9 @@ class Supervisor:
 
     def _start_compactor(self) -> "subprocess.Popen[bytes]":
         content = CompactionSettings(
-            root=str(self._workspace.root), overrides=self._overrides, lifeline=self._lifeline
+            root=str(self._workspace.root),
+            loaded=self._workspace.loaded,
+            lifeline=self._lifeline,
         )
         return _run(_COMPACTION, msgspec.json.encode(content), (self._lifeline,))
 

@@ -233,7 +233,7 @@ def main() -> int:
     # What a model finds odd about a row could be said as often as somebody sends one.
     warnings.simplefilter("ignore")
     gc.set_threshold(_COLLECT_AFTER)
-    workspace = open_workspace(Path(settings.root), overrides=settings.overrides)
+    workspace = open_workspace(Path(settings.root), loaded=settings.loaded)
     with asyncio.Runner(loop_factory=_new_loop) as runner:
         runner.run(Worker(workspace, settings).run())
     return 0
