@@ -125,3 +125,11 @@ def test_no_rows_are_no_days() -> None:
     empty = profile(frame.head(0), frame)
     assert empty.dates.size == 0
     assert empty.merge(profile(frame)).rows.sum() == 50
+
+
+@pytest.mark.parametrize("zeros", [[0.0, -0.0], [-0.0, 0.0], [-0.0, -0.0]])
+def test_there_is_one_zero(zeros: list[float]) -> None:
+    frame = pl.DataFrame({"x": [-1.0, *zeros * 3, 1.0]})
+    (stick,) = yardsticks_of(frame)
+    assert stick.quartiles == (0.0,)
+    assert "-0.0" not in str(stick.quartiles)

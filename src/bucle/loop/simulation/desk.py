@@ -16,8 +16,9 @@ from bucle.errors import OutsideError
 from bucle.loop.serving.following import Wish
 from bucle.loop.simulation.outside import Known
 from bucle.serve.records import LOAD_REQUEST
+from bucle.serve.slots import stable_share
 
-__all__ = ["Desk"]
+__all__ = ["Desk", "probes_of"]
 
 _PATIENCE_S = 300.0
 _SETTLE_S = 1.0
@@ -26,6 +27,7 @@ _OK = 200
 _TAKEN = 202
 _NOBODY = 503
 _AT_ONCE = 500
+_PROBES = 500
 _COUNTED = re.compile(
     r'bucle_predictions_total\{.*role="(?:shadow|failed)".*\}|'
     r'bucle_events_total\{event="shadow left out"\}'
@@ -85,21 +87,24 @@ class Desk:
             ]
             self._ask("POST", "/feedback", msgspec.json.encode(labels), wanted=_TAKEN)
 
-    def follow(self, wish: Wish, row: _Row, *, is_tried: bool) -> bool:
+    def follow(self, wish: Wish, row: _Row, *, keys: Sequence[str], is_tried: bool) -> bool:
         """Wait until the server lets those answer who have to; False when it does not come to it.
 
         Args:
             wish: Who has to answer.
             row: Something to ask.
+            keys: Which of its columns name it.
             is_tried: Whether the model beside the champion is a candidate on its way.
         """
-        other = wish.challenger.model if wish.challenger else None
         self._is_split, self._is_tried = wish.share > 0, is_tried
+        # Without keys chance says who answers, and a share is not to be seen.
+        asked_of = wish if keys else msgspec.structs.replace(wish, share=0.0)
+        probes = probes_of(asked_of, columns=len(keys))
+        asked = [{**row, **dict.fromkeys(keys, name)} for name in probes]
         deadline = time.monotonic() + _PATIENCE_S
         while time.monotonic() < deadline:
-            found = self.sound([row])[0]
-            answering = {found["model"], found.get("shadow")}
-            if answering == {wish.champion.model, other}:
+            found = [(one["model"], one.get("shadow")) for one in self.sound(asked)]
+            if found == list(probes.values()):
                 return True
             time.sleep(_AGAIN_S)
         return False
@@ -175,3 +180,30 @@ class Desk:
         self._connection.request(method, path, content or None, {**self._headers, **headers})
         response = self._connection.getresponse()
         return response.status, response.read()
+
+
+def probes_of(wish: Wish, *, columns: int) -> dict[str, tuple[str, str | None]]:
+    """Return keys that tell whether a server does as it has to: who answers, and who beside.
+
+    Of two models that share the keys, one key lies just inside of the share and one just outside:
+    a server that still has another share answers one of them otherwise.
+
+    Args:
+        wish: Who has to answer.
+        columns: Of how many columns a key is; each has the same value.
+    """
+    champion, other = wish.champion.model, wish.challenger
+    if other is None:
+        return {"0": (champion, None)}
+    shares = {
+        str(number): stable_share("|".join([str(number)] * columns), other.model)
+        for number in range(_PROBES)
+    }
+    inside = [name for name, share in shares.items() if share < wish.share]
+    outside = [name for name, share in shares.items() if share >= wish.share]
+    found: dict[str, tuple[str, str | None]] = {}
+    if inside:
+        found[max(inside, key=shares.__getitem__)] = (other.model, champion)
+    if outside:
+        found[min(outside, key=shares.__getitem__)] = (champion, other.model)
+    return found

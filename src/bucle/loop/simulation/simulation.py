@@ -131,7 +131,7 @@ class Simulation:
             for number in range(scene.days):
                 host.check()
                 self._pass_day(scene.start + number * _DAY, number)
-                self._begin(scene.start + number * _DAY, host)
+                self._begin(scene.start + number * _DAY, host, desk, loop)
                 self._trade(asker, till)
                 desk.settle()
                 self._end(number, desk, loop, asker)
@@ -143,7 +143,7 @@ class Simulation:
         folder, root = self._workspace.packages, self._workspace.root
         return open_package(folder, model, project=root, digest=record.digest).estimator
 
-    def _begin(self, day: datetime, host: Host) -> None:
+    def _begin(self, day: datetime, host: Host, desk: Desk, loop: "_Loop") -> None:
         """Let the day begin, with what goes wrong on it."""
         self._clock.move(day + _MORNING)
         ready = [trap for trap in self._traps if self._champions > trap.champions]
@@ -160,6 +160,8 @@ class Simulation:
                 self._say(day, mishap.told)
                 if mishap.kind == KILL:
                     host.kill_worker()
+                    # Whoever comes up first must not answer for those who have to.
+                    self._follow(desk, loop)
             elif mishap.end == day and mishap.kind != KILL:
                 self._say(day, f"over: {mishap.told}")
 
@@ -210,8 +212,16 @@ class Simulation:
         asker.wait_ahead(is_kept=not is_other)
         if wish is not None and is_other:
             self._wish = wish
-            if not desk.follow(wish, self._sample, is_tried=loop.tries):
-                self._note("the server does not follow the log")
+            self._follow(desk, loop)
+
+    def _follow(self, desk: Desk, loop: "_Loop") -> None:
+        """Wait until the server lets those answer who have to."""
+        key = self._outside.settings.key
+        keys = (key,) if isinstance(key, str) else key
+        if self._wish is None:
+            return
+        if not desk.follow(self._wish, self._sample, keys=keys, is_tried=loop.tries):
+            self._note("the server does not follow the log")
 
     def _write_books(self, now: datetime) -> None:
         if self._outside.goes_on(BOOKS_STILL, now):
