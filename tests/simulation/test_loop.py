@@ -85,6 +85,7 @@ ONCE_BROKEN_LIVE = {
     "a model waited for a person for ever": [(3, "liveness"), (8, "liveness"), (15, "liveness")],
     "a model that a person put back was on probation": [(422, "liveness")],
     "an alarm ended before what it led to": [(9978, "liveness"), (4445, "safety")],
+    "a refit that knew the last shock was taken for no training": [(6060, "liveness")],
 }
 
 

@@ -115,6 +115,11 @@ class Ledger:
         """Return how many runs an action asked for."""
         return sum(bool(one.asked) for one in self.begun.values())
 
+    def trainings(self) -> int:
+        """Return how many runs an action asked for, and refits that became champion."""
+        reigned = {reign.model for reign in self.reigns}
+        return self.asked_runs() + sum(model in reigned for _, model, _ in self.refits.values())
+
     def is_stopgap(self) -> bool:
         """Tell whether the champion is an earlier one that somebody went back to."""
         return bool(self.reigns) and self.reigns[-1].how == "rolled_back"

@@ -162,7 +162,7 @@ class Life:
         world.signals.surge()
         world.service.recover(world.today)
         self.people.leave(self.machine.now())
-        trained = self.invariants.ledger.asked_runs()
+        trained = self.invariants.ledger.trainings()
         end = world.today + options.quiet
         began_s = world.today * _DAY_S
         while world.today < end:
@@ -174,7 +174,7 @@ class Life:
             self.people.may_approve(now)
             world.today += options.tick
         is_due = options.rules.triggers and self.invariants.ledger.champion
-        if options.quiet and is_due and self.invariants.ledger.asked_runs() == trained:
+        if options.quiet and is_due and self.invariants.ledger.trainings() == trained:
             fail("the loop never trained again after the faults stopped")
 
     def _true_time(self) -> datetime:
