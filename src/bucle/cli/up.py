@@ -64,6 +64,7 @@ def _call(options: Namespace, terminal: Terminal) -> int:
         if listener is not None:
             shown = token if is_new else "unchanged"
             terminal.say(f"token   {shown} (in {path.relative_to(workspace.root)})")
+        terminal.say("times   UTC")
         terminal.say("stop    Ctrl-C")
     while True:
         with up.processes(listener, token=token, workers=workers) as supervisor:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from bucle.cli.terminal import Terminal
-from bucle.grammar import say_count
+from bucle.grammar import say_count, say_days, say_share_of_one
 
 if TYPE_CHECKING:
     from bucle.loop.watching.watched import (
@@ -49,7 +49,7 @@ def _tell_harm(terminal: Terminal, harm: "HarmLayer") -> None:
         _fold(terminal, f"harm      {harm.unjudged}")
     else:
         state = f"ALARM since {harm.since}" if harm.alarm else "quiet"
-        evidence = "over 1,000" if harm.evidence > _CLEAR else f"{harm.evidence:.2g}"
+        evidence = "over 1,000" if harm.evidence > _CLEAR else say_share_of_one(harm.evidence)
         terminal.say(f"harm      {state}, evidence {evidence} of 1")
         share = harm.labelled / harm.rows if harm.rows else 0.0
         corrected = f", {harm.corrected:,} corrected" if harm.corrected else ""
@@ -65,7 +65,7 @@ def _tell_harm(terminal: Terminal, harm: "HarmLayer") -> None:
                 f"{say_count(harm.running.labelled, 'label')} of {harm.running.until[:10]} until "
                 f"{harm.running.until[11:16]}, mean loss {harm.running.loss:.4g}",
             )
-        _more(terminal, f"nine in ten labels come within {harm.delay_days:.3g} days")
+        _more(terminal, f"nine in ten labels come within {say_days(harm.delay_days)}")
     if harm.error is not None and harm.reference is not None:
         _more(terminal, f"{harm.metric} {harm.error:.4g}, validated at {harm.reference:.4g}")
     _tell_days(terminal, harm.days)

@@ -35,6 +35,7 @@ __all__ = ["LEASE", "main"]
 LEASE = "loop"
 _TICK_S = 0.5
 _NOTED_S = 3600.0
+_OUTSIDE_FAILED = 3
 
 
 class _Controlling:
@@ -80,9 +81,12 @@ class _Controlling:
         self._said = ""
 
     def close(self) -> None:
-        """End jobs, and let another lead at once."""
+        """End jobs, and let another lead: at once, or where that cannot be kept, in ten seconds."""
         self._resign()
-        self._leadership.step_down()
+        try:
+            self._leadership.step_down()
+        except BucleError as error:
+            self.complain(error)
 
     def complain(self, error: BucleError) -> None:
         """Say what went wrong, once as long as it is the same."""
@@ -143,8 +147,10 @@ def main() -> int:
         while not stopping.is_set():
             try:
                 controlling.tick()
-            except NotDurableError:
-                raise
+            except NotDurableError as error:
+                # What this process knows of the log may not be so: another one reads it anew.
+                controlling.complain(error)
+                return _OUTSIDE_FAILED
             except BucleError as error:
                 controlling.complain(error)
             stopping.wait(_TICK_S)

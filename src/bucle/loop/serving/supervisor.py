@@ -296,7 +296,7 @@ def listen(host: str, port: int) -> socket.socket:
         raise OutsideError(
             f"Cannot listen on {host}:{port}",
             cause=getattr(error, "strerror", None) or str(error),
-            attempt="bucle serve --port 8001",
+            attempt="--port 8001",
             code=ADDRESS_TAKEN,
         ) from error
     return listener

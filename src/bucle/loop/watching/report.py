@@ -11,6 +11,7 @@ import re
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from bucle.grammar import say_days, say_share_of_one
 from bucle.loop.replay.report_words import counted, escaped, named, say_level, say_share
 from bucle.loop.watching.report_charts import (
     chart_column,
@@ -137,7 +138,7 @@ def _harm_card(harm: "HarmLayer | None") -> str:
     if harm.unjudged:
         state, _, why = harm.unjudged.partition(": ")
         return _card("Harm", state, [why] if why else [], kind="unknown")
-    lines = [f"evidence {harm.evidence:.2g} of 1"]
+    lines = [f"evidence {say_share_of_one(harm.evidence)} of 1"]
     if harm.rows:
         lines.append(
             f"{counted(harm.labelled, 'label')} of {counted(harm.rows, 'row')} "
@@ -149,7 +150,7 @@ def _harm_card(harm: "HarmLayer | None") -> str:
             f"until {escaped(harm.running.until[11:16])}, mean loss "
             f"{say_number(harm.running.loss)}"
         )
-    lines.append(f"nine in ten labels come within {harm.delay_days:.3g} days")
+    lines.append(f"nine in ten labels come within {say_days(harm.delay_days)}")
     if harm.error is not None and harm.reference is not None:
         lines.append(
             f"{named(harm.metric)} {say_number(harm.error)}, validated at "
