@@ -86,6 +86,7 @@ ONCE_BROKEN_LIVE = {
     "a model that a person put back was on probation": [(422, "liveness")],
     "an alarm ended before what it led to": [(9978, "liveness"), (4445, "safety")],
     "a refit that knew the last shock was taken for no training": [(6060, "liveness")],
+    "forty looks in a row were killed": [(7678, "safety")],
 }
 
 

@@ -20,7 +20,8 @@ from bucle.types import Lease
 
 __all__ = ["Crew"]
 
-_TRIES = 40
+# More than kills alone use up in millions of looks; whoever is shut out uses them all.
+_TRIES = 200
 _LEASE = "loop"
 _BEAT_S = LEASE_S / 3
 _MOST_WAITING_S = 3 * LEASE_S
