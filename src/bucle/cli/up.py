@@ -1,11 +1,11 @@
 """`bucle up`: the loop goes on by itself: it serves, watches, decides, retrains and rolls back."""
 
+import contextlib
 import os
 import signal
 import sys
 import time
 from argparse import ArgumentParser, Namespace
-from contextlib import contextmanager
 from functools import partial
 from socket import socket
 from typing import TYPE_CHECKING
@@ -110,7 +110,7 @@ class _Up:
                 return None
             raise
 
-    @contextmanager
+    @contextlib.contextmanager
     def processes(
         self, listener: socket | None, *, token: str, workers: int
     ) -> "Iterator[Supervisor]":
@@ -197,7 +197,10 @@ class _Up:
 
 
 class _Teller:
-    """Tells every event of the log as it comes, one line each."""
+    """Tells every event of the log as it comes, one line each.
+
+    A full disk under them ends no loop: they stand in the log as well.
+    """
 
     def __init__(self, workspace: Workspace, terminal: Terminal) -> None:
         self._log = workspace.log
@@ -208,7 +211,13 @@ class _Teller:
         """Tell what has come since the last call."""
         for event in self._log.read(after=self._position):
             self._position = event.position
-            self._say(event)
+            try:
+                self._say(event)
+            except BrokenPipeError:
+                raise
+            except OSError:
+                # What the stream still holds goes out with what it takes next.
+                continue
 
     def _say(self, event: Event) -> None:
         if self._terminal.json:
