@@ -219,11 +219,15 @@ def _harm(scene: _Scene, trigger: Trigger) -> Fired | str:
 
 
 def _back_since(scene: _Scene) -> str | None:
-    """Return since when an earlier champion is back after which nothing was trained."""
+    """Return since when an earlier champion is back, with new rows and no training since.
+
+    What is made of the same rows as the model that was gone back from is the same again.
+    """
     reigning = champion(scene.state.tenures)
     if reigning is None or reigning.how != "rollback" or reigning.since < scene.since:
         return None
-    return reigning.since
+    latest = [known.additions[-1].at for known in scene.state.datasets.values() if known.additions]
+    return reigning.since if max(latest, default="") > reigning.since else None
 
 
 # ---- what came -------------------------------------------------------------------

@@ -86,8 +86,10 @@ def test_alarm_asks_for_one_retrain_at_a_moment():
     assert idle(state, "harm", now=moment) == "a retrain began at this very moment"
 
 
-def test_a_rollback_asks_for_one_newer_model():
+def test_a_rollback_asks_for_one_newer_model_once_there_are_new_rows():
     gone_back = (OLD_RUN, crowned(), crowned("m-1", previous="m-0"), left("m-1", to="m-0"))
+    assert fired(made(*gone_back), "harm") == []
+    gone_back = (*gone_back, ("2026-01-20", came()))
     state = made(*gone_back)
     why = "m-0, an earlier champion, is back, and no model was made since"
     assert fired(state, "harm") == [("harm", why)]
