@@ -12,7 +12,7 @@ from bucle.loop.state import State
 from bucle.loop.workspace import Workspace
 from bucle.models.registry import champion
 
-__all__ = ["ANEW", "loop_facts", "tell_action", "tell_loop"]
+__all__ = ["ANEW", "loop_facts", "tell_action", "tell_loop", "tell_settled"]
 
 ANEW = 'bucle retrain --because "..."'
 """What to say where a run has failed: the loop tries it anew for its own reasons alone."""
@@ -56,6 +56,23 @@ def tell_action(state: State, action: Action) -> str:
         since = f"since {_minute(begun[-1].at)} UTC"
         return f"{action.name}: {begun[-1].started.run} is under way {since}, or was cut short"
     return f"{action.name}: {action.why}"
+
+
+def tell_settled(settled: str) -> str:
+    """Say what became of the last run; the check that compares two models in words of people.
+
+    Example:
+        >>> tell_settled("undecided: champion, 40 more labels would decide")
+        'undecided: not shown to err less than the champion, 40 more labels would decide'
+        >>> tell_settled("it was promoted")
+        'it was promoted'
+    """
+    for outcome in ("undecided", "fail"):
+        check = f"{outcome}: champion"
+        if settled == check or settled.startswith(f"{check},"):
+            words = f"{outcome}: not shown to err less than the champion"
+            return words + settled.removeprefix(check)
+    return settled
 
 
 def _leader(workspace: Workspace) -> str:
@@ -111,7 +128,7 @@ def _next(workspace: Workspace, state: State) -> str:
     if not isinstance(action, Wait):
         return tell_action(state, action)
     is_down = action.settled.startswith(("fail", "undecided")) and action.settled not in action.why
-    more = f"; the last model: {action.settled}" if is_down else ""
+    more = f"; the last model: {tell_settled(action.settled)}" if is_down else ""
     return f"nothing: {action.why}{more}"
 
 

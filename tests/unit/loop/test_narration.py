@@ -89,6 +89,18 @@ COERCED = (
             ),
             "verdict on m-b against champion m-a: fail (must:wape, leaks)",
         ),
+        (
+            VerdictGiven(
+                run="r-1",
+                verdict=msgspec.structs.replace(
+                    VERDICT,
+                    outcome="undecided",
+                    checks=(Check(name="champion", outcome="undecided"),),
+                ),
+                evidence="",
+            ),
+            "verdict on m-b against champion m-a: undecided (not shown to err less)",
+        ),
         (Promoted(model="m-b", because="it passed"), "m-b became champion: it passed"),
         (
             RolledBack(model="m-a", previous="m-b", because="odd prices"),
