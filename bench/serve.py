@@ -28,7 +28,7 @@ FINDINGS = REPOSITORY / "docs" / "why" / "serving-speed.jsonl"
 SECONDS = 3.0
 COMPILED, ESTIMATOR = "bucle, compiled", "bucle, estimator"
 _HUNDRED = "CPU of a hundred rows"
-# Requests that are under way at once share a call of the model, so each is also asked one at a time.
+# Requests under way at once share a call of the model, so each engine is also asked one at a time.
 _BESIDE = {
     f"{_HUNDRED}, of the compiled model in process": (COMPILED, "compiled", 8),
     f"{_HUNDRED} over one connection, of the compiled model in process": (COMPILED, "compiled", 1),
