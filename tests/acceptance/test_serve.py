@@ -407,7 +407,7 @@ def test_a_server_says_what_it_loads_and_at_once_where_it_answers(shop: Path) ->
 def test_a_second_server_on_the_same_port_is_refused(server: Server) -> None:
     answer = bucle("serve", "--port", str(server.port), at=server.folder, code=3)
     assert f"Cannot listen on 127.0.0.1:{server.port}" in answer.err
-    assert "bucle serve --port" in answer.err
+    assert "Try: --port" in answer.err
     assert "Traceback" not in answer.all
     assert answer.out == ""
 
