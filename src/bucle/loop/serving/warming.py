@@ -64,9 +64,15 @@ class Warming:
             return is_hopeful and time.monotonic() >= self._refused[wanted]
         return time.monotonic() >= self._again_at
 
-    async def settle(self) -> None:
-        """Wait until nothing is being loaded."""
-        while self._loading:
+    async def settle(self, look: Callable[[], bool]) -> None:
+        """Look until whoever is wanted is there, or nobody is being loaded any more.
+
+        Whoever is wanted by the time that another has been loaded is waited for as well.
+
+        Args:
+            look: Takes who is wanted now; tells whether he is there.
+        """
+        while not look() and self._loading:
             await asyncio.gather(*self._loading.values())
 
     def keep(self, used: Collection[str]) -> None:

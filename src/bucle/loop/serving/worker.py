@@ -99,9 +99,7 @@ class Worker:
             complain=self._say,
         )
         server = _server(app)
-        self._look()
-        await self._warming.settle()
-        self._look()
+        await self._warming.settle(self._finds_somebody)
         tasks = [
             asyncio.create_task(self._follow()),
             asyncio.create_task(pairing.run()),
@@ -149,6 +147,10 @@ class Worker:
         except Exception as error:  # noqa: BLE001  (to follow the log matters more than any model)
             self.counts.noted("look failed")
             self._say(f"cannot follow the log: {type(error).__name__}: {error}")
+
+    def _finds_somebody(self) -> bool:
+        self._look()
+        return self._slots is not None
 
     def _heed(self, wish: Wish) -> None:
         if wish != self._wish:

@@ -33,7 +33,7 @@ class Shelf:
 
 async def take(warming: Warming, wanted: Wanted) -> object:
     warming.take(wanted)
-    await warming.settle()
+    await warming.settle(lambda: False)
     return warming.take(wanted)
 
 
@@ -47,6 +47,30 @@ def test_a_champion_that_a_busy_machine_refused_is_tried_again_while_nobody_answ
     assert asyncio.run(live())[-1] == "m-a"
     assert shelf.asked == ["m-a"] * 3
     assert len(shelf.refused) == 2
+
+
+def test_who_is_wanted_by_the_time_that_another_has_come_is_waited_for_too():
+    shelf, looks = Shelf(), iter([CHAMPION, OTHER, OTHER])
+
+    async def live() -> object:
+        warming = Warming(shelf.load, shelf.refuse)
+        await warming.settle(lambda: warming.take(next(looks)) is not None)
+        return warming.take(OTHER)
+
+    assert asyncio.run(live()) == "m-b"
+    assert shelf.asked == ["m-a", "m-b"]
+
+
+def test_nobody_is_waited_for_who_is_refused():
+    shelf = Shelf(a=9)
+
+    async def live() -> object:
+        warming = Warming(shelf.load, shelf.refuse)
+        await warming.settle(lambda: warming.take(CHAMPION) is not None)
+        return warming.take(CHAMPION)
+
+    assert asyncio.run(live()) is None
+    assert shelf.asked == ["m-a"]
 
 
 def test_one_that_came_too_late_is_tried_again_while_another_answers():
