@@ -62,7 +62,7 @@ def began(run="r-1", *, asked="", as_of=None, source="s", data=""):
     )
 
 
-def ended(run="r-1", model="m-1", *, state="done", action="", error=""):
+def ended(run="r-1", model="m-1", *, state="done", action="", error="", cut=None, fit=""):
     """Return the end of a run; without a model it has none to judge."""
     return RunFinished(
         run=run,
@@ -73,12 +73,14 @@ def ended(run="r-1", model="m-1", *, state="done", action="", error=""):
         tested=model,
         action=action,
         error=error,
+        cut=cut,
+        fit=fit,
     )
 
 
-def ran(run="r-1", model="m-1", **fields):
+def ran(run="r-1", model="m-1", *, cut=None, fit="", **fields):
     """Return the start and the end of a run."""
-    return began(run, **fields), ended(run, model)
+    return began(run, **fields), ended(run, model, cut=cut, fit=fit)
 
 
 def judged(outcome="pass", *, run="r-1", model="m-1", champion=None, checks=(), action=""):

@@ -1,16 +1,10 @@
 """Whether a model still waits for a person's word, and else what became of it. Pure."""
 
 from bucle.loop.state import State
+from bucle.loop.twins import twins
 from bucle.models.registry import champion, was_rolled_back
 
-__all__ = ["twins", "why_not_awaited"]
-
-
-def twins(state: State, model: str) -> set[str]:
-    """Return a model, the one that was tested for it, and every refit of that one."""
-    record = state.models.get(model)
-    tested = (record.twin if record is not None else None) or model
-    return {model, tested} | {name for name, known in state.models.items() if known.twin == tested}
+__all__ = ["why_not_awaited"]
 
 
 def why_not_awaited(state: State, model: str) -> str:

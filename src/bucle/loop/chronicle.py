@@ -78,7 +78,8 @@ class ModelRecord(Struct, frozen=True, kw_only=True):
     """One model version: the runs that made it and every verdict on it.
 
     `digest` is its package's, in full. `cut` is where its training ended. `twin` is the tested
-    model that a refit stands for.
+    model that a refit stands for. `fit` stands for what was fitted, whatever else the package says;
+    empty where it is not known.
     """
 
     model: str
@@ -88,6 +89,7 @@ class ModelRecord(Struct, frozen=True, kw_only=True):
     digest: str | None = None
     cut: str | None = None
     twin: str | None = None
+    fit: str = ""
     verdicts: tuple[VerdictRecord, ...] = ()
 
 

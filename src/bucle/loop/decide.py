@@ -21,11 +21,11 @@ from bucle.loop.actions import (
     Withdraw,
     action_id,
 )
-from bucle.loop.awaiting import twins
 from bucle.loop.policy import Policy
 from bucle.loop.rollout import Rollout, Step, compare_former, next_share, next_step
 from bucle.loop.state import RunRecord, State, VerdictRecord
 from bucle.loop.triggers import find_triggers, why_idle, why_not_now
+from bucle.loop.twins import alike, twins
 from bucle.models.registry import Deployment, Tenure, champion, was_rolled_back
 
 __all__ = [
@@ -221,14 +221,19 @@ def _settle(state: State, policy: Policy) -> Action:
         return _done(f"the run {run.finished.state}: {run.finished.error}".rstrip(": "))
     reigning = champion(state.tenures)
     current = reigning.model if reigning else None
-    record = state.models.get(current or "")
-    if current is not None and model in {current, record.twin if record else None}:
+    if current is not None and _is_champion(state, model, current):
         if action_id("promote", run.started.run, current) in state.acted:
             return _done("it was promoted")
         return _done("the same model as before: there is nothing to judge")
     if policy.gate == "none":
         return _ship(state, policy, run, model, current, "")
     return _judge(state, policy, run, model, current)
+
+
+def _is_champion(state: State, model: str, current: str) -> bool:
+    """Tell whether a model answers what the champion, or the one tested for it, answers."""
+    record = state.models.get(current)
+    return not alike(state, model).isdisjoint({current, record.twin if record else None})
 
 
 def _judge(state: State, policy: Policy, run: RunRecord, model: str, current: str | None) -> Action:
@@ -334,7 +339,8 @@ def _never(state: State, run: RunRecord, model: str) -> str:
     ask = f"bucle promote {model}"
     if run.started.as_of is not None and not run.started.asked:
         return f"a look at an earlier moment promotes nothing: {ask} would"
-    if any(was_rolled_back(state.tenures, twin) for twin in twins(state, model)):
+    versions = {twin for version in alike(state, model) for twin in twins(state, version)}
+    if any(was_rolled_back(state.tenures, version) for version in versions):
         return f'it passed, but was rolled back from before: {ask} --because "..."'
     return ""
 

@@ -28,6 +28,7 @@ from bucle.loop.looks import accepted_until, count_looks
 from bucle.loop.plan import plan_tasks
 from bucle.loop.policy import Policy
 from bucle.loop.state import State, VerdictRecord
+from bucle.loop.twins import alike
 from bucle.loop.workspace import Workspace
 from bucle.models.package_files import is_whole
 from bucle.models.registry import champion
@@ -265,11 +266,16 @@ def _promoted(action: Promote, verdict: Verdict) -> Promoted:
 def _known_verdict(proposal: _Proposal) -> Verdict:
     """Return the last verdict on the run's model, and name it as the one the run ended with.
 
-    A champion by a person's word alone has never been before the referee.
+    Packaged anew, a model has the last one on any version of it. A champion by a person's word
+    alone has never been before the referee.
     """
     model = str(proposal.finished.tested)
     earlier = _verdicts(proposal.state, model)
     if not earlier:
+        versions = alike(proposal.state, model)
+        known = [one for name in versions for one in _verdicts(proposal.state, name)]
+        if known:
+            return max(known, key=lambda one: one.at).fact.verdict
         return Verdict(outcome="undecided", checks=(), rows=0, challenger=model)
     evidence = earlier[-1].fact.evidence
     proposal.finished = msgspec.structs.replace(proposal.finished, evidence=evidence)

@@ -131,7 +131,8 @@ class RunFinished(Fact, frozen=True, kw_only=True):
 
     `tested` is the model that was judged and `model` the one that may ship, another one after a
     refit. `digests` are those of their packages, in full. `evidence` names the verdict that the
-    run ended with, its own or an earlier one on the same evidence.
+    run ended with, its own or an earlier one on the same evidence. `fit` stands for what was
+    fitted as the tested model: the same in every package that answers the same.
     """
 
     kind: ClassVar[str] = "run_finished"
@@ -148,6 +149,7 @@ class RunFinished(Fact, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     error: str = ""
     evidence: str = ""
+    fit: str = ""
 
 
 class VerdictGiven(Fact, frozen=True, kw_only=True):

@@ -23,6 +23,7 @@ __all__ = [
     "Packaged",
     "describe_question",
     "evidence_id",
+    "fit_id",
     "gain_task",
     "judge_task",
     "package_task",
@@ -239,6 +240,16 @@ def evidence_id(task: Task) -> str:
     parameters = {name: value for name, value in task.parameters.items() if name not in _LOOKS}
     digests = {name: artifact.digest for name, artifact in task.artifacts.items()}
     return digest_json([digests, parameters, task.stamps])
+
+
+def fit_id(workspace: Workspace, fitted: Fitted) -> str:
+    """Return one digest for what was fitted and the code that answers with it.
+
+    Packages of the same model differ in what was measured and noted since; they answer the same.
+    """
+    lineage = _lineage(workspace, fitted)
+    model = fitted.artifact(fitted.plan.model, TRAIN).digest
+    return digest_json([model, lineage["steps"], lineage["libraries"]])
 
 
 def read_packaged(engine: Engine, result: TaskResult) -> Packaged:

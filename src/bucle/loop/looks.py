@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from bucle.gates.wording import LIKENESS
 from bucle.loop.state import State
+from bucle.loop.twins import alike
 
 __all__ = ["FIRST_LOOK", "Looks", "accepted_until", "count_looks"]
 
@@ -25,20 +26,28 @@ FIRST_LOOK = Looks()
 def count_looks(state: State, model: str, champion: str | None, *, cut: str | None) -> Looks:
     """Count the verdicts on record that a new one has to answer for.
 
+    A model that was packaged anew is the one it was: what answers the same has one series of looks.
+
     Args:
         state: What is on record.
         model: The challenger.
         champion: The model it is judged beside.
         cut: The moment from which the rows that judge it come.
     """
-    record = state.models.get(model)
-    judged = record.verdicts if record else ()
+    same, champions = alike(state, model), alike(state, champion) if champion else {None}
+    records = [state.models[name] for name in same if name in state.models]
+    others = {
+        other.fit or other.model
+        for other in state.models.values()
+        if other.verdicts and other.model not in same and other.cut == cut
+    }
     return Looks(
-        same=sum(known.fact.verdict.champion == champion for known in judged),
-        others=sum(
-            bool(other.verdicts) and other.model != model and other.cut == cut
-            for other in state.models.values()
+        same=sum(
+            known.fact.verdict.champion in champions
+            for record in records
+            for known in record.verdicts
         ),
+        others=len(others),
     )
 
 

@@ -219,6 +219,7 @@ class Fold:
                 digest=fact.digests.get(model),
                 cut=fact.end if _is_refit(fact, model) else fact.cut,
                 twin=fact.tested if _is_refit(fact, model) else None,
+                fit="" if _is_refit(fact, model) else fact.fit,
                 verdicts=known.verdicts if known else (),
             )
 

@@ -16,7 +16,7 @@ from bucle.ids import new_run_id
 from bucle.loop.datasets import Addition, sync_sources
 from bucle.loop.decision import Decision, decide_champion, policy_by_hand
 from bucle.loop.events import DataAdded, RunFinished, RunStarted, StepRecord
-from bucle.loop.judging import Fitted, Packaged, package_task, read_artifact, read_packaged
+from bucle.loop.judging import Fitted, Packaged, fit_id, package_task, read_artifact, read_packaged
 from bucle.loop.plan import (
     NEWER,
     TRAIN,
@@ -292,6 +292,7 @@ def _finished(
         end=run.cut.end,
         warnings=(*run.cut.warnings, *(packaged.warnings if packaged else ())),
         error=error,
+        fit=fit_id(run.workspace, run.fitted) if packaged else "",
     )
 
 

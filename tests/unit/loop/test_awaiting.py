@@ -3,7 +3,8 @@
 import pytest
 from state_samples import crowned, deployed, judged, left, made, ran, refitted, withdrawn
 
-from bucle.loop.awaiting import twins, why_not_awaited
+from bucle.loop.awaiting import why_not_awaited
+from bucle.loop.twins import twins
 
 PASSED = (*ran("r-0", "m-0"), crowned("m-0"), *ran(), judged(champion="m-0"))
 

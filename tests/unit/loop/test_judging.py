@@ -4,7 +4,15 @@ import msgspec
 import pytest
 
 from bucle.errors import StepError
-from bucle.loop.judging import Fitted, Packaged, evidence_id, judge_task, package_task, refit_tasks
+from bucle.loop.judging import (
+    Fitted,
+    Packaged,
+    evidence_id,
+    fit_id,
+    judge_task,
+    package_task,
+    refit_tasks,
+)
 from bucle.loop.plan import Cut
 from bucle.loop.state import ModelRecord
 from bucle.pipeline.tasks import Artifact, TaskResult
@@ -154,3 +162,25 @@ def test_examples_that_are_a_dataset_are_taken_from_its_view(shop):
     task = package_task(made.workspace, Fitted(plan=made.plan(), cut=CUT, results=results))
     assert task.artifacts["train"].digest == "content of data sales@train"
     assert task.artifacts["newer"].digest == "content of data sales@newer"
+
+
+def test_a_fit_is_told_by_the_model_and_the_code_and_not_by_what_was_measured_since(shop, fitted):
+    made = shop()
+    known = fit_id(made.workspace, fitted(made))
+    measured = fitted(made, **{"features@newer": result("features@newer", artifact=artifact("x"))})
+    assert fit_id(made.workspace, measured) == known
+    learned = fitted(made, model=result("model", artifact=artifact("another")))
+    assert fit_id(made.workspace, learned) != known
+    code = """
+        def clean(sales): return sales
+        def features(clean, brands, width: int = 3): return clean
+        def model(features, rate: float = 0.1): return features{}
+        def error(model, features): return 1{}
+    """
+    plain, rewritten, beside = (
+        fit_id(one.workspace, fitted(one))
+        for one in (
+            shop(pipeline=code.format(*ends)) for ends in (("", ""), ("[1:]", ""), ("", "+1"))
+        )
+    )
+    assert plain == beside != rewritten
