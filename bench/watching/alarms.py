@@ -79,7 +79,7 @@ def half_year(world: World, number: int, *, days: int = DAYS) -> Half:
     harm = detect_harm(losses, standard, days_between=DAYS / PARTS["harm"])
     volume = judge_volume(live.dates, live.rows, level=PARTS["contract"] / DAYS / CHECKS)
     return {
-        "harm": sum(evidence >= 1.0 for evidence in harm.evidence),
+        "harm": sum(harm.standing),
         "inputs": sum(bool(look.findings) for look in looks),
         "contract": sum(day.is_found for day in volume),
     }

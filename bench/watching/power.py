@@ -29,9 +29,9 @@ def delay_rows(kind: str, number: int, *, icc: float) -> float:
     losses, days = draw_losses(kind, rng, days=60, per_day=PER_DAY, icc=icc)
     seen = loss_days(losses * RISE, days, standard)
     found = detect_harm(seen, standard, days_between=DAYS / PARTS["harm"])
-    if found.alarm is None:
+    if not any(found.standing):
         return float("inf")
-    return float(sum(day.rows for day in seen if day.date <= found.alarm))
+    return float(sum(day.rows for day in seen[: found.standing.index(True) + 1]))
 
 
 def finite(value: float) -> float | None:

@@ -70,6 +70,18 @@ def test_errors_that_grow_are_an_alarm_although_inputs_stay(workspace: Workspace
     assert watched.harm.error > 1.4 * watched.harm.reference
 
 
+def test_errors_that_were_large_for_some_days_are_no_alarm_any_more(workspace: Workspace) -> None:
+    end = live(workspace, days=75, wrong=lambda day: 1.6 if 10 <= day < 22 else 1.0)
+    meanwhile = look(workspace, start(workspace) + timedelta(days=24))
+    assert meanwhile.harm is not None
+    assert meanwhile.harm.alarm is not None
+    assert [one.layer for one in meanwhile.alarms] == ["harm"]
+    watched = look(workspace, end)
+    assert watched.harm is not None
+    assert watched.harm.alarm is None
+    assert watched.alarms == ()
+
+
 def test_nothing_seen_yet_is_said(workspace: Workspace) -> None:
     watched = look(workspace, start(workspace))
     assert watched.inputs is not None

@@ -39,6 +39,8 @@ _LEAST_ROWS = 20
 _GROSS = 0.1
 _MOST_DAY = 4.0
 _GREATEST = 1e250
+_OVER = 0.1
+_STANDS_DAYS = 7
 
 
 class Standard(Struct, frozen=True, kw_only=True):
@@ -95,12 +97,14 @@ class LossDay(Struct, frozen=True, kw_only=True):
 class Harm(Struct, frozen=True, kw_only=True):
     """What the detector says after the last day.
 
-    `evidence` is the most there was of harm on each day, 1 and more counts; `since` the day that
-    the rise most probably began with, `alarm` the first day on which evidence was enough; None
-    where there is none. `mean` is the loss since then.
+    `evidence` is the most there was of harm on each day, 1 and more counts; `standing` whether
+    there was an alarm when the day ended. Of the alarm that stands now `alarm` is the first day on
+    which evidence was enough, `since` the day that the rise most probably began with, and `mean`
+    the loss since then; None where none stands.
     """
 
     evidence: tuple[float, ...]
+    standing: tuple[bool, ...]
     alarm: int | None
     since: int | None
     mean: float | None
@@ -194,15 +198,20 @@ def detect_harm(
     restarts at each by the time that has gone by, so that its alarms are as many days apart. What
     it says of a part stays, however the day ends, so that looks at any time see the same.
 
+    An alarm stands for a week at least, and until the evidence has fallen to a tenth of what is
+    enough. No bet's sum counts for more than what is enough alone, else a long rise would
+    take as long to be forgotten. Then both detectors begin anew, so that the time to the next false
+    alarm is again what was asked for.
+
     Args:
         days: In rising order; days without a label are left out.
         standard: What the champion was validated at.
         days_between: How many days lie between two false alarms on average, at least.
         running: The day after these, as far as it has gone; only its parts are judged.
     """
-    blocks = _Blocks(standard)
-    gross = _Gross(standard)
+    blocks, gross = _Blocks(standard), _Gross(standard)
     evidence: list[float] = []
+    standing: list[bool] = []
     alarm: int | None = None
     for day in (*days, running) if running is not None else days:
         found = [(1.0 - _GROSS) * blocks.level + _GROSS * level for level in gross.take(day)]
@@ -212,10 +221,22 @@ def detect_harm(
         evidence.append(max(found, default=0.0) / days_between)
         if alarm is None and evidence[-1] >= 1.0:
             alarm = day.date
+        elif alarm is not None and day is not running:
+            is_old = day.date - alarm >= _STANDS_DAYS
+            if is_old and found[-1] <= _OVER * days_between:
+                alarm = None
+                blocks.restart()
+                gross.restart()
+        if alarm is not None:
+            blocks.keep_below(days_between / (1.0 - _GROSS))
+            gross.keep_below(days_between / _GROSS)
+        standing.append(alarm is not None)
     since, mean = (
         (None, None) if alarm is None else _began(blocks.all, running, standard, until=alarm)
     )
-    return Harm(evidence=tuple(evidence), alarm=alarm, since=since, mean=mean)
+    return Harm(
+        evidence=tuple(evidence), standing=tuple(standing), alarm=alarm, since=since, mean=mean
+    )
 
 
 class _Block(Struct, frozen=True, kw_only=True):
@@ -227,10 +248,40 @@ class _Block(Struct, frozen=True, kw_only=True):
     total: float
 
 
-class _Blocks:
-    """The detector by days."""
+class _Sums:
+    """The Shiryaev-Roberts sums, one a bet."""
+
+    def __init__(self) -> None:
+        self._sums = np.zeros(len(_BETS))
+
+    @property
+    def level(self) -> float:
+        """The mean of the sums."""
+        return float(self._sums.mean())
+
+    def grow(self, steps: float, *, passed: float) -> None:
+        """Take in how far something lies above what was foretold, in standard deviations.
+
+        Args:
+            steps: How far.
+            passed: How much time it is about, in blocks.
+        """
+        self._sums = np.minimum(self._sums + passed, _GREATEST) * _growth(steps)
+
+    def keep_below(self, level: float) -> None:
+        """Let no bet alone make more than a level."""
+        self._sums = np.minimum(self._sums, level * len(_BETS))
+
+    def restart(self) -> None:
+        """Forget what was."""
+        self._sums = np.zeros(len(_BETS))
+
+
+class _Blocks(_Sums):
+    """The detector by days; `all` are the blocks since it began anew."""
 
     def __init__(self, standard: Standard) -> None:
+        super().__init__()
         self.all: list[_Block] = []
         self._surprises = Surprises(
             standard.limit,
@@ -240,12 +291,11 @@ class _Blocks:
         )
         self._open: list[LossDay] = []
         self._score = self._information = 0.0
-        self._sums = np.zeros(len(_BETS))
 
-    @property
-    def level(self) -> float:
-        """The mean of the sums."""
-        return float(self._sums.mean())
+    def restart(self) -> None:
+        """Forget what was, but for what days foretell of one another."""
+        super().restart()
+        self.all = []
 
     def take(self, day: LossDay) -> None:
         """Judge a day, or wait for the next one where there are too few rows."""
@@ -257,24 +307,19 @@ class _Blocks:
         if rows < _BLOCK:
             return
         steps = self._score / math.sqrt(self._information) if self._information > 0.0 else 0.0
-        self._sums = np.minimum(self._sums + 1.0, _GREATEST) * _growth(steps)
+        self.grow(steps, passed=1.0)
         total = sum(one.total for one in self._open)
         self.all.append(_Block(date=self._open[0].date, steps=steps, rows=rows, total=total))
         self._open, self._score, self._information = [], 0.0, 0.0
 
 
-class _Gross:
+class _Gross(_Sums):
     """The detector by parts of days."""
 
     def __init__(self, standard: Standard) -> None:
+        super().__init__()
         self._limit, self._deviation = standard.gross, math.sqrt(standard.within)
-        self._sums = np.zeros(len(_BETS))
         self._until: int | None = None
-
-    @property
-    def level(self) -> float:
-        """The mean of the sums."""
-        return float(self._sums.mean())
 
     def take(self, day: LossDay) -> Iterator[float]:
         """Judge the parts of a day, and yield the level after each."""
@@ -284,7 +329,7 @@ class _Gross:
             self._until = until
             off = part.total / part.rows - self._limit
             steps = off * math.sqrt(part.rows) / self._deviation
-            self._sums = np.minimum(self._sums + passed / SLOTS, _GREATEST) * _growth(steps)
+            self.grow(steps, passed=passed / SLOTS)
             yield self.level
 
 

@@ -1,5 +1,6 @@
 """The harm layer: quiet while losses are what they were, quick when they are not."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,70 @@ def test_looking_day_by_day_gives_what_looking_at_the_end_gives() -> None:
     for count in (1, 7, 30):
         part = detect_harm(seen[:count], standard, days_between=BETWEEN)
         assert part.evidence == whole.evidence[:count]
+        assert part.standing == whole.standing[:count]
+
+
+def passing(seed: int, *, bad: tuple[int, int], days: int = 300, **fields: Any) -> Harm:
+    """Look at losses that are 60 % larger between two days, and then what they were."""
+    standard = standard_of(*losses(40, seed=seed, **fields))
+    assert standard is not None
+    values, dates = losses(days, seed=seed + 100_000, **fields)
+    first, last = bad
+    values = np.where((dates >= first) & (dates < last), 1.6 * values, values)
+    return detect_harm(loss_days(values, dates, standard), standard, days_between=BETWEEN)
+
+
+@pytest.mark.parametrize("fields", [{}, {"heavy": True}])
+@pytest.mark.parametrize("last", [45, 200])
+def test_an_alarm_is_over_some_weeks_after_a_rise_however_long_it_was(
+    last: int, fields: dict[str, Any]
+) -> None:
+    ends = []
+    for seed in range(20):
+        harm = passing(seed, bad=(30, last), **fields)
+        begin = harm.standing.index(True, 30)
+        assert all(harm.standing[begin:last])
+        ends.append(harm.standing[last:].index(False))
+    assert np.median(ends) <= 21
+    assert max(ends) <= 100
+
+
+def test_after_an_alarm_is_over_nothing_of_it_is_left() -> None:
+    harm = passing(3, bad=(30, 45))
+    assert (harm.alarm, harm.since, harm.mean) == (None, None, None)
+    assert harm.level < 0.5
+
+
+def test_a_second_rise_is_another_alarm_with_its_own_beginning() -> None:
+    standard = standard_of(*losses(40, seed=3))
+    assert standard is not None
+    values, dates = losses(160, seed=100_003)
+    values *= np.where(((dates >= 30) & (dates < 45)) | (dates >= 120), 1.6, 1.0)
+    seen = loss_days(values, dates, standard)
+    harm = detect_harm(seen, standard, days_between=BETWEEN)
+    assert harm.since is not None
+    assert harm.alarm is not None
+    assert 118 <= harm.since <= harm.alarm <= 125
+    assert harm.mean == pytest.approx(1.6, rel=0.1)
+    assert not any(harm.standing[80:118])
+
+
+def test_an_alarm_stands_for_a_week_whatever_comes() -> None:
+    standard = Standard(
+        floor=0, cap=10, mean=1, error=0.02, limit=1.05, between=0, within=0.3, rows=1000
+    )
+    days = [LossDay(date=day, rows=900, total=900.0 * (9 if day == 3 else 1)) for day in range(20)]
+    harm = detect_harm(days, standard, days_between=BETWEEN)
+    assert [day for day, stands in enumerate(harm.standing) if stands] == list(range(3, 10))
+
+
+def test_false_alarms_that_end_come_no_more_often_than_the_budget_allows() -> None:
+    raised = 0
+    for seed in range(40):
+        standing = watch(seed, days=900, heavy=True).standing
+        raised += sum(now and not before for before, now in pairwise((False, *standing)))
+    # Three a project at most on average; 144 of 120 would be found by chance in one run of 50.
+    assert raised <= 144
 
 
 def test_no_days_and_few_rows_say_nothing() -> None:
@@ -108,7 +173,7 @@ def test_no_days_and_few_rows_say_nothing() -> None:
     standard = standard_of(*losses(40, seed=10))
     assert standard is not None
     assert detect_harm((), standard, days_between=BETWEEN) == Harm(
-        evidence=(), alarm=None, since=None, mean=None
+        evidence=(), standing=(), alarm=None, since=None, mean=None
     )
 
 
