@@ -53,6 +53,7 @@ def began(run="r-1", *, asked="", as_of=None, source="s", data=""):
     return RunStarted(
         run=run,
         source=source,
+        code=source,
         environment="e",
         seed=0,
         parameters={},
@@ -194,7 +195,7 @@ def resumed():
 
 def coded(source="s2"):
     """Return that the project's code is another one."""
-    return CodeSeen(source=source)
+    return CodeSeen(source=source, code=source)
 
 
 def came(version=1, *, added=100, changed=0, rows=100, dataset="sales"):

@@ -73,6 +73,7 @@ STARTS = st.builds(
     parameters=st.dictionaries(TEXT, st.dictionaries(TEXT, NUMBERS | TEXT | st.none(), max_size=2)),
     datasets=st.dictionaries(NAMES, TEXT),
     as_of=MOMENTS,
+    code=TEXT,
 )
 STEPS = st.builds(
     StepRecord, name=TEXT, state=TEXT, seconds=NUMBERS, why=TEXT, rows=st.none() | COUNTS
@@ -146,7 +147,11 @@ SERVING = st.one_of(
     st.builds(Withdrawn, model=MODELS, because=TEXT),
     st.builds(AlarmRaised, layer=LAYERS, subject=SUBJECTS, since=TEXT, why=TEXT),
     st.builds(AlarmResolved, layer=LAYERS, subject=SUBJECTS, why=TEXT),
-    st.builds(CodeSeen, source=st.sampled_from(["s1", "s2"])),
+    st.builds(
+        CodeSeen,
+        source=st.sampled_from(["s1", "s2"]),
+        code=st.sampled_from(["", "c1", "c2"]),
+    ),
     st.builds(RetrainAsked, because=TEXT),
     st.builds(Paused, because=TEXT),
     st.builds(Resumed, because=TEXT),

@@ -99,7 +99,8 @@ class RunStarted(Fact, frozen=True, kw_only=True):
     """A run began: everything it will be judged to have depended on.
 
     `asked` is the id of the action that asked for it, empty when a person did. Rows from before
-    `since` were left out.
+    `since` were left out. `source` is the digest of all source files, `code` that of what steps
+    reach and are told by the charter: empty where an earlier Bucle wrote it.
     """
 
     kind: ClassVar[str] = "run_started"
@@ -113,6 +114,7 @@ class RunStarted(Fact, frozen=True, kw_only=True):
     as_of: str | None = None
     asked: str = ""
     since: str | None = None
+    code: str = ""
 
 
 class StepRecord(Struct, frozen=True, kw_only=True):

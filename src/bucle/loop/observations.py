@@ -99,11 +99,16 @@ class ChallengerSeen(Fact, frozen=True, kw_only=True):
 
 
 class CodeSeen(Fact, frozen=True, kw_only=True):
-    """The project's code is another one than before; `source` is the digest that runs record."""
+    """What the project would learn by is something else than before.
+
+    `source` and `code` are the digests that runs record; without `code` an earlier Bucle wrote it,
+    which took any file of text for code.
+    """
 
     kind: ClassVar[str] = "code_seen"
 
     source: str
+    code: str = ""
 
 
 class AlarmRaised(Fact, frozen=True, kw_only=True):

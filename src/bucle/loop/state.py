@@ -70,8 +70,9 @@ class State(Struct, frozen=True, kw_only=True):
     last seen of the deployed model at its present share. `asked` is the last retrain that a person
     asked for, `paused` why the loop starts nothing new, each with its moment. `approvals` are the
     roles that approved a model, `withdrawn` how models left that stood beside the champion and were
-    not put there again, by model. `alarms` are open, by name; `code` is the digest of the project's
-    code as it was seen last. `acted` holds the ids of actions whose effect is on record.
+    not put there again, by model. `alarms` are open, by name; `code` is the digest of what is
+    learned by as it was seen last, empty after a run that did not say. `acted` holds the ids of
+    actions whose effect is on record.
     """
 
     position: int = 0
@@ -98,6 +99,11 @@ class State(Struct, frozen=True, kw_only=True):
     def last_run(self) -> RunRecord | None:
         """The run that began last."""
         return next(reversed(self.runs.values()), None)
+
+    @property
+    def last_begun(self) -> RunRecord | None:
+        """The run that began last and came to read the code: one that never came to has none."""
+        return next((one for one in reversed(self.runs.values()) if one.started.source), None)
 
 
 class Fold:
@@ -151,7 +157,7 @@ class Fold:
             case AlarmResolved():
                 self.alarms.pop(fact.name, None)
             case CodeSeen():
-                self.code = fact.source
+                self.code = fact.code or self.code
             case Promoted() | RolledBack() | Deployed() | Withdrawn() | ChallengerSeen():
                 self._serve(event, fact)
             case RetrainAsked() | Paused() | Resumed() | Approved():
@@ -166,7 +172,7 @@ class Fold:
             case RunStarted():
                 if fact.run not in self.runs:
                     self.runs[fact.run] = RunRecord(at=event.at, by=event.actor, started=fact)
-                    self.code = fact.source or self.code
+                    self.code = fact.code if fact.source else self.code
             case RunFinished():
                 self._finish_run(event, fact)
             case VerdictGiven():

@@ -6,13 +6,13 @@ nothing changed starts none. What a run decides stands in the log in one commit 
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from bucle.clock import to_iso
 from bucle.ids import new_run_id
+from bucle.loop.code import code_digest, effective_parameters, read_project_graph
 from bucle.loop.datasets import Addition, sync_sources
 from bucle.loop.decision import Decision, decide_champion, policy_by_hand
 from bucle.loop.events import DataAdded, RunFinished, RunStarted, StepRecord
@@ -33,7 +33,6 @@ from bucle.loop.workspace import Workspace
 from bucle.models.package_files import is_whole
 from bucle.pipeline.engine import Engine
 from bucle.pipeline.environment import record_environment, snapshot_sources
-from bucle.pipeline.graph import read_graph
 from bucle.pipeline.progress import Progress
 from bucle.pipeline.tasks import TaskResult, failure_of
 from bucle.types import Verdict
@@ -194,8 +193,7 @@ def run_project(
         BucleError: The charter, the data or the pipeline cannot be used.
     """
     charter = workspace.charter
-    module = workspace.code_reader.modules.of_file(charter.pipeline.file)
-    graph = read_graph(module, datasets=tuple(charter.data))
+    graph = read_project_graph(workspace)
     check_plan(graph, charter)
     additions = sync_sources(workspace)
     versions = {
@@ -255,19 +253,13 @@ def _started(run: Run) -> RunStarted:
         source=snapshot_sources(workspace.code_reader.modules, blobs=workspace.blobs),
         environment=record_environment(workspace.code_reader.libraries, blobs=workspace.blobs),
         seed=workspace.charter.pipeline.seed,
-        parameters=_effective(plan),
+        parameters=effective_parameters(plan.graph, plan.parameters),
         datasets={name: version.fingerprint for name, version in plan.datasets.items()},
         as_of=plan.moment,
         asked=run.asked,
         since=plan.since,
+        code=code_digest(workspace),
     )
-
-
-def _effective(plan: RunPlan) -> dict[str, dict[str, Any]]:
-    """Return every parameter with the value it has in a run, defaults included."""
-    given = plan.parameters
-    values = {step.name: step.defaults | given.get(step.name, {}) for step in plan.graph.steps}
-    return {name: known for name, known in values.items() if known}
 
 
 def _finished(

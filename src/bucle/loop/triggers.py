@@ -261,11 +261,11 @@ def _data(scene: _Scene, trigger: Trigger) -> Fired | str:
 
 def _code(scene: _Scene, trigger: Trigger) -> Fired | str:
     del trigger
-    source = scene.state.code
-    if scene.run is None or not source or scene.run.started.source == source:
+    code, begun = scene.state.code, scene.state.last_begun
+    if begun is None or not code or begun.started.code == code:
         return "the code is that of the last run"
-    # Code that comes and goes is another reason each time it comes.
-    cause = ("code", source, scene.run_name)
+    # Code that comes and goes is another reason each time it comes; what came to nothing is none.
+    cause = ("code", code, begun.started.run)
     return Fired(kind="code", cause=cause, why="the project's code has changed")
 
 

@@ -39,7 +39,7 @@ class Begun:
     asked: str
     as_of: str | None
     at: str
-    source: str
+    code: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,10 +145,10 @@ class Ledger:
         body = event.body
         if body["run"] not in self.begun:
             self.begun[body["run"]] = Begun(
-                asked=body["asked"], as_of=body["as_of"], at=event.at, source=body["source"]
+                asked=body["asked"], as_of=body["as_of"], at=event.at, code=body["code"]
             )
             self.last_begun_at = event.at
-            self.code = body["source"] or self.code
+            self.code = body["code"] if body["source"] else self.code
 
     def _enter_run_finished(self, event: Event) -> None:
         body = event.body
@@ -245,4 +245,4 @@ class Ledger:
         self.asks += 1
 
     def _enter_code_seen(self, event: Event) -> None:
-        self.code = event.body["source"]
+        self.code = event.body["code"] or self.code

@@ -54,7 +54,7 @@ class RetrainRules:
             fail("nobody asked for a retrain")
         if action.trigger == "harm" and not (ledger.has_harm() or ledger.is_stopgap()):
             fail("no alarm of harm is open, and nobody went back")
-        if action.trigger == "code" and self._last_source() == ledger.code:
+        if action.trigger == "code" and self._last_code() == ledger.code:
             fail("the code is that of the last run")
         if action.trigger in _CALENDAR and self._is_timely and ledger.last_begun_at:
             span = _shortest(self._policy)
@@ -76,8 +76,9 @@ class RetrainRules:
             if until > from_iso(event.at):
                 fail(f"a retrain within {policy.cooldown.text} of the last")
 
-    def _last_source(self) -> str:
-        return next(reversed(self._ledger.begun.values())).source if self._ledger.begun else ""
+    def _last_code(self) -> str:
+        begun = reversed(self._ledger.begun.values())
+        return next((one.code for one in begun if one.code), "")
 
 
 def _observation(action: Retrain, state: State) -> str:

@@ -67,7 +67,7 @@ class Signals:
         version = known.current.version if known else 0
         facts: list[Fact] = list(self._arrived[version:])
         if state.code != self.source:
-            facts.append(CodeSeen(source=self.source))
+            facts.append(CodeSeen(source=self.source, code=self.source))
         return facts
 
     def alarms(self, state: State) -> list[Fact]:

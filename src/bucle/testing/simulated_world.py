@@ -226,6 +226,7 @@ class SimulatedWorld:
         started = RunStarted(
             run=run,
             source=self.signals.source,
+            code=self.signals.source,
             environment="simulated",
             seed=self.options.seed,
             parameters={},

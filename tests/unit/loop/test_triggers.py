@@ -218,6 +218,23 @@ def test_run_shows_the_code_too():
     assert fired(state, "code") == []
     unbegun = made(began("r-0", source="s1"), began("r-1", source=""))
     assert unbegun.code == "s1"
+    assert fired(unbegun, "code") == []
+
+
+def test_code_whose_run_never_began_asks_no_second_time():
+    seen = made(began("r-0", source="s1"), coded("s2"))
+    tried = made(began("r-0", source="s1"), coded("s2"), began("r-1", source=""))
+    assert causes(tried, "code") == causes(seen, "code")
+
+
+def test_what_an_earlier_bucle_saw_of_the_code_is_passed_over():
+    old = msgspec.structs.replace(began("r-0", source="s1"), code="")
+    seen = msgspec.structs.replace(coded("s2"), code="")
+    assert fired(made(old, seen), "code") == []
+    assert fired(made(began("r-0", source="s1"), seen), "code") == []
+    assert fired(made(old, seen, coded("s3")), "code") == [
+        ("code", "the project's code has changed")
+    ]
 
 
 def test_code_that_comes_back_is_another_reason():

@@ -15,7 +15,6 @@ from bucle.errors import BucleError
 from bucle.loop.actions import Deploy, Judge, Refit
 from bucle.loop.control import deployed_by
 from bucle.loop.live.orders import Answer, Kind, Order, written
-from bucle.loop.observations import CodeSeen
 from bucle.loop.policy import Policy
 from bucle.loop.workspace import Workspace, open_workspace
 from bucle.models.registry import champion
@@ -118,12 +117,10 @@ def _gain(workspace: Workspace, order: Order) -> Answer:
 
 def _code(workspace: Workspace, order: Order) -> Answer:
     del order
-    from bucle.pipeline.environment import snapshot_sources  # noqa: PLC0415  (only here)
+    from bucle.loop.code import see_code  # noqa: PLC0415  (only here)
 
-    state = workspace.state()
-    source = snapshot_sources(workspace.code_reader.modules, blobs=workspace.blobs)
-    last = state.code or (state.last_run.started.source if state.last_run else "")
-    return Answer(facts=written([CodeSeen(source=source)] if source != last else []))
+    seen = see_code(workspace, workspace.state())
+    return Answer(facts=written([seen] if seen is not None else []))
 
 
 def _ingest(workspace: Workspace, order: Order) -> Answer:
