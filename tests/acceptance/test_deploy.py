@@ -138,7 +138,7 @@ def test_what_cannot_be_deployed_says_why(deployed: Server) -> None:
         ((champion, "--shadow"), "it is the champion"),
         (("m-none", "--shadow"), "There is no model version"),
         ((other, "--canary", "0%"), "Cannot give a canary '0%' of the keys"),
-        ((other, "--canary", "100%"), "bucle promote for all"),
+        ((other, "--canary", "100%"), "bucle promote MODEL for all"),
         ((other, "--canary", "nan"), "Cannot give a canary 'nan'"),
         ((other,), "--shadow"),
         (("--stop",), "no model is deployed"),

@@ -1,5 +1,6 @@
 """`bucle backup`: a copy of the whole project, made while it is in use."""
 
+import shlex
 import time
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -33,7 +34,7 @@ def _back_up(options: Namespace, terminal: Terminal) -> int:
         f"{say_count(done.events, 'event')} verified; {say_count(done.files, 'file')} copied "
         f"({done.bytes / _MEGA:.1f} MB), {done.kept} there already, in {seconds:.1f} s"
     )
-    terminal.say(f"to go back: bucle restore {options.folder} FOLDER")
+    terminal.say(f"to go back: bucle restore {shlex.quote(str(options.folder))} FOLDER")
     return 0
 
 

@@ -1,5 +1,6 @@
 """`bucle data …`: add, list, show, diff, quarantine, check."""
 
+import shlex
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
@@ -173,7 +174,8 @@ def _quarantine(options: Namespace, terminal: Terminal) -> int:
         terminal.answer({"dataset": options.dataset, "exported": count, "file": options.export})
         if not terminal.json:
             terminal.say(f"{say_count(count, 'row')} written to {options.export}")
-            terminal.say(f"Correct them, then: bucle data add {options.dataset} {options.export}")
+            file = shlex.quote(str(options.export))
+            terminal.say(f"Correct them, then: bucle data add {options.dataset} {file}")
         return 0
     held = list_quarantine(workspace, options.dataset)
     terminal.answer([msgspec.to_builtins(row) for row in held])

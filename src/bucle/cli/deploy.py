@@ -85,7 +85,7 @@ def read_share(text: str) -> float:
         raise UsageError(
             f"Cannot give a canary {text[:40]!r} of the keys",
             cause="a share is a percentage above 0 and below 100",
-            attempt="--canary 5%, --shadow for none, bucle promote for all",
+            attempt="--canary 5%, --shadow for none, bucle promote MODEL for all",
         )
     return share
 

@@ -1,5 +1,6 @@
 """`bucle new`: a project from a template or from a table."""
 
+import shlex
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -96,7 +97,7 @@ def _call(options: Namespace, terminal: Terminal) -> int:
     terminal.say(f"{created.folder}: {say_count(len(created.files), 'file')} written")
     for note in created.notes:
         terminal.paragraph(note, indent="  ")
-    terminal.say(f"Try: cd {created.folder} && bucle run")
+    terminal.say(f"Try: cd {shlex.quote(str(created.folder))} && bucle run")
     return 0
 
 

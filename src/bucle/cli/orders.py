@@ -5,7 +5,7 @@ from argparse import ArgumentParser, Namespace
 import msgspec
 
 from bucle.cli.handler import Handler, project_arguments, project_folder
-from bucle.cli.status_loop import ANEW, tell_action, tell_settled
+from bucle.cli.status_loop import ANEW, tell_action
 from bucle.cli.terminal import Terminal
 from bucle.clock import to_iso
 from bucle.errors import RequestError, nearest
@@ -129,7 +129,7 @@ def _why_not(options: Namespace, terminal: Terminal) -> int:
         for number, why in enumerate(action.why.split("; ")):
             terminal.paragraph(why, indent=f"{'' if number else 'why not':<10}")
         if action.settled and action.settled != action.why:
-            for number, line in enumerate(tell_settled(action.settled).splitlines()):
+            for number, line in enumerate(action.settled.splitlines()):
                 terminal.paragraph(line.strip(), indent=f"{'' if number else 'last run':<10}")
             if action.settled.startswith("the run failed"):
                 terminal.paragraph(f"Once that is mended: {ANEW}", indent=" " * 10)

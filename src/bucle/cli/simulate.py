@@ -1,5 +1,6 @@
 """`bucle simulate`: a living project played forward in fast time, with a world that answers."""
 
+import shlex
 import sys
 from argparse import ArgumentParser, Namespace
 from datetime import datetime, timedelta
@@ -163,7 +164,7 @@ def _sum_up(done: "Simulated", terminal: Terminal) -> None:
             terminal.paragraph(_tell_setback(setback, done.currency))
     folder = say_path(Path(done.folder))
     terminal.say(f"\nkept in    {folder}")
-    terminal.say(f"Try: bucle log --story --project {folder}")
+    terminal.say(f"Try: bucle log --story --project {shlex.quote(str(folder))}")
 
 
 def _tell_setback(setback: "Setback", currency: str) -> str:

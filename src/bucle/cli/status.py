@@ -139,9 +139,11 @@ def _waiting(facts: dict[str, Any]) -> list[dict[str, Any]]:
 def _tell(terminal: Terminal, facts: dict[str, Any], *, days: int) -> None:
     reigning, deployed = facts["champion"], facts["challenger"]
     if reigning is None:
-        terminal.say("no champion yet. Try: bucle run")
-        return
-    terminal.say(f"champion    {reigning['model']} since {_minute(reigning['since'])} UTC")
+        # What else helps, a word or a mended run, is said with what it is about.
+        advice = "" if facts["loop"]["last_run"] else ". Try: bucle run"
+        terminal.say(f"champion    none yet{advice}")
+    else:
+        terminal.say(f"champion    {reigning['model']} since {_minute(reigning['since'])} UTC")
     if deployed is not None:
         share = f", {deployed['share']:.2%} of the keys" if deployed["share"] else ""
         former = "; champion before, kept to see who errs less" if deployed["former"] else ""

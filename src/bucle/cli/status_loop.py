@@ -7,12 +7,12 @@ import msgspec
 
 from bucle.cli.terminal import Terminal
 from bucle.errors import BucleError
+from bucle.loop.awaiting import find_candidate, missing_words
 from bucle.loop.decide import Action, Retrain, Wait, decide
 from bucle.loop.state import State
 from bucle.loop.workspace import Workspace
-from bucle.models.registry import champion
 
-__all__ = ["ANEW", "loop_facts", "tell_action", "tell_loop", "tell_settled"]
+__all__ = ["ANEW", "loop_facts", "tell_action", "tell_loop"]
 
 ANEW = 'bucle retrain --because "..."'
 """What to say where a run has failed: the loop tries it anew for its own reasons alone."""
@@ -25,7 +25,8 @@ def loop_facts(workspace: Workspace, state: State) -> dict[str, Any]:
         "leader": _leader(workspace),
         "paused": paused and {"since": paused[0], "because": paused[1]},
         "alarms": [msgspec.to_builtins(one) for one in state.alarms.values()],
-        "approvals": _missing(workspace, state),
+        **_missing(workspace, state),
+        "last_run": state.ended,
         "failed_run": _failed(state),
         "next": _next(workspace, state),
     }
@@ -42,8 +43,10 @@ def tell_loop(terminal: Terminal, facts: dict[str, Any]) -> None:
         about = f"{alarm['layer']}: {alarm['subject']}" if alarm["subject"] else alarm["layer"]
         _say(terminal, "alarm", f"{about}{since}: {alarm['why']}")
     for one in facts["approvals"]:
-        said = f'bucle approve {one["model"]} --as {one["role"]} --because "..."'
-        terminal.say(f"approval    {one['role']} is asked: {said}")
+        _say(terminal, "approval", f"{one['role']} is asked: {one['command']}")
+    if facts["promotion"]:
+        promotion = facts["promotion"]
+        _say(terminal, "promotion", f"{promotion['why']}: {promotion['command']}")
     if facts["failed_run"]:
         _say(terminal, "last run", f"{facts['failed_run']}. Once that is mended: {ANEW}")
     _say(terminal, "next", facts["next"])
@@ -56,23 +59,6 @@ def tell_action(state: State, action: Action) -> str:
         since = f"since {_minute(begun[-1].at)} UTC"
         return f"{action.name}: {begun[-1].started.run} is under way {since}, or was cut short"
     return f"{action.name}: {action.why}"
-
-
-def tell_settled(settled: str) -> str:
-    """Say what became of the last run; the check that compares two models in words of people.
-
-    Example:
-        >>> tell_settled("undecided: champion, 40 more labels would decide")
-        'undecided: not shown to err less than the champion, 40 more labels would decide'
-        >>> tell_settled("it was promoted")
-        'it was promoted'
-    """
-    for outcome in ("undecided", "fail"):
-        check = f"{outcome}: champion"
-        if settled == check or settled.startswith(f"{check},"):
-            words = f"{outcome}: not shown to err less than the champion"
-            return words + settled.removeprefix(check)
-    return settled
 
 
 def _leader(workspace: Workspace) -> str:
@@ -90,21 +76,22 @@ def _leader(workspace: Workspace) -> str:
     return f"led by {lease.holder}"
 
 
-def _missing(workspace: Workspace, state: State) -> list[dict[str, str]]:
-    """Return which roles have not let the candidate answer yet."""
-    deployed, run = state.deployment, state.runs.get(state.ended or "")
-    tested = run.finished.tested if run is not None and run.finished is not None else None
-    model = deployed.model if deployed is not None and deployed.run else tested
-    record, reigning = state.models.get(model or ""), champion(state.tenures)
-    if record is None or (reigning is not None and reigning.model in {model, record.twin}):
-        return []
-    is_passed = bool(record.verdicts) and record.verdicts[-1].fact.verdict.outcome == "pass"
-    if not is_passed and not (deployed and deployed.model == model):
-        return []
-    names = {record.model, record.twin}
-    given = {role for name in names if name for role in state.approvals.get(name, ())}
-    asked = workspace.charter.gates.approval
-    return [{"role": role, "model": record.model} for role in asked if role not in given]
+def _missing(workspace: Workspace, state: State) -> dict[str, Any]:
+    """Return whose word the model waits for that may answer next: roles', or else a person's."""
+    candidate, gates = find_candidate(state), workspace.charter.gates
+    if candidate is None:
+        return {"approvals": [], "promotion": None}
+    asked = missing_words(state, *candidate, approval=gates.approval, promote=gates.promote)
+    words = [msgspec.to_builtins(one) for one in asked]
+    roles = [one for one in words if one["role"]]
+    # What is led by steps waits for a person at its last one, and a look at an earlier moment for
+    # nobody; where nobody answers yet, it is all there is.
+    is_led = state.deployment is not None
+    is_asked = (gates.promote == "ask" and not is_led) or not state.tenures
+    return {
+        "approvals": roles,
+        "promotion": words[0] if words and not roles and is_asked else None,
+    }
 
 
 def _failed(state: State) -> str:
@@ -128,7 +115,7 @@ def _next(workspace: Workspace, state: State) -> str:
     if not isinstance(action, Wait):
         return tell_action(state, action)
     is_down = action.settled.startswith(("fail", "undecided")) and action.settled not in action.why
-    more = f"; the last model: {tell_settled(action.settled)}" if is_down else ""
+    more = f"; the last model: {action.settled}" if is_down else ""
     return f"nothing: {action.why}{more}"
 
 

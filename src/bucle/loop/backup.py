@@ -160,7 +160,7 @@ def _copied_log(path: Path, draft: Path, *, before: Path) -> Head:
         raise RequestError(
             f"Cannot bring the backup {str(before.parents[1])!r} up to date",
             cause=f"its event {last.position} is not event {last.position} of this project",
-            attempt="bucle backup, to another folder",
+            attempt="bucle backup FOLDER, with another one",
             code="bucle-414",
         )
     log.close()

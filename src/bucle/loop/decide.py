@@ -21,11 +21,13 @@ from bucle.loop.actions import (
     Withdraw,
     action_id,
 )
+from bucle.loop.awaiting import missing_words, promoting, why_never
+from bucle.loop.checks import tell_check
 from bucle.loop.policy import Policy
 from bucle.loop.rollout import Rollout, Step, compare_former, next_share, next_step
 from bucle.loop.state import RunRecord, State, VerdictRecord
 from bucle.loop.triggers import find_triggers, why_idle, why_not_now
-from bucle.loop.twins import alike, twins
+from bucle.loop.twins import is_of_champion
 from bucle.models.registry import Deployment, Tenure, champion, was_rolled_back
 
 __all__ = [
@@ -111,7 +113,8 @@ def _next_step(state: State, policy: Policy, rollout: Rollout, deployed: Deploym
     run = state.runs.get(deployed.run)
     held = _held_back(state, policy, run, deployed.model) if run is not None else ""
     if policy.rollout is None:
-        held = f"no step of [deploy] is left for it: bucle promote {deployed.model}, or withdraw it"
+        call = promoting(state, deployed.model)
+        held = f"no step of [deploy] is left for it: {call}, or bucle deploy --stop"
     return next_step(deployed, state.trial, rollout, held=held)
 
 
@@ -221,19 +224,13 @@ def _settle(state: State, policy: Policy) -> Action:
         return _done(f"the run {run.finished.state}: {run.finished.error}".rstrip(": "))
     reigning = champion(state.tenures)
     current = reigning.model if reigning else None
-    if current is not None and _is_champion(state, model, current):
+    if current is not None and is_of_champion(state, model):
         if action_id("promote", run.started.run, current) in state.acted:
             return _done("it was promoted")
         return _done("the same model as before: there is nothing to judge")
     if policy.gate == "none":
         return _ship(state, policy, run, model, current, "")
     return _judge(state, policy, run, model, current)
-
-
-def _is_champion(state: State, model: str, current: str) -> bool:
-    """Tell whether a model answers what the champion, or the one tested for it, answers."""
-    record = state.models.get(current)
-    return not alike(state, model).isdisjoint({current, record.twin if record else None})
 
 
 def _judge(state: State, policy: Policy, run: RunRecord, model: str, current: str | None) -> Action:
@@ -269,7 +266,9 @@ def _ship(
     """Return what brings a model that may ship into service, a refit first where one is asked."""
     name = run.started.run
     is_led = policy.rollout is not None and current is not None
-    held = _never(state, run, model) if is_led else _held_back(state, policy, run, model)
+    # What is led by steps waits for people there, once it has shown what it can.
+    never = why_never(state, run, model)
+    held = (never.said if never else "") if is_led else _held_back(state, policy, run, model)
     if held:
         return _done(held)
     if policy.gate == "referee+refit":
@@ -325,24 +324,8 @@ def _left_beside(state: State, run: str, model: str, current: str | None) -> str
 
 def _held_back(state: State, policy: Policy, run: RunRecord, model: str) -> str:
     """Say why a model that passed is not promoted by itself; empty when nothing is against it."""
-    approved = {role for name in twins(state, model) for role in state.approvals.get(name, ())}
-    missing = [role for role in policy.approval if role not in approved]
-    if missing:
-        return f"it waits for {missing[0]}: bucle approve {model} --as {missing[0]}"
-    if policy.promote == "ask":
-        return f"it waits for a person: bucle promote {model}"
-    return _never(state, run, model)
-
-
-def _never(state: State, run: RunRecord, model: str) -> str:
-    """Say why a model that passed needs a person's word; empty when it does not."""
-    ask = f"bucle promote {model}"
-    if run.started.as_of is not None and not run.started.asked:
-        return f"a look at an earlier moment promotes nothing: {ask} would"
-    versions = {twin for version in alike(state, model) for twin in twins(state, version)}
-    if any(was_rolled_back(state.tenures, version) for version in versions):
-        return f'it passed, but was rolled back from before: {ask} --because "..."'
-    return ""
+    missing = missing_words(state, run, model, approval=policy.approval, promote=policy.promote)
+    return next((word.said for word in missing), "")
 
 
 def _verdict_of(state: State, run: str, model: str, current: str | None) -> VerdictRecord | None:
@@ -363,12 +346,12 @@ def _is_beside_another(state: State, judged: VerdictRecord, current: str | None)
 
 
 def _no(judged: VerdictRecord) -> str:
-    """Say in one line which check kept a model from passing."""
+    """Say in one line which check kept a model from passing, in words of people."""
     verdict = judged.fact.verdict
     against = [check for check in verdict.checks if check.outcome == verdict.outcome]
-    first = f": {against[0].name}" if against else ""
+    first = f": {tell_check(against[0])}" if against else ""
     if against and against[0].name == LIKENESS:
-        return f"{verdict.outcome}: {against[0].why}"
+        return verdict.outcome + first
     needed = against[0].labels_needed if against else None
     return f"{verdict.outcome}{first}" + (
         f", {needed:,} more labels would decide" if needed else ""

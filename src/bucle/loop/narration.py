@@ -1,8 +1,8 @@
 """Events in plain words, one line each. Pure."""
 
 from bucle.errors import LogError
-from bucle.gates.wording import LIKENESS
 from bucle.grammar import say_count
+from bucle.loop.checks import tell_check
 from bucle.loop.events import (
     AlarmRaised,
     AlarmResolved,
@@ -29,7 +29,7 @@ from bucle.loop.events import (
     Withdrawn,
     read_fact,
 )
-from bucle.types import Check, Event, Verdict
+from bucle.types import Event, Verdict
 
 __all__ = ["tell_addition", "tell_event"]
 
@@ -155,15 +155,8 @@ def _against(verdict: Verdict) -> str:
     if verdict.outcome == "pass":
         return ""
     against = [check for check in verdict.checks if check.outcome == verdict.outcome]
-    told = [_tell_check(check) for check in against]
+    told = [tell_check(check) for check in against]
     return f" ({', '.join(told)})" if told else ""
-
-
-def _tell_check(check: Check) -> str:
-    """Name a check, or say it where its name says little."""
-    if check.name == LIKENESS:
-        return check.why
-    return "not shown to err less" if check.name == "champion" else check.name
 
 
 def _tell_nulls(fact: DataAdded) -> str:

@@ -11,8 +11,8 @@ from typing import Any
 from msgspec import Struct
 
 from bucle.errors import LogError
-from bucle.gates.wording import LIKENESS
 from bucle.grammar import say_count
+from bucle.loop.checks import explain_check
 from bucle.loop.events import (
     AlarmRaised,
     AlarmResolved,
@@ -31,7 +31,7 @@ from bucle.loop.events import (
     read_fact,
 )
 from bucle.loop.narration import tell_event
-from bucle.types import Check, Event
+from bucle.types import Event
 
 __all__ = ["Chapter", "Sentence", "say_day", "tell_story"]
 
@@ -263,31 +263,12 @@ def _verdict(fact: Any, reasons: Mapping[str, str]) -> str:
     if verdict.outcome == "pass":
         return f"the gate let {verdict.challenger} pass on {rows}{beside}"
     against = [one for one in verdict.checks if one.outcome == verdict.outcome]
-    because = f": {_say_check(against[0])}" if against else ""
+    because = f": {explain_check(against[0])}" if against else ""
     if verdict.outcome == "fail":
         return f"the gate turned {verdict.challenger} down on {rows}{beside}{because}"
     needed = against[0].labels_needed if against else None
     more = f"; {needed:,} more labels would decide" if needed else ""
     return f"the gate could not tell on {rows}{beside}{because}{more}"
-
-
-def _say_check(check: Check) -> str:
-    """Say in words what kept a model outside, or left it open."""
-    kind, _, what = check.name.partition(":")
-    if kind == LIKENESS:
-        return check.why
-    if kind == "must" and check.estimate is not None and check.limit is not None:
-        found = f"its {what} is {check.estimate:.3g}, and the charter asks for {check.limit:.3g}"
-        return found if check.outcome == "fail" else f"{found}; that may be luck"
-    is_open = check.outcome != "fail"
-    words = {
-        "champion": "errs less than the champion",
-        "baseline": f"errs less than the plain rule '{what}'",
-        "slice": f"errs no more than the champion in each {what}",
-    }.get(kind)
-    if words is None:
-        return check.name
-    return f"nothing shows yet that it {words}" if is_open else f"nothing shows that it {words}"
 
 
 def _refitted(fact: Any, reasons: Mapping[str, str]) -> str:

@@ -5,8 +5,9 @@ again of the same training rows it is another version that answers what the firs
 """
 
 from bucle.loop.state import State
+from bucle.models.registry import champion
 
-__all__ = ["alike", "twins"]
+__all__ = ["alike", "is_of_champion", "twins"]
 
 
 def alike(state: State, model: str) -> set[str]:
@@ -25,3 +26,13 @@ def twins(state: State, model: str) -> set[str]:
     record = state.models.get(model)
     tested = (record.twin if record is not None else None) or model
     return {model, tested} | {name for name, known in state.models.items() if known.twin == tested}
+
+
+def is_of_champion(state: State, model: str) -> bool:
+    """Tell whether a model answers what the champion, or the one tested for it, answers."""
+    reigning = champion(state.tenures)
+    if reigning is None:
+        return False
+    record = state.models.get(reigning.model)
+    tested = record.twin if record is not None else None
+    return not alike(state, model).isdisjoint({reigning.model, tested})

@@ -1,9 +1,9 @@
 """Models whose approval is waited for, and what became of the others."""
 
 import pytest
-from state_samples import crowned, deployed, judged, left, made, ran, refitted, withdrawn
+from state_samples import approved, crowned, deployed, judged, left, made, ran, refitted, withdrawn
 
-from bucle.loop.awaiting import why_not_awaited
+from bucle.loop.awaiting import find_candidate, missing_words, why_not_awaited
 from bucle.loop.twins import twins
 
 PASSED = (*ran("r-0", "m-0"), crowned("m-0"), *ran(), judged(champion="m-0"))
@@ -36,3 +36,57 @@ def test_model_that_is_no_more_on_its_way_says_what_became_of_it(facts, words):
 def test_twins_are_the_tested_model_and_its_refits():
     state = made(*PASSED, refitted())
     assert twins(state, "m-1") == twins(state, "m-1r") == {"m-1", "m-1r"}
+
+
+@pytest.mark.parametrize(
+    ("facts", "candidate"),
+    [
+        ((), None),
+        (ran(), None),
+        ((*ran(), judged("fail")), None),
+        ((*ran(), judged()), ("r-1", "m-1")),
+        (PASSED, ("r-1", "m-1")),
+        ((*PASSED, refitted(), deployed("m-1r")), ("r-1", "m-1r")),
+        ((*PASSED, deployed(), *ran("r-2", "m-2")), ("r-1", "m-1")),
+        ((*PASSED, crowned("m-1")), None),
+        ((*PASSED, refitted(), crowned("m-1r")), None),
+        ((*PASSED, crowned("m-1"), deployed("m-0", champion="m-1", run="", is_former=True)), None),
+        ((*PASSED, deployed(), withdrawn()), None),
+        ((*PASSED, *ran("r-2", "m-2")), None),
+    ],
+)
+def test_the_model_that_may_answer_next_is_found(facts, candidate):
+    found = find_candidate(made(*facts))
+    assert (found and (found[0].started.run, found[1])) == candidate
+
+
+def words(*facts, model="m-1", approval=(), promote="auto"):
+    state = made(*facts)
+    asked = missing_words(state, state.runs["r-1"], model, approval=approval, promote=promote)
+    return [(one.role, one.command) for one in asked]
+
+
+def test_roles_are_asked_one_by_one_and_a_person_last():
+    asked = {"approval": ("business", "expert"), "promote": "ask"}
+    assert words(*PASSED, **asked) == [
+        ("business", 'bucle approve m-1 --as business --because "..."'),
+        ("expert", 'bucle approve m-1 --as expert --because "..."'),
+        ("", "bucle promote m-1"),
+    ]
+    assert words(*PASSED, approved(role="business"), **asked)[0][0] == "expert"
+    assert words(*PASSED) == []
+
+
+def test_a_word_on_the_tested_model_counts_for_its_refit():
+    facts = (*PASSED, refitted(), approved("m-1", role="business"))
+    assert words(*facts, model="m-1r", approval=("business",)) == []
+
+
+def test_a_reason_is_asked_for_where_promoting_needs_one():
+    needed = 'bucle promote m-1r --because "..."'
+    # A refit was never before the referee itself.
+    assert words(*PASSED, refitted(), model="m-1r", promote="ask") == [("", needed)]
+    back = (*PASSED, crowned("m-1"), left("m-1", to="m-0"))
+    assert words(*back) == [("", 'bucle promote m-1 --because "..."')]
+    look = (*ran(as_of="2026-01-01T00:00:00.000000Z"), judged())
+    assert words(*look) == [("", "bucle promote m-1")]

@@ -272,3 +272,11 @@ def test_held_challenger_does_not_keep_the_loop_from_training():
     facts = [crowned("m-0"), *ran(), judged(champion="m-0"), drift(), window()]
     action = done(decided(*facts, policy=policy), Retrain)
     assert action.why.startswith("inputs moved")
+
+
+def test_the_check_that_compares_two_models_is_said_in_words():
+    checks = (check("undecided", name="champion", needed=40),)
+    action = decided(*ran(), judged("undecided", checks=checks))
+    assert done(action, Wait).settled == (
+        "undecided: not shown to err less than the champion, 40 more labels would decide"
+    )

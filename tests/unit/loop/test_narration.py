@@ -99,7 +99,10 @@ COERCED = (
                 ),
                 evidence="",
             ),
-            "verdict on m-b against champion m-a: undecided (not shown to err less)",
+            (
+                "verdict on m-b against champion m-a: undecided "
+                "(not shown to err less than the champion)"
+            ),
         ),
         (Promoted(model="m-b", because="it passed"), "m-b became champion: it passed"),
         (

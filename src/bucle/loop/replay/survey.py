@@ -176,7 +176,7 @@ def _first(
         raise RequestError(
             f"Cannot replay: only {known.size} labels are known in all",
             cause=f"fewer than {_LEAST_LABELS} labels decide nothing",
-            attempt="bucle data show, and a longer history",
+            attempt="a longer history; bucle data list shows what there is",
             code="bucle-259",
         )
     if start is None:
