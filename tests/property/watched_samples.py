@@ -16,7 +16,7 @@ from bucle.watch.contract import Breach, VolumeDay
 from bucle.watch.coverage import Coverage, CoverageDay
 from bucle.watch.estimate import LossEstimate
 from bucle.watch.examples import Example
-from bucle.watch.inputs import Finding
+from bucle.watch.inputs import Finding, Visible
 from bucle.watch.restatement import Restatement
 from bucle.watch.separation import SeparatingColumn, Separation
 from bucle.watch.series import Series
@@ -94,6 +94,8 @@ def harm(name: str) -> HarmLayer:
             validated=0.902,
             recent=0.81,
             rows=2_000,
+            first=DAYS[0],
+            last=DAYS[27],
             factor=1.31,
             adapted_level=0.93,
             days=tuple(
@@ -133,7 +135,7 @@ def detailed(name: str = "size") -> Detailed:
             reference_days=60,
             findings=(finding,),
             since=DAYS[22],
-            visible={f"{name}: mean without extremes": 0.25, f"{name}: share of nulls": 1.5},
+            visible=(Visible(measure=mean, change=0.25, span=7, moved=0.5),),
         ),
         harm=harm(name),
         contract=ContractLayer(

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from bucle.cli.terminal import Terminal
 from bucle.grammar import say_count, say_days, say_share_of_one
+from bucle.loop.watching.loss_words import name_loss
 
 if TYPE_CHECKING:
     from bucle.loop.watching.watched import (
@@ -63,7 +64,8 @@ def _tell_harm(terminal: Terminal, harm: "HarmLayer") -> None:
             _more(
                 terminal,
                 f"{say_count(harm.running.labelled, 'label')} of {harm.running.until[:10]} until "
-                f"{harm.running.until[11:16]}, mean loss {harm.running.loss:.4g}",
+                f"{harm.running.until[11:16]}, mean loss {harm.running.loss:.4g} a row in "
+                f"{name_loss(harm.metric)}",
             )
         _more(terminal, f"nine in ten labels come within {say_days(harm.delay_days)}")
     if harm.error is not None and harm.reference is not None:
@@ -96,10 +98,16 @@ def _tell_days(terminal: Terminal, days: "tuple[JudgedDay, ...]") -> None:
 def _tell_coverage(terminal: Terminal, coverage: "Coverage") -> None:
     _more(
         terminal,
-        f"intervals held {coverage.recent:.1%} of {say_count(coverage.rows, 'row')} of the last "
-        f"30 days, promised {coverage.level:.0%}",
+        f"intervals held {coverage.recent:.1%} of {say_count(coverage.rows, 'row')} with a label, "
+        f"of {coverage.first} to {coverage.last}, promised {coverage.level:.0%}",
     )
-    if coverage.factor != 1.0:
+    if coverage.missing:
+        _more(
+            terminal,
+            "by how much widths are off can be told after "
+            f"{say_count(coverage.missing, 'more label')}",
+        )
+    else:
         _more(
             terminal,
             f"widths would have to be {coverage.factor:.3g} times as large, "
@@ -111,8 +119,8 @@ def _tell_estimate(terminal: Terminal, estimate: "LossEstimate") -> None:
     ends = "" if estimate.low is None else f" ({estimate.low:.4g} to {estimate.high:.4g})"
     _more(
         terminal,
-        f"{say_count(estimate.rows, 'row')} without a label should lose "
-        f"{estimate.loss:.4g}{ends}, {estimate.reference:.4g} at validation: "
+        f"{say_count(estimate.rows, 'row')} without a label should lose {estimate.loss:.4g}{ends} "
+        f"a row in {name_loss(estimate.metric)}, {estimate.reference:.4g} at validation: "
         "if the rules of the world have not changed",
     )
 
@@ -146,8 +154,13 @@ def _tell_inputs(terminal: Terminal, inputs: "InputLayer") -> None:
         more = len(inputs.findings) - _SHOWN
         if more > 0:
             terminal.say(f"and {more} more: --json")
-    for name, change in inputs.visible.items():
-        _more(terminal, f"a change of {change:.3g} would show in a day: {name}")
+    for one in inputs.visible:
+        span = "a day" if one.span == 1 else f"{one.span} days"
+        _more(
+            terminal,
+            f"a change of {one.change:.3g} would show in {span}: {one.measure.column}: "
+            f"{one.measure}",
+        )
     _more(terminal, "changed inputs are a reason to look; only harm is one to retrain")
 
 

@@ -107,6 +107,7 @@ def make_package(
             predicted=found.predicted,
             charter=msgspec.convert(charter, CharterSettings),
             cost=asked.cost(project),
+            band=band,
         ),
     )
     return _write(contents, charter, packages)

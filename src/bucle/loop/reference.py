@@ -11,11 +11,13 @@ from bucle.charter.settings import CharterSettings
 from bucle.errors import EvidenceError
 from bucle.gates.referee import deciding_metric
 from bucle.loop.question import Question
+from bucle.models.intervals import Band
 from bucle.models.metrics import Cost, Floats
 from bucle.models.signature import Signature, conform
 from bucle.watch.distance import reference_of
+from bucle.watch.estimate import Validated, validated_of
 from bucle.watch.harm import SLOTS, Standard, standard_of
-from bucle.watch.losses import LossForm, loss_form, row_losses
+from bucle.watch.losses import LossForm, loss_form, plain_losses, row_losses
 from bucle.watch.reference import make_reference, reference_bytes
 
 __all__ = ["reference_files"]
@@ -34,6 +36,7 @@ def reference_files(
     predicted: Floats,
     charter: CharterSettings,
     cost: Cost,
+    band: Band | None = None,
 ) -> dict[str, bytes]:
     """Return the files of a model's reference; none where rows carry no event time.
 
@@ -47,6 +50,7 @@ def reference_files(
         predicted: Its predictions of them.
         charter: Which metric decides.
         cost: What an error costs.
+        band: Its intervals, where it has any.
     """
     time = asked.event_time
     if time is None or any(time not in frame.columns for frame in (train, unseen)):
@@ -64,6 +68,9 @@ def reference_files(
         form=form,
         standard=standard,
         bins=reference_of(conform(signature, train.select(names))),
+        validated=None
+        if form is None or standard is None
+        else _lost(form, conform(signature, unseen), truth, predicted, cost=cost, band=band),
     )
     return reference_bytes(reference)
 
@@ -88,6 +95,23 @@ def _validated(
     except EvidenceError:
         return None, None
     return form, standard
+
+
+def _lost(
+    form: LossForm,
+    features: pl.DataFrame,
+    truth: Floats,
+    predicted: Floats,
+    *,
+    cost: Cost,
+    band: Band | None,
+) -> Validated:
+    """Return what rows lost, and how wide their intervals are."""
+    high = None
+    if band is not None and band.intervals.quantile is not None:
+        high = band.around(features, predicted)[1]
+    losses = plain_losses(form, truth, predicted, cost=cost)
+    return validated_of(losses, prediction=predicted, high=high)
 
 
 def _slots(times: pl.Series) -> NDArray[np.int64] | None:

@@ -44,16 +44,20 @@ class Coverage(Struct, frozen=True, kw_only=True):
     """How often the intervals hold.
 
     `level` is what they promise and `validated` what they were measured at; `recent` the share over
-    the last 30 mature days, of `rows` rows. `factor` is what the next day's widths would have to be
-    multiplied by, at the level `adapted_level`; 1 until 500 scores are known.
+    the last 30 mature days with labels, `first` to `last`, of `rows` rows. `factor` is what the
+    next day's widths would have to be multiplied by, at the level `adapted_level`; it is known from
+    500 scores on and 1 before, and `missing` says how many there are too few.
     """
 
     level: float
     validated: float | None
     recent: float
     rows: int
+    first: str
+    last: str
     factor: float
     adapted_level: float
+    missing: int = 0
     days: tuple[CoverageDay, ...]
 
 
@@ -123,14 +127,18 @@ def adapt_coverage(
             miss = float(np.clip(miss + step * (1.0 - level - missed), *_MISSES))
             chosen = 1.0 - miss
             factor = _quantile(known, chosen)
+    is_recent = days > days[-1] - _RECENT
     recent = scores[dates > days[-1] - _RECENT]
     return Coverage(
         level=level,
         validated=validated,
         recent=float((recent <= 1.0).mean()),
         rows=int(recent.size),
+        first=str(_EPOCH + timedelta(days=int(days[is_recent][0]))),
+        last=str(_EPOCH + timedelta(days=int(days[-1]))),
         factor=factor,
         adapted_level=chosen,
+        missing=max(0, _LEAST - scores.size),
         days=tuple(found),
     )
 

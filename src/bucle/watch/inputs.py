@@ -19,7 +19,7 @@ from bucle.watch.examples import Example
 from bucle.watch.spread import Comparison, Spread, compare
 from bucle.watch.yardsticks import Measure
 
-__all__ = ["SPANS", "Finding", "Look", "find_changes", "look_at_inputs"]
+__all__ = ["SPANS", "Finding", "Look", "Visible", "find_changes", "look_at_inputs"]
 
 SPANS = (1, 7, 28)
 """How many days are judged together, ending with the day of the look."""
@@ -48,15 +48,28 @@ class Finding(Struct, frozen=True, kw_only=True):
     examples: tuple[Example, ...] = ()
 
 
-class Look(Struct, frozen=True, kw_only=True):
-    """What one look found; `visible` is, for each measure, the change that 4 of 5 looks would see.
+class Visible(Struct, frozen=True, kw_only=True):
+    """The smallest change of a measure that 4 of 5 looks would find, over `span` days.
 
-    That is of the shortest span with enough days; NaN where nothing could be seen.
+    `change` is in the column's units or a share; `moved` says which share of it there was in that
+    span.
+    """
+
+    measure: Measure
+    change: float
+    span: int
+    moved: float
+
+
+class Look(Struct, frozen=True, kw_only=True):
+    """What one look found, and what it could have: `visible`, of each measure at most one.
+
+    Measures that could not move so far, such as a share by more than 1, are left out.
     """
 
     date: int
     findings: tuple[Finding, ...]
-    visible: tuple[float, ...]
+    visible: tuple[Visible, ...]
     spans: tuple[int, ...]
 
 
@@ -84,7 +97,7 @@ def look_at_inputs(
         level: The chance of any false finding at this look.
     """
     findings: list[Finding] = []
-    visible: Floats = np.full(len(measures), np.nan)
+    seen: list[tuple[Comparison, Floats]] = []
     spans = tuple(span for span in SPANS if _is_whole(days, date, span))
     for span in spans:
         window = days.take((days.dates > date - span) & (days.dates <= date))
@@ -92,15 +105,11 @@ def look_at_inputs(
         found = compare(spread, window)
         changes = _changes(found, reference, window, measures, level=share)
         findings += [structs.replace(one, span=span, p=one.p * len(SPANS)) for one in changes]
-        if span == spans[0]:
-            visible = _visible(found, share / max(len(measures), 1))
+        seen.append((found, _visible(found, share / max(len(measures), 1))))
     return Look(
         date=date,
         findings=tuple(findings),
-        visible=tuple(
-            _width(measure, change)
-            for measure, change in zip(measures, visible.tolist(), strict=True)
-        ),
+        visible=_smallest(measures, spans, seen),
         spans=spans,
     )
 
@@ -230,6 +239,27 @@ def _fisher(yes: float, of: float, others_yes: float, others: float) -> float:
     else:
         tail = hypergeom.cdf(int(yes), *law)
     return float(min(1.0, 2.0 * tail))
+
+
+def _smallest(
+    measures: Sequence[Measure], spans: Sequence[int], seen: Sequence[tuple[Comparison, Floats]]
+) -> tuple[Visible, ...]:
+    """Return of each measure the smallest change over the spans, where it could be that large."""
+    if not spans:
+        return ()
+    changes = np.stack([change for _, change in seen])
+    changes = np.where(np.isfinite(changes) & (changes > 0.0), changes, np.inf)
+    least = changes.argmin(axis=0)
+    visible = []
+    for place, measure in enumerate(measures):
+        found, change = seen[least[place]][0], float(changes[least[place], place])
+        expected = measure.in_units(float(found.expected[place]))
+        width = _width(measure, change)
+        if 0.0 < width <= max(measure.high - expected, expected - measure.low):
+            moved = abs(float(found.found[place] - found.expected[place])) / change
+            span = spans[least[place]]
+            visible.append(Visible(measure=measure, change=width, span=span, moved=moved))
+    return tuple(visible)
 
 
 def _visible(found: Comparison, level: float) -> Floats:

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from bucle.models.metrics import Cost, Floats, losses
 
-__all__ = ["LossForm", "loss_form", "row_losses"]
+__all__ = ["LossForm", "loss_form", "plain_losses", "row_losses"]
 
 
 class LossForm(Struct, frozen=True, kw_only=True):
@@ -70,10 +70,21 @@ def row_losses(
     Raises:
         EvidenceError: A value is not finite, or the metric needs what is missing.
     """
-    parts = losses(form.metric, truth, prediction, threshold=form.threshold, cost=cost)
+    parts = plain_losses(form, truth, prediction, cost=cost)
     if form.ratio == 0.0:
         return parts
     return parts - form.ratio * (_base(form.metric, truth, form.centre) - form.typical)
+
+
+def plain_losses(
+    form: LossForm, truth: Floats, prediction: Floats, *, cost: Cost | None = None
+) -> Floats:
+    """Return what each row adds to the metric's sum, whatever its truth is.
+
+    Raises:
+        EvidenceError: A value is not finite, or the metric needs what is missing.
+    """
+    return losses(form.metric, truth, prediction, threshold=form.threshold, cost=cost)
 
 
 def _base(metric: str, truth: Floats, centre: float) -> Floats:

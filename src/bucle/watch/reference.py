@@ -16,6 +16,7 @@ from bucle.errors import PackageError
 from bucle.ids import canonical_json
 from bucle.models.metrics import Floats
 from bucle.watch.days import Days, profile_days
+from bucle.watch.estimate import Validated
 from bucle.watch.harm import Standard
 from bucle.watch.losses import LossForm
 from bucle.watch.sample import Sample, code_rows, thin_weeks
@@ -36,7 +37,8 @@ class Reference(Struct, frozen=True, kw_only=True, eq=False):
 
     `form` and `standard` are None where there were too few rows to validate on. `bins` are those
     of the rows it has learned from, for `measure_distances`, and `sample` a few of all rows; a
-    package of an earlier version has none.
+    package of an earlier version has none. `validated` is what rows lost at validation as they are,
+    and how wide their intervals were; None in a package of an earlier version.
     """
 
     yardsticks: tuple[Yardstick, ...]
@@ -45,6 +47,7 @@ class Reference(Struct, frozen=True, kw_only=True, eq=False):
     standard: Standard | None = None
     bins: dict[str, Any] = {}
     sample: Sample | None = None
+    validated: Validated | None = None
 
     @property
     def inputs(self) -> tuple[Yardstick, ...]:
@@ -62,6 +65,7 @@ class _Record(Struct, frozen=True, kw_only=True):
     form: LossForm | None
     standard: Standard | None
     bins: dict[str, Any] = {}
+    validated: Validated | None = None
 
 
 def make_reference(
@@ -73,6 +77,7 @@ def make_reference(
     form: LossForm | None = None,
     standard: Standard | None = None,
     bins: dict[str, Any] | None = None,
+    validated: Validated | None = None,
 ) -> Reference:
     """Return the reference of a model.
 
@@ -84,6 +89,7 @@ def make_reference(
         form: How rows become losses.
         standard: What losses were at validation.
         bins: Those of the rows it has learned from.
+        validated: What rows lost at validation, and how wide their intervals were.
     """
     rows = features.with_columns(days.cast(pl.Date).alias(_DAY)).drop_nulls(_DAY)
     latest = rows[_DAY].max()
@@ -100,6 +106,7 @@ def make_reference(
         standard=standard,
         bins=bins or {},
         sample=thin_weeks(code_rows(rows, sticks, time=_DAY)),
+        validated=validated,
     )
 
 
@@ -110,6 +117,7 @@ def reference_bytes(reference: Reference) -> dict[str, bytes]:
         form=reference.form,
         standard=reference.standard,
         bins=reference.bins,
+        validated=reference.validated,
     )
     days = reference.days
     columns: dict[str, Any] = {"day": days.dates, "rows": days.rows}
@@ -164,6 +172,7 @@ def reference_from_bytes(files: Mapping[str, bytes]) -> Reference:
         standard=record.standard,
         bins=record.bins,
         sample=sample,
+        validated=record.validated,
     )
 
 

@@ -18,7 +18,7 @@ from bucle.watch.contract import Breach
 from bucle.watch.coverage import Coverage
 from bucle.watch.estimate import LossEstimate
 from bucle.watch.examples import Example
-from bucle.watch.inputs import Finding
+from bucle.watch.inputs import Finding, Visible
 from bucle.watch.restatement import Restatement
 from bucle.watch.separation import SeparatingColumn, Separation
 from bucle.watch.yardsticks import Measure
@@ -62,6 +62,8 @@ HARM = HarmLayer(
         validated=0.91,
         recent=0.81,
         rows=900,
+        first="2026-02-27",
+        last="2026-03-28",
         factor=1.3,
         adapted_level=0.92,
         days=(),
@@ -92,7 +94,12 @@ WATCHED = Watched(
             for span in range(1, 13)
         ),
         since="2026-03-20",
-        visible={f"{LONG}: share of {LONG!r}": 0.125},
+        visible=(
+            Visible(
+                measure=Measure(column=LONG, kind="share", word=LONG), change=0.125, span=7, moved=0
+            ),
+            Visible(measure=Measure(column="size", kind="mean"), change=2, span=1, moved=0),
+        ),
     ),
     harm=HARM,
     contract=ContractLayer(
@@ -149,11 +156,13 @@ def test_each_part_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     for part in (
         "harm ALARM since 2026-03-15, evidence over 1,000 of 1",
         "900 labels of 1,000 rows (90%) until 2026-03-28, 3 corrected",
-        "3,000 labels of 2026-03-30 until 14:15, mean loss 5.125",
+        "3,000 labels of 2026-03-30 until 14:15, mean loss 5.125 a row in absolute error",
+        f"a change of 0.125 would show in 7 days: {LONG}: share of",
+        "a change of 2 would show in a day: size: mean without extremes",
         "re-stated 2026-03-02: 0.31 -> 0.35 (12 labels late, 1 corrected)",
-        "intervals held 81.0% of 900 rows of the last 30 days, promised 90%",
+        "intervals held 81.0% of 900 rows with a label, of 2026-02-27 to 2026-03-28, promised",
         "1.3 times as large, at the level 92.0%",
-        "200 rows without a label should lose 1.5 (1.4 to 1.6), 1.5 at validation:",
+        "without a label should lose 1.5 (1.4 to 1.6) a row in absolute error, 1.5 at validation:",
         "if the rules of the world have not changed",
         "03-30 90%* (* still waits)",
         "inputs CHANGED since 2026-03-20 on 2026-03-30, judged by 200 days",
@@ -165,6 +174,18 @@ def test_each_part_is_said(capsys: pytest.CaptureFixture[str]) -> None:
         "said 1, was 9",
     ):
         assert part in text
+
+
+def test_of_few_labels_no_factor_is_said_but_how_many_are_missing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert HARM.coverage is not None
+    few = msgspec.structs.replace(HARM.coverage, rows=124, factor=1.0, missing=376)
+    harm = msgspec.structs.replace(HARM, coverage=few)
+    tell_watched(Terminal(), msgspec.structs.replace(WATCHED, harm=harm))
+    text = " ".join(capsys.readouterr().out.split())
+    assert "by how much widths are off can be told after 376 more labels" in text
+    assert "times as large" not in text
 
 
 def test_a_quiet_project_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:

@@ -72,8 +72,9 @@ def test_the_order_of_rows_within_a_day_changes_nothing() -> None:
 
 def test_few_scores_move_no_width() -> None:
     found = follow(days=4, per=100, shift=3.0)
-    assert found.factor == 1
+    assert (found.factor, found.missing) == (1, 100)
     assert all(day.factor == 1 for day in found.days)
+    assert follow(days=5, per=100, shift=3.0).missing == 0
     assert adapt_coverage(np.empty(0), np.empty(0, dtype=np.int64), level=0.9) is None
 
 
@@ -83,6 +84,13 @@ def test_the_step_is_one_a_day_however_many_rows_it_has() -> None:
     assert np.abs(np.diff(levels)).max() <= 0.1
     assert levels.max() <= 0.995
     assert levels.min() >= 0.5
+
+
+def test_the_share_that_was_held_says_of_which_days_it_is() -> None:
+    found = follow(days=40, per=20)
+    assert (found.first, found.last, found.rows) == ("1970-01-11", "1970-02-09", 30 * 20)
+    few = follow(days=4, per=20)
+    assert (few.first, few.last, few.rows) == ("1970-01-01", "1970-01-04", 4 * 20)
 
 
 def test_a_score_is_the_error_by_the_upper_half() -> None:

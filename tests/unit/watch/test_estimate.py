@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from bucle.watch.estimate import estimate_loss, expected_losses
+from bucle.watch.estimate import (
+    LossEstimate,
+    Validated,
+    estimate_loss,
+    expected_losses,
+    validated_of,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -14,20 +20,43 @@ def test_wider_intervals_mean_more_loss(metric: str) -> None:
     error = RNG.normal(0, scale)
     said = RNG.normal(size=scale.size)
     loss = np.abs(error) if metric in {"mae", "wape"} else error**2
-    width = 2 * 1.645 * scale
+    high = said + 1.645 * scale
     first = slice(0, 10_000)
-    found = expected_losses(
-        metric,
-        prediction=said,
-        high=said + width / 2,
-        width=float(
-            np.sqrt((width[first] ** 2).mean()) if metric in {"rmse", "r2"} else width[first].mean()
-        ),
-        validated=float(loss[first].mean()),
-    )
+    validated = validated_of(loss[first], prediction=said[first], high=high[first])
+    found = expected_losses(metric, prediction=said, high=high, validated=validated)
     assert found is not None
     rough = scale > 1.6
     assert found[rough].mean() == pytest.approx(loss[rough].mean(), rel=0.08)
+    # Of rows such as those at validation, what was lost there: neither more nor less.
+    assert found[first].mean() == pytest.approx(validated.loss)
+
+
+@pytest.mark.parametrize("metric", ["mae", "rmse"])
+def test_without_widths_at_validation_the_labels_that_came_say_how_much(metric: str) -> None:
+    scale = RNG.uniform(0.5, 2, 4_000)
+    error = np.abs(RNG.normal(0, scale)) ** (1 if metric == "mae" else 2)
+    said = np.zeros(scale.size)
+    found = expected_losses(metric, prediction=said, high=5 * scale, validated=None)
+    assert found is not None
+    known, ahead = slice(0, 2_000), scale[2_000:] > 1.6
+
+    def estimate(labels: int) -> LossEstimate | None:
+        part = slice(0, labels)
+        return estimate_loss(
+            metric,
+            found[2_000:][ahead],
+            past=found[part],
+            actual=error[part],
+            dates=np.arange(2_000)[part] // 50,
+            reference=1.0,
+            is_relative=True,
+        )
+
+    assert estimate(199) is None
+    one = estimate(2_000)
+    assert one is not None
+    assert one.loss == pytest.approx(error[2_000:][ahead].mean(), rel=0.15)
+    assert one.loss > 1.2 * error[known].mean()
 
 
 @pytest.mark.parametrize("metric", ["log_loss", "brier", "accuracy"])
@@ -39,17 +68,15 @@ def test_probabilities_that_can_be_believed_say_what_they_cost(metric: str) -> N
         "brier": (yes - p) ** 2,
         "accuracy": yes != (p >= 0.3),
     }[metric]
-    found = expected_losses(metric, prediction=p, high=None, validated=0.0, threshold=0.3)
+    found = expected_losses(metric, prediction=p, threshold=0.3)
     assert found is not None
     assert found.mean() == pytest.approx(actual.mean(), rel=0.01)
 
 
 def test_probabilities_are_believed_as_far_as_they_came_true() -> None:
     said = np.full(1000, 0.9)
-    bold = expected_losses("brier", prediction=said, high=None, validated=0.0)
-    tame = expected_losses(
-        "brier", prediction=said, high=None, validated=0.0, calibration=[(0.1, 0.3), (0.9, 0.6)]
-    )
+    bold = expected_losses("brier", prediction=said)
+    tame = expected_losses("brier", prediction=said, calibration=[(0.1, 0.3), (0.9, 0.6)])
     assert bold is not None
     assert tame is not None
     assert tame.mean() == pytest.approx(0.6 * 0.01 + 0.4 * 0.81)
@@ -58,10 +85,22 @@ def test_probabilities_are_believed_as_far_as_they_came_true() -> None:
 
 def test_without_intervals_or_for_other_metrics_nothing_is_said() -> None:
     said = np.ones(30)
-    assert expected_losses("mae", prediction=said, high=None, width=1.0, validated=1.0) is None
-    assert expected_losses("mae", prediction=said, high=said, width=None, validated=1.0) is None
+    validated = Validated(loss=1.0, half=1.0, square=1.0)
+    assert expected_losses("mae", prediction=said, validated=validated) is None
     for metric in ("money", "mdape", "r2_log"):
-        assert expected_losses(metric, prediction=said, high=said, width=1.0, validated=1.0) is None
+        assert expected_losses(metric, prediction=said, high=said, validated=validated) is None
+
+
+def test_no_loss_is_expected_below_nothing() -> None:
+    dates = np.repeat(np.arange(40), 50)
+    actual = np.where(dates % 8, 0.0, 8.0)
+    found = estimate_loss(
+        "rmse", np.ones(60), past=np.ones(dates.size), actual=actual, dates=dates, reference=1.0
+    )
+    assert found is not None
+    assert found.high is not None
+    assert found.high > 2 * found.loss
+    assert found.low == 0.0
 
 
 def test_it_is_as_sure_as_past_days_were() -> None:

@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bucle.watch.days import Days, profile_days
-from bucle.watch.inputs import Look, find_changes, look_at_inputs
+from bucle.watch.inputs import Look, Visible, find_changes, look_at_inputs
 from bucle.watch.spread import compare, spread_of
 from bucle.watch.yardsticks import Yardstick, measures_of, yardsticks_of
 
@@ -60,6 +60,13 @@ def look(
     )
 
 
+def visible_of(one: Look, column: str, kind: str) -> Visible:
+    (seen,) = (
+        seen for seen in one.visible if (seen.measure.column, seen.measure.kind) == (column, kind)
+    )
+    return seen
+
+
 def found(one: Look) -> set[tuple[str, str]]:
     return {(finding.measure.column, finding.measure.kind) for finding in one.findings}
 
@@ -111,17 +118,45 @@ def test_a_single_new_word_is_no_drift() -> None:
 def test_it_says_what_it_could_have_seen() -> None:
     reference, watched = make(42), make(1, first=42, seed=6)
     sticks = yardsticks_of(reference.drop("day"))
-    names = [(one.column, one.kind) for one in measures_of(sticks)]
-    visible = look(reference, watched, date=42).visible[names.index(("size", "mean"))]
-    assert 0.15 < visible < 0.6
-    larger = look(reference, make(1, first=42, seed=6, shift=2 * visible), date=42)
+    assert len(look(reference, watched, date=42).visible) <= len(measures_of(sticks))
+    visible = visible_of(look(reference, watched, date=42), "size", "mean")
+    assert visible.span == 1
+    assert 0.15 < visible.change < 0.6
+    larger = look(reference, make(1, first=42, seed=6, shift=2 * visible.change), date=42)
     assert ("size", "mean") in found(larger)
+
+
+def test_it_says_the_smallest_change_and_over_how_many_days_it_would_be_seen() -> None:
+    reference, watched = make(84), make(28, first=84, seed=6)
+    days = {
+        date: visible_of(look(reference, watched, date=date), "size", "mean")
+        for date in (84, 90, 111)
+    }
+    assert [one.span for one in days.values()] == [1, 7, 28]
+    first, _, last = (one.change for one in days.values())
+    assert last < first / 2
+    shifted = make(28, first=84, seed=6, shift=1.3 * last)
+    assert ("size", "mean") in found(look(reference, shifted, date=111))
+
+
+def test_no_measure_is_said_to_change_by_more_than_it_could() -> None:
+    # Days that lie far apart hide any change that a share could make.
+    one = look(make(14, effect=3.0), make(1, first=42, seed=6, effect=3.0), date=42)
+    assert one.spans == (1,)
+    for seen in one.visible:
+        assert seen.measure.kind == "mean" or 0 < seen.change <= 1
+    assert not [seen for seen in one.visible if seen.measure.word in ("yes", "no")]
+    alike = look(make(42), make(1, first=42, seed=6), date=42)
+    assert {seen.measure.word for seen in alike.visible if seen.measure.kind == "share"} == {
+        "yes",
+        "no",
+    }
 
 
 def test_without_rows_on_the_day_there_is_no_look() -> None:
     one = look(make(42), make(3, first=42, seed=7), date=50)
     assert (one.findings, one.spans) == ((), ())
-    assert np.isnan(one.visible).all()
+    assert one.visible == ()
 
 
 def test_one_reference_day_can_show_nothing() -> None:

@@ -2,13 +2,15 @@
 
 from datetime import date, timedelta
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
 
 from bucle.errors import EvidenceError, PackageError
+from bucle.watch.estimate import validated_of
 from bucle.watch.harm import standard_of
-from bucle.watch.losses import loss_form, row_losses
+from bucle.watch.losses import loss_form, plain_losses, row_losses
 from bucle.watch.reference import (
     OUTPUT,
     Reference,
@@ -39,6 +41,9 @@ def make(days: int = 60, *, validated: int = 12) -> Reference:
         output_days=on.tail(tail),
         form=form,
         standard=standard_of(row_losses(form, truth, guess), dates),
+        validated=validated_of(
+            plain_losses(form, truth, guess), prediction=guess, high=guess + 1.0
+        ),
     )
 
 
@@ -48,7 +53,17 @@ def test_it_comes_back_as_it_was_and_is_the_same_bytes_each_time() -> None:
     again = reference_from_bytes(files)
     assert again.yardsticks == reference.yardsticks
     assert (again.form, again.standard) == (reference.form, reference.standard)
+    assert again.validated == reference.validated is not None
     assert reference_bytes(again) == files == reference_bytes(make())
+
+
+def test_a_reference_of_an_earlier_version_says_nothing_of_widths() -> None:
+    files = reference_bytes(make())
+    record = msgspec.json.decode(files["reference.json"])
+    del record["validated"]
+    older = reference_from_bytes({**files, "reference.json": msgspec.json.encode(record)})
+    assert older.validated is None
+    assert older.standard == make().standard
 
 
 def test_outputs_count_only_on_the_days_that_were_not_learned_from() -> None:

@@ -20,10 +20,10 @@ from bucle.models.package import Package
 from bucle.models.registry import Tenure
 from bucle.serve.compactor import FEEDBACK, read_log_counted
 from bucle.watch.coverage import Coverage, adapt_coverage, interval_scores
-from bucle.watch.estimate import LossEstimate, estimate_loss, expected_losses
+from bucle.watch.estimate import LossEstimate, Validated, estimate_loss, expected_losses
 from bucle.watch.examples import Example, say_value
 from bucle.watch.harm import SLOTS, Harm, LossDay, Standard, detect_harm, loss_days
-from bucle.watch.losses import LossForm, row_losses
+from bucle.watch.losses import LossForm, plain_losses, row_losses
 from bucle.watch.reference import Reference
 from bucle.watch.restatement import Statement
 
@@ -99,7 +99,7 @@ def watch_harm(
         ),
         restated=restated_days(workspace, package.model, _statements(known, mature, seen, now=now)),
         coverage=_coverage(known, package),
-        estimate=_estimate(rows, known, package, form, standard, now=now),
+        estimate=_estimate(rows, known, package, reference, now=now),
         examples=_examples(judged) if found.alarm is not None else (),
     )
 
@@ -213,39 +213,54 @@ def _estimate(
     rows: pl.DataFrame,
     known: pl.DataFrame,
     package: Package,
-    form: LossForm,
-    standard: Standard,
+    reference: Reference,
     *,
     now: datetime,
 ) -> LossEstimate | None:
-    """Return what the recent rows without a label are expected to cost, as past days were."""
+    """Return what the recent rows without a label are expected to cost, as past days were.
+
+    Losses are taken as they are here, neither capped nor beside what the truth would excuse: the
+    width of an interval knows of neither. None where intervals are as wide for every row, and so
+    say of none more than validation did.
+    """
+    form, standard, intervals = reference.form, reference.standard, package.intervals
+    if form is None or standard is None:
+        return None
+    is_regression = package.signature.kind == "regression"
+    if is_regression and not (intervals and (intervals.scaled or intervals.group_quantiles)):
+        return None
     recent = now.astimezone(UTC).date() - timedelta(days=_RECENT)
     open_rows = rows.filter(pl.col("truth").is_null() & (pl.col("day") >= recent))
-    intervals = package.intervals
-    calibration = tuple((one.probability, one.share_yes) for one in package.calibration)
-
-    def expected(part: pl.DataFrame) -> Floats | None:
-        has_ends = part["high"].null_count() == 0
-        return expected_losses(
-            form.metric,
-            prediction=_floats(part["prediction"]),
-            high=_floats(part["high"]) if has_ends else None,
-            width=intervals.width if intervals else None,
-            validated=standard.mean,
-            calibration=calibration,
-            threshold=form.threshold,
-        )
-
-    ahead, past = expected(open_rows), expected(known)
+    validated = reference.validated
+    ahead, past = (
+        _expected(part, package, form, validated=validated) for part in (open_rows, known)
+    )
     if ahead is None or past is None:
         return None
+    # A package of an earlier version tells the mean of losses as they are followed only.
+    before = form.ratio * form.typical if form.ratio else standard.mean
     return estimate_loss(
         form.metric,
         ahead,
         past=past,
-        actual=_floats(known["loss"]),
+        actual=plain_losses(form, _floats(known["truth"]), _floats(known["prediction"])),
         dates=_dates(known),
-        reference=standard.mean,
+        reference=before if validated is None else validated.loss,
+        is_relative=is_regression and (validated is None or validated.usual(form.metric) is None),
+    )
+
+
+def _expected(
+    part: pl.DataFrame, package: Package, form: LossForm, *, validated: Validated | None
+) -> Floats | None:
+    has_ends = part["high"].null_count() == 0
+    return expected_losses(
+        form.metric,
+        prediction=_floats(part["prediction"]),
+        high=_floats(part["high"]) if has_ends else None,
+        validated=validated,
+        calibration=tuple((one.probability, one.share_yes) for one in package.calibration),
+        threshold=form.threshold,
     )
 
 

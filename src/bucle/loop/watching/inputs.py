@@ -3,12 +3,11 @@
 Imports polars and numpy.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 
 import msgspec
-import numpy as np
 import polars as pl
 from msgspec import Struct
 
@@ -20,16 +19,18 @@ from bucle.models.package import Package
 from bucle.watch.days import Days
 from bucle.watch.examples import pick_examples
 from bucle.watch.forbidden import Forbidden
-from bucle.watch.inputs import Finding, Look, look_at_inputs
-from bucle.watch.reference import Reference
+from bucle.watch.inputs import Finding, Look, Visible, look_at_inputs
+from bucle.watch.reference import OUTPUT, Reference
 from bucle.watch.series import Series, series_of
 from bucle.watch.spread import spread_of
+from bucle.watch.yardsticks import Kind
 
-__all__ = ["SeenInputs", "input_alarms", "watch_inputs"]
+__all__ = ["SeenInputs", "input_alarms", "most_telling", "watch_inputs"]
 
 _EPOCH = date(1970, 1, 1)
 _MOST_CHANGES = 5
 _PAUSE = 2
+_SAID: tuple[Kind, ...] = ("mean", "share", "other", "below", "null")
 
 
 class SeenInputs(Struct, frozen=True, kw_only=True, eq=False):
@@ -89,19 +90,13 @@ def watch_inputs(
 
     latest = look(int(days.dates[-1]))
     findings = _explained(workspace, days, look, package, reference)
-    named = {finding.measure.column for finding in latest.findings}
-    visible = {
-        f"{measure.column}: {measure}": change
-        for measure, change in zip(measures, latest.visible, strict=True)
-        if np.isfinite(change) and change > 0.0 and (measure.column in named or not named)
-    }
     layer = InputLayer(
         date=str(_date(latest.date)),
         days=int(days.dates.size),
         reference_days=int(known.dates.size),
         findings=findings,
         since=min((finding.since for finding in findings if finding.since), default=None),
-        visible=dict(list(visible.items())[:_MOST_CHANGES]),
+        visible=most_telling(latest.visible, {one.measure.column for one in findings}),
     )
     return SeenInputs(
         layer=layer,
@@ -135,6 +130,22 @@ def _why(finding: Finding, *, more: int) -> str:
     days = "1 day" if finding.span == 1 else f"{finding.span} days"
     others = f", and {more} other measure{'s' if more > 1 else ''}" if more else ""
     return f"{_told(finding)}, over {days}{others}"
+
+
+def most_telling(seen: Sequence[Visible], named: Collection[str]) -> tuple[Visible, ...]:
+    """Return what says most of what could have been found, one measure a column.
+
+    Of a column that is the mean, or the share of its most frequent word: what people ask for first.
+    The model's output leads, because every change that matters to its answers moves it. Then come
+    the columns that came nearest to a finding: nobody doubts that those which lie where they lay
+    are as they were. Where columns were found, only these are shown.
+    """
+    chosen: dict[str, Visible] = {}
+    for one in sorted(seen, key=lambda one: _SAID.index(one.measure.kind)):
+        if not named or one.measure.column in named:
+            chosen.setdefault(one.measure.column, one)
+    ordered = sorted(chosen.values(), key=lambda one: (one.measure.column != OUTPUT, -one.moved))
+    return tuple(ordered[:_MOST_CHANGES])
 
 
 def _told(finding: Finding) -> str:

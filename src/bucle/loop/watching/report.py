@@ -5,7 +5,6 @@ watched in the same way gives the same bytes. Imports nothing heavy at run time.
 """
 
 import functools
-import math
 import pkgutil
 import re
 from itertools import groupby
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bucle.grammar import say_days, say_share_of_one
 from bucle.loop.replay.report_words import counted, escaped, named, say_level, say_share
+from bucle.loop.watching.loss_words import name_loss
 from bucle.loop.watching.report_charts import (
     chart_column,
     chart_coverage,
@@ -148,7 +148,7 @@ def _harm_card(harm: "HarmLayer | None") -> str:
         lines.append(
             f"{counted(harm.running.labelled, 'label')} of {escaped(harm.running.until[:10])} "
             f"until {escaped(harm.running.until[11:16])}, mean loss "
-            f"{say_number(harm.running.loss)}"
+            f"{say_number(harm.running.loss)} a row in {escaped(name_loss(harm.metric))}"
         )
     lines.append(f"nine in ten labels come within {say_days(harm.delay_days)}")
     if harm.error is not None and harm.reference is not None:
@@ -217,10 +217,17 @@ def _coverage(coverage: "Coverage | None") -> str:
     validated = (
         "" if coverage.validated is None else f", validated at {say_share(coverage.validated)}"
     )
+    width = f"Their widths would now have to be multiplied by {coverage.factor:.3g}."
+    if coverage.missing:
+        width = (
+            "By how much their widths are off can be told after "
+            f"{counted(coverage.missing, 'more label')}."
+        )
     return (
-        f"<p>Intervals promise {say_level(coverage.level)}{validated}. Of the last "
-        f"{counted(coverage.rows, 'row')} with a label they held {say_share(coverage.recent)}. "
-        f"Their widths would now have to be multiplied by {coverage.factor:.3g}.</p>"
+        f"<p>Intervals promise {say_level(coverage.level)}{validated}. From "
+        f"{escaped(coverage.first)} to {escaped(coverage.last)} they held "
+        f"{say_share(coverage.recent)} of {counted(coverage.rows, 'row')} with a label. "
+        f"{width}</p>"
     )
 
 
@@ -235,8 +242,9 @@ def _estimate(estimate: "LossEstimate | None") -> str:
         )
     return (
         f"<p>If the rules of the world have not changed, the {counted(estimate.rows, 'row')} "
-        f"without a label will lose {say_number(estimate.loss)} on average{between}; at validation "
-        f"it was {say_number(estimate.reference)}.</p>"
+        f"without a label will lose {say_number(estimate.loss)} a row in "
+        f"{escaped(name_loss(estimate.metric))}{between}; at validation it was "
+        f"{say_number(estimate.reference)}.</p>"
     )
 
 
@@ -244,12 +252,12 @@ def _inputs(inputs: "InputLayer | None", series: "tuple[Series, ...]") -> str:
     if inputs is None or inputs.date is None:
         return ""
     visible = "".join(
-        f"<li>{named(name)}: {say_number(change)}</li>"
-        for name, change in inputs.visible.items()
-        if 0.0 < change < (1.0 if ": share " in name else math.inf)
+        f"<li>{named(one.measure.column)}: {named(str(one.measure))} {say_number(one.change)}, "
+        f"over {counted(one.span, 'day')}</li>"
+        for one in inputs.visible
     )
     seen = (
-        f"<p>A single day would have shown, four times in five, changes of:</p><ul>{visible}</ul>"
+        f"<p>Changes that would have been found, four times in five:</p><ul>{visible}</ul>"
         if visible
         else ""
     )

@@ -11,7 +11,7 @@ from bucle.watch.contract import Breach, VolumeDay
 from bucle.watch.coverage import Coverage
 from bucle.watch.estimate import LossEstimate
 from bucle.watch.examples import Example
-from bucle.watch.inputs import Finding
+from bucle.watch.inputs import Finding, Visible
 from bucle.watch.restatement import Restatement
 from bucle.watch.separation import Separation
 from bucle.watch.series import Series
@@ -55,8 +55,8 @@ class InputLayer(Struct, frozen=True, kw_only=True):
 
     `date` is the day of the look, None where there was none; `days` how many days could be judged,
     `reference_days` by how many. `since` is the day that findings began on, with pauses of two
-    days at most. `visible` names changes that a single day would have shown in 4 of 5 cases, in
-    the columns that are found, or else in the first ones.
+    days at most. `visible` are the smallest changes that would have been found in 4 of 5 cases: one
+    measure a column, of the columns that are found or else of those that came nearest to it.
     """
 
     date: str | None
@@ -64,7 +64,7 @@ class InputLayer(Struct, frozen=True, kw_only=True):
     reference_days: int
     findings: tuple[Finding, ...] = ()
     since: str | None = None
-    visible: dict[str, float] = {}
+    visible: tuple[Visible, ...] = ()
 
 
 class JudgedDay(Struct, frozen=True, kw_only=True):

@@ -71,9 +71,26 @@ def test_restated_days_are_marked_and_told() -> None:
 
 def test_intervals_and_estimates_are_told_with_their_condition() -> None:
     said = words(render_watch_report(detailed(), project="shop"))
-    assert "held 81.0 %. Their widths would now have to be multiplied by 1.31." in said
+    assert f"From {DAYS[0]} to {DAYS[27]} they held 81.0 % of 2,000 rows with a label." in said
+    assert "Their widths would now have to be multiplied by 1.31." in said
     assert "If the rules of the world have not changed, the 400 rows without a label" in said
-    assert "lose 0.36 on average (0.3 to 0.44" in said
+    assert "lose 0.36 a row in absolute error (0.3 to 0.44" in said
+
+
+def test_of_few_labels_no_remedy_is_told() -> None:
+    whole = detailed()
+    harm = whole.watched.harm
+    assert harm is not None
+    assert harm.coverage is not None
+    few = msgspec.structs.replace(harm.coverage, rows=124, factor=1.0, missing=376)
+    watched = msgspec.structs.replace(
+        whole.watched, harm=msgspec.structs.replace(harm, coverage=few)
+    )
+    said = words(
+        render_watch_report(msgspec.structs.replace(whole, watched=watched), project="shop")
+    )
+    assert "multiplied" not in said
+    assert "By how much their widths are off can be told after 376 more labels." in said
 
 
 def test_every_column_has_its_chart_and_the_changed_ones_come_first() -> None:
@@ -86,10 +103,9 @@ def test_every_column_has_its_chart_and_the_changed_ones_come_first() -> None:
     assert page.count('class="dot alarm"') == 7
 
 
-def test_changes_that_no_share_could_make_are_not_promised() -> None:
+def test_changes_that_would_have_been_found_are_told_with_their_span() -> None:
     said = words(render_watch_report(detailed(), project="shop"))
-    assert "size: mean without extremes: 0.25" in said
-    assert "share of nulls: 1.5" not in said
+    assert "size: mean without extremes 0.25, over 7 days" in said
 
 
 @pytest.mark.parametrize("name", HOSTILE)
