@@ -99,7 +99,7 @@ def test_an_alarm_and_what_came_of_it_are_one_chapter() -> None:
             ("2025-03-09", PROMOTED),
         )
     )
-    assert chapter.title == "An alarm of harm: it became champion"
+    assert chapter.title == "An alarm of harm: the new model became champion"
     assert (chapter.first, chapter.last) == ("2025-03-01", "2025-03-09")
     told = words(chapter)
     assert "A retrain began: alarm: r2 0.3 since 2025-02-20." in told
@@ -111,10 +111,10 @@ def test_an_alarm_and_what_came_of_it_are_one_chapter() -> None:
 @pytest.mark.parametrize(
     ("facts", "title"),
     [
-        ([finished("failed")], "A new model: it failed"),
+        ([finished("failed")], "A new model: the training failed"),
         ([finished(), verdict("fail")], "A new model: the champion stays"),
         ([finished(), verdict("undecided")], "A new model: the champion stays"),
-        ([finished(), verdict("pass")], "A new model: not over yet"),
+        ([finished(), verdict("pass")], "A new model: it passed, and waits"),
         (
             [finished(), verdict("pass"), DEPLOYED, Withdrawn(model="m-2", because="it errs more")],
             "A new model: it was taken away",
