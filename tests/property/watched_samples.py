@@ -176,6 +176,7 @@ def detailed(name: str = "size") -> Detailed:
             compared=8,
             rows=2_000,
             reference_rows=2_000,
+            until=DAYS[-1],
             columns=(SeparatingColumn(column=name, share=0.2),),
         ),
         why=(f"a note on {name}",),

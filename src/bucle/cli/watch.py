@@ -32,7 +32,7 @@ def _arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--explain",
         action="store_true",
-        help="try what tells the last week from the reference, also where nothing was found",
+        help="try what tells the last week from the reference now, also where nothing was found",
     )
     parser.add_argument(
         "--html",

@@ -172,7 +172,8 @@ def _tell_separation(terminal: Terminal, found: "Separation") -> None:
     )
     _more(
         terminal,
-        f"a classifier tells the last 7 days from the reference with AUC {found.auc:.2f} "
+        f"a classifier tells the 7 days until {found.until} from the reference with AUC "
+        f"{found.auc:.2f} "
         f"(0.5 is not at all{natural})",
     )
     if found.columns:

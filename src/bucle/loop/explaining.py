@@ -1,4 +1,4 @@
-"""By what the last week's rows can be told from those the champion was made on; once a day.
+"""By what the last week's rows can be told from those the champion was made on.
 
 Imports polars and numpy; scikit-learn when a day is explained for the first time.
 """
@@ -21,7 +21,7 @@ from bucle.watch.reference import Reference
 from bucle.watch.sample import code_rows, thin_days
 from bucle.watch.separation import Separation, separate_days
 
-__all__ = ["explain_week"]
+__all__ = ["explain_week", "explained_week", "is_week_due"]
 
 _WEEK = 7
 _DAY = "(day)"
@@ -40,7 +40,7 @@ def explain_week(
     """Return how well the seven days up to one are told from the reference, and by what.
 
     None where the package keeps no sample of its rows, or there are too few. What was found of a
-    day is kept until another day is explained.
+    day is kept until a later day is explained.
 
     Args:
         workspace: The project.
@@ -53,15 +53,40 @@ def explain_week(
     end = date.fromisoformat(last)
     rows = answers_since(workspace, end - timedelta(days=_WEEK - 1))
     rows = rows.filter(pl.col("at").dt.date() <= end)
-    path = watch_folder(workspace, package.model) / "separation.json"
+    path = _path(workspace, package)
     kept = _read(path)
     if kept is not None and (kept.day, kept.answers) == (last, rows.height):
         return kept.separation
     frame = features_of(rows, package.signature).with_columns(rows["at"].dt.date().alias(_DAY))
     window = thin_days(code_rows(frame, reference.inputs, time=_DAY))
-    found = separate_days(reference.sample, window, reference.inputs)
-    _write(path, day=last, answers=rows.height, separation=found)
+    before = kept.separation if kept is not None else None
+    found = separate_days(reference.sample, window, reference.inputs, before=before)
+    # Neither a look at a day of before nor one that has nothing to say takes the place of another.
+    if kept is None or kept.separation is None or (found is not None and kept.day <= last):
+        _write(path, day=last, answers=rows.height, separation=found)
     return found
+
+
+def explained_week(workspace: Workspace, package: Package, *, last: str) -> Separation | None:
+    """Return what was found last, without looking again; None where a later day was explained."""
+    kept = _read(_path(workspace, package))
+    return kept.separation if kept is not None and kept.day <= last else None
+
+
+def is_week_due(workspace: Workspace, package: Package, *, last: str) -> bool:
+    """Tell whether no week that ends within seven days of one was explained, by whomever.
+
+    It is read from what is kept, so that a process that begins anew repeats nothing.
+    """
+    kept = _read(_path(workspace, package))
+    if kept is None:
+        return True
+    passed = date.fromisoformat(last) - date.fromisoformat(kept.day)
+    return passed.days >= (_WEEK if kept.separation is not None else 1)
+
+
+def _path(workspace: Workspace, package: Package) -> Path:
+    return watch_folder(workspace, package.model) / "separation.json"
 
 
 def _read(path: Path) -> _Kept | None:

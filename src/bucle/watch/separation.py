@@ -6,6 +6,7 @@ asked, scikit-learn.
 """
 
 from collections.abc import Sequence
+from datetime import date, timedelta
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SeparatingColumn", "Separation", "separate_days"]
 
+_EPOCH = date(1970, 1, 1)
 _WEEK = 7
 _FOLDS = 3
 _LEAST_DAYS = 2
@@ -47,7 +49,8 @@ class Separation(Struct, frozen=True, kw_only=True):
 
     `auc` is measured on days that the classifier has not seen; `natural` is the highest of those
     that weeks of the reference itself reach against its other weeks, over `compared` of them, None
-    where there are too few. `columns` are those that tell most, first.
+    where there are too few. `columns` are those that tell most, first. `until` is the last day that
+    was told from the reference.
     """
 
     auc: float
@@ -55,11 +58,16 @@ class Separation(Struct, frozen=True, kw_only=True):
     compared: int
     rows: int
     reference_rows: int
+    until: str
     columns: tuple[SeparatingColumn, ...] = ()
 
 
 def separate_days(
-    reference: Sample, window: Sample, sticks: Sequence[Yardstick]
+    reference: Sample,
+    window: Sample,
+    sticks: Sequence[Yardstick],
+    *,
+    before: Separation | None = None,
 ) -> Separation | None:
     """Tell a window from the reference by small trees; None where either has too little.
 
@@ -71,6 +79,8 @@ def separate_days(
         reference: Weeks of the reference, as `thin_weeks` returns them.
         window: The last days.
         sticks: What the columns of both are.
+        before: What was found of another window against the same reference: what its weeks reach
+            against each other is the same then, and is most of the work.
     """
     if not _is_enough(window) or not _is_enough(reference) or not sticks:
         return None
@@ -82,14 +92,17 @@ def separate_days(
     # Threads that wait for each other cost more than they bring to trees as small as these.
     with limits(1):
         auc, drops = _tell_apart(reference, window, words, columns=len(sticks))
-        natural = _among_weeks(reference, words)
+        natural, compared = (
+            _among_weeks(reference, words) if before is None else (before.natural, before.compared)
+        )
     order = np.argsort(-drops, kind="stable")[:_SHOWN]
     return Separation(
         auc=auc,
-        natural=max(natural, default=None),
-        compared=len(natural),
+        natural=natural,
+        compared=compared,
         rows=int(window.dates.size),
         reference_rows=int(reference.dates.size),
+        until=str(_EPOCH + timedelta(days=int(window.dates.max()))),
         columns=tuple(
             SeparatingColumn(column=sticks[at].column, share=float(drops[at]))
             for at in order.tolist()
@@ -98,15 +111,15 @@ def separate_days(
     )
 
 
-def _among_weeks(reference: Sample, words: Sequence[int]) -> list[float]:
-    """Return how well each week of the reference is told from its other weeks."""
+def _among_weeks(reference: Sample, words: Sequence[int]) -> tuple[float | None, int]:
+    """Return how well a week of the reference is told from its others at most, of how many."""
     weeks = reference.dates // _WEEK
     found = []
     for week in np.unique(weeks):
         inside, outside = reference.take(weeks == week), reference.take(weeks != week)
         if _is_enough(inside) and _is_enough(outside):
             found.append(_tell_apart(outside, inside, words, columns=0)[0])
-    return found
+    return max(found, default=None), len(found)
 
 
 def _tell_apart(

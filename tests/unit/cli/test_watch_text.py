@@ -132,6 +132,7 @@ WATCHED = Watched(
         compared=6,
         rows=700,
         reference_rows=1500,
+        until="2026-03-30",
         columns=(SeparatingColumn(column=LONG, share=0.2),),
     ),
     why=("the champion has no days to judge by: its rows carry no event time",),
@@ -167,7 +168,10 @@ def test_each_part_is_said(capsys: pytest.CaptureFixture[str]) -> None:
         "03-30 90%* (* still waits)",
         "inputs CHANGED since 2026-03-20 on 2026-03-30, judged by 200 days",
         "and 2 more: --json",
-        "AUC 0.72 (0.5 is not at all; weeks of the reference itself reach 0.55)",
+        (
+            "a classifier tells the 7 days until 2026-03-30 from the reference with AUC 0.72 "
+            "(0.5 is not at all; weeks of the reference itself reach 0.55)"
+        ),
         "contract BREACHED, 1 finding",
         "not judged: freshness of sales: too few additions",
         "alarms 1 harm: mae, since 2026-03-15",

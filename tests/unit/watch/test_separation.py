@@ -1,5 +1,6 @@
 """A classifier says what the last week differs in, and that like weeks differ in nothing."""
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -58,6 +59,17 @@ def test_a_broken_tie_between_columns_is_seen_and_named() -> None:
     assert {one.column for one in found.columns[:2]} == {"size", "width"}
     again = separate_days(thin_weeks(coded(REFERENCE, STICKS)), window, STICKS)
     assert again == found
+
+
+def test_what_weeks_of_the_reference_reach_is_found_once() -> None:
+    reference, window = thin_weeks(coded(REFERENCE, STICKS)), coded(rows(120, 7), STICKS)
+    found = separate_days(reference, window, STICKS)
+    assert found is not None
+    assert separate_days(reference, window, STICKS, before=found) == found
+    other = msgspec.structs.replace(found, auc=0.9, natural=0.125, compared=99)
+    again = separate_days(reference, window, STICKS, before=other)
+    assert again is not None
+    assert (again.auc, again.natural, again.compared) == (found.auc, 0.125, 99)
 
 
 def test_too_few_days_or_rows_say_nothing() -> None:

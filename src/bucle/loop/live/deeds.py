@@ -92,7 +92,7 @@ def _watch(workspace: Workspace, order: Order) -> Answer:
     from bucle.loop.alarms.changes import find_news  # noqa: PLC0415  (only here)
     from bucle.loop.watching.watching import watch_project  # noqa: PLC0415  (heavy)
 
-    watched = watch_project(workspace, workspace.clock.now())
+    watched = watch_project(workspace, workspace.clock.now(), explain="weekly")
     news = find_news(workspace.state(), watched, quiet=order.details.get("memory") or {})
     return Answer(facts=written(news.facts), memory=news.quiet)
 

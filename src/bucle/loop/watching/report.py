@@ -301,7 +301,8 @@ def _separation(separation: "Separation | None") -> str:
     told = f"<p>It tells them by:</p><ul>{columns}</ul>" if columns else ""
     return _section(
         "All columns together",
-        f"<p>A classifier tells the last days from the reference with an AUC of "
+        f"<p>A classifier tells the seven days until {escaped(separation.until)} from the "
+        f"reference with an AUC of "
         f"{separation.auc:.3f}, where 0.5 is not at all; {natural}. It explains; it raises no "
         f"alarm.</p>{told}",
     )

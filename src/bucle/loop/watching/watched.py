@@ -155,7 +155,7 @@ class ContractLayer(Struct, frozen=True, kw_only=True):
 class Watched(Struct, frozen=True, kw_only=True):
     """All layers at one moment; a layer that cannot say anything is None, and `why` says why.
 
-    `separation` is None unless it was asked for, or something was found.
+    `separation` is the latest that is known, which may be of a week of before; None without one.
     """
 
     at: str

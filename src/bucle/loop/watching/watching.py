@@ -13,7 +13,7 @@ import polars as pl
 
 from bucle.charter.budget import days_between
 from bucle.errors import RequestError
-from bucle.loop.explaining import explain_week
+from bucle.loop.explaining import explain_week, explained_week, is_week_due
 from bucle.loop.registry import open_champion
 from bucle.loop.watching.contract import contract_alarms, watch_contract
 from bucle.loop.watching.harm import harm_alarms, watch_harm
@@ -21,12 +21,14 @@ from bucle.loop.watching.inputs import input_alarms, watch_inputs
 from bucle.loop.watching.sightings import index_since
 from bucle.loop.watching.watched import Alarm, Detailed, HarmLayer, InputLayer, Watched
 from bucle.loop.workspace import Workspace
+from bucle.models.package import Package
 from bucle.models.registry import champion
-from bucle.watch.reference import reference_from_bytes
+from bucle.watch.reference import Reference, reference_from_bytes
+from bucle.watch.separation import Separation
 
 __all__ = ["Explain", "HarmLayer", "InputLayer", "Watched", "watch_in_detail", "watch_project"]
 
-Explain = Literal["never", "found", "always"]
+Explain = Literal["never", "weekly", "found", "always"]
 
 # The alarm budget is split 60 % harm, 30 % inputs, 10 % contract.
 _HARM, _INPUTS, _CONTRACT = 0.6, 0.3, 0.1
@@ -42,7 +44,8 @@ def watch_project(
         workspace: The project.
         now: The moment.
         explain: When to try what the last week is told from the reference by, which takes seconds:
-            `found` is when something was found.
+            `found` is when something was found, `weekly` when seven days have gone by since. What
+            was found last is told where it is not tried again.
         is_past: Whether to judge by what the log said at the moment, whatever it says by now.
 
     Raises:
@@ -99,8 +102,10 @@ def _watch(
         seen = watch_inputs(workspace, package, reference, index, now=now, level=_INPUTS / between)
         alarms += input_alarms(seen.layer)
     separation = None
-    if reference and seen and seen.layer.date and _is_asked(explain, alarms):
-        separation = explain_week(workspace, package, reference, last=seen.layer.date)
+    if reference and seen and seen.layer.date:
+        separation = _separate(
+            workspace, package, reference, last=seen.layer.date, explain=explain, alarms=alarms
+        )
     contract = watch_contract(
         workspace,
         state,
@@ -126,5 +131,23 @@ def _watch(
     )
 
 
-def _is_asked(explain: Explain, alarms: Sequence[Alarm]) -> bool:
-    return explain == "always" or (explain == "found" and bool(alarms))
+def _separate(
+    workspace: Workspace,
+    package: Package,
+    reference: Reference,
+    *,
+    last: str,
+    explain: Explain,
+    alarms: Sequence[Alarm],
+) -> Separation | None:
+    """Try what the last week is told by where that is asked for; else return what is known."""
+    match explain:
+        case "weekly":
+            is_asked = is_week_due(workspace, package, last=last)
+        case "found":
+            is_asked = bool(alarms)
+        case _:
+            is_asked = explain == "always"
+    if is_asked:
+        return explain_week(workspace, package, reference, last=last)
+    return explained_week(workspace, package, last=last)

@@ -62,6 +62,11 @@ def test_alarms_are_told_with_their_reasons_and_examples() -> None:
     assert "For example p-2 size" in said
 
 
+def test_what_days_were_told_by_is_dated() -> None:
+    said = words(render_watch_report(detailed(), project="shop"))
+    assert f"A classifier tells the seven days until {DAYS[-1]} from the reference" in said
+
+
 def test_restated_days_are_marked_and_told() -> None:
     page = render_watch_report(detailed(), project="shop")
     assert f'{DAYS[4]} <span class="badge">restated</span>' in page
