@@ -10,6 +10,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from bucle.charter.reading import CHARTER_FILE
@@ -18,7 +19,9 @@ from bucle.data.places import expand_glob, find_sources
 from bucle.errors import BucleError, RequestError, SourceError, UsageError
 from bucle.ids import digest_json
 from bucle.loop.chronicle import DatasetRecord
-from bucle.loop.datasets import Addition, add_rows, dataset_settings
+from bucle.loop.datasets import Addition, dataset_settings, take_rows
+from bucle.loop.observations import DataRefused
+from bucle.loop.queries import Queries
 from bucle.loop.state import State
 from bucle.loop.stillness import Stillness
 from bucle.loop.workspace import Workspace
@@ -52,12 +55,14 @@ class Look(Struct, frozen=True, kw_only=True):
     """What one look found.
 
     `waiting` names what is still being written; `troubles` are places that cannot be looked at,
-    each said once until it is over.
+    each said once until it is over. `refusals` are to be put on record: what was refused, or is no
+    more, and is not on record as such.
     """
 
     arrivals: tuple[Arrival, ...] = ()
     waiting: tuple[str, ...] = ()
     troubles: tuple[BucleError, ...] = ()
+    refusals: tuple[DataRefused, ...] = ()
 
 
 def parse_watched(text: str, *, datasets: Mapping[str, DatasetSettings]) -> WatchedSource:
@@ -108,8 +113,8 @@ class Arrivals:
             dataset_settings(workspace, one.dataset)
         self._clock = clock or workspace.clock
         self._still = Stillness(self._clock, quiet_s=quiet_s)
-        self._queries = _Queries(self._clock, root=workspace.root, every_s=database_s)
-        self._refused: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {}
+        self._queries = Queries(self._clock, root=workspace.root, every_s=database_s)
+        self._refused: dict[tuple[str, str], _Refused] = {}
         self._rules: tuple[str, ...] = ()
         self._said: dict[str, str] = {}
 
@@ -132,36 +137,83 @@ class Arrivals:
         self._said = {name: trouble.render() for name, trouble in troubles.items()}
         return Look(
             arrivals=tuple(
-                one
-                for place in found
-                for one in place.arrivals
-                if self._refused.get((one.dataset, one.file)) != (one.mark, self._rules)
+                one for place in found for one in place.arrivals if self._refusal(one) is None
             ),
             waiting=tuple(name for place in found for name in place.waiting),
             troubles=tuple(news),
+            refusals=(*self._over(state, found), *self._new(state, found)),
         )
 
-    def take(self, arrival: Arrival) -> Addition:
+    def take(self, arrival: Arrival) -> Addition | None:
         """Add an arrival's rows to its dataset; what cannot be used is refused.
+
+        None where the dataset's source holds what was taken from it already.
 
         Raises:
             RequestError: The rows, the contract or the preparation cannot be used.
             OutsideError: A disk or a database failed; it is offered again.
         """
-        files = [Path(arrival.file)] if arrival.file else []
         try:
-            return add_rows(self._workspace, arrival.dataset, files)
-        except RequestError:
-            self.refuse(arrival)
+            taken = take_rows(self._workspace, arrival.dataset, arrival.file)
+        except RequestError as error:
+            self.refuse(arrival, error.render())
             raise
+        if taken is None:
+            self.settle(arrival)
+        return taken
 
-    def refuse(self, arrival: Arrival) -> None:
+    def refuse(self, arrival: Arrival, error: str) -> None:
         """Offer an arrival no more while it, and what it is judged by, are what they are.
 
         Judged is it by bucle.toml and the project's code: what these were wrong about is good
         once they are mended.
         """
-        self._refused[arrival.dataset, arrival.file] = (arrival.mark, self._rules)
+        self._refused[arrival.dataset, arrival.file] = _Refused(
+            mark=arrival.mark, rules=self._rules, error=error
+        )
+
+    def settle(self, arrival: Arrival) -> None:
+        """Take note that an arrival was read and nothing came on record, as it held nothing new."""
+        if not arrival.file:
+            self._queries.settle(arrival.dataset)
+
+    def _refusal(self, arrival: Arrival) -> "_Refused | None":
+        """Return how an arrival was refused as it is; None where it is to be offered."""
+        known = self._refused.get((arrival.dataset, arrival.file))
+        if known is None or (known.mark, known.rules) != (arrival.mark, self._rules):
+            return None
+        return known
+
+    def _new(self, state: State, found: Sequence["_Place"]) -> Iterator[DataRefused]:
+        """Return what is refused and not on record as it is."""
+        for one in (one for place in found for one in place.arrivals):
+            refusal = self._refusal(one)
+            if refusal is None:
+                continue
+            file = self._on_record(Path(one.file)) if one.file else ""
+            fact = DataRefused(dataset=one.dataset, file=file, digest=one.mark, error=refusal.error)
+            known = state.refused.get(one.dataset, {}).get(file)
+            if known is None or known.fact != fact:
+                yield fact
+
+    def _over(self, state: State, found: Sequence["_Place"]) -> Iterator[DataRefused]:
+        """Return what is on record as refused and is there as such no more."""
+        for dataset, files in state.refused.items():
+            places = [place for place in found if place.dataset == dataset]
+            if any(place.trouble is not None and not place.paths for place in places):
+                # Nobody knows what is there.
+                continue
+            here = {one.file for place in places for one in place.arrivals}
+            here |= {name for place in places for name in place.waiting}
+            here |= {place.name for place in places if place.trouble is not None}
+            paths = {str(path) for place in places for path in place.paths}
+            for name, known in files.items():
+                path = str(self._workspace.root / name) if name else ""
+                is_waiting = not name and any(place.waiting for place in places)
+                if path in here or is_waiting:
+                    continue
+                over = _why_over(path, is_watched=path in paths or not name)
+                yield msgspec.structs.replace(known.fact, over=over)
 
     def _charter(self, state: State) -> Iterator["_Place"]:
         for name, settings in self._workspace.charter.data.items():
@@ -173,20 +225,35 @@ class Arrivals:
                 url = next((place for place in places if isinstance(place, str)), None)
                 paths = tuple(place for place in places if isinstance(place, Path))
                 yield (
-                    self._queries.look(name, url, settings, record)
-                    if url is not None
-                    else self._source(name, paths, record)
+                    self._source(name, paths, record)
+                    if url is None
+                    else self._query(name, url, settings, record)
                 )
             except BucleError as error:
-                yield _Place(name=f"data.{name}", trouble=error)
+                yield _Place(name=f"data.{name}", dataset=name, trouble=error)
+
+    def _query(
+        self, name: str, url: str, settings: DatasetSettings, record: DatasetRecord | None
+    ) -> "_Place":
+        mark = self._queries.look(name, url, settings, record)
+        place = _Place(name=f"data.{name}", dataset=name)
+        return place if mark is None else place.with_arrivals([Arrival(dataset=name, mark=mark)])
 
     def _source(self, name: str, paths: tuple[Path, ...], record: DatasetRecord | None) -> "_Place":
         """Look at the files of the charter, which are read together."""
-        digests = {path: self._still.digest(path) for path in paths}
+        digests: dict[Path, str | None] = {}
+        trouble: SourceError | None = None
+        for path in paths:
+            try:
+                digests[path] = self._still.digest(path)
+            except SourceError as error:
+                digests[path], trouble = None, trouble or error
         waiting = tuple(str(path) for path, digest in digests.items() if digest is None)
         content = {digest for digest in digests.values() if digest is not None}
         last = record.last_sync if record else None
-        place = _Place(name=f"data.{name}", paths=paths, waiting=waiting)
+        place = _Place(
+            name=f"data.{name}", dataset=name, paths=paths, waiting=waiting, trouble=trouble
+        )
         if waiting or (last is not None and content == {file.digest for file in last.files}):
             return place
         return place.with_arrivals([Arrival(dataset=name, mark=digest_json(sorted(content)))])
@@ -198,7 +265,7 @@ class Arrivals:
                 paths = _fitting(one.pattern)
                 yield from self._folder(name, one.dataset, paths, state.datasets.get(one.dataset))
             except BucleError as error:
-                yield _Place(name=name, trouble=error)
+                yield _Place(name=name, dataset=one.dataset, trouble=error)
 
     def _folder(
         self, name: str, dataset: str, paths: tuple[Path, ...], record: DatasetRecord | None
@@ -214,13 +281,13 @@ class Arrivals:
             try:
                 digest = self._still.digest(path)
             except SourceError as error:
-                yield _Place(name=str(path), trouble=error)
+                yield _Place(name=str(path), dataset=dataset, paths=(path,), trouble=error)
                 continue
             if digest is None:
                 waiting.append(str(path))
             elif taken.get(self._on_record(path)) != digest:
                 arrivals.append(Arrival(dataset=dataset, mark=digest, file=str(path)))
-        place = _Place(name=name, paths=paths, waiting=tuple(waiting))
+        place = _Place(name=name, dataset=dataset, paths=paths, waiting=tuple(waiting))
         yield place.with_arrivals(arrivals)
 
     def _on_record(self, path: Path) -> str:
@@ -232,69 +299,28 @@ class _Place(Struct, frozen=True, kw_only=True):
     """One place as a look found it."""
 
     name: str
+    dataset: str
     arrivals: tuple[Arrival, ...] = ()
     paths: tuple[Path, ...] = ()
     waiting: tuple[str, ...] = ()
     trouble: BucleError | None = None
 
     def with_arrivals(self, arrivals: Sequence[Arrival]) -> "_Place":
-        return _Place(
-            name=self.name, arrivals=tuple(arrivals), paths=self.paths, waiting=self.waiting
-        )
+        return msgspec.structs.replace(self, arrivals=tuple(arrivals))
 
 
-class _Offered(Struct, frozen=True, kw_only=True):
-    """A mark, and how many additions there were when it was offered."""
+class _Refused(Struct, frozen=True, kw_only=True):
+    """What was refused, by its mark, by which rules, and why."""
 
     mark: str
-    additions: int
+    rules: tuple[str, ...]
+    error: str
 
 
-class _Queries:
-    """What databases said when they were asked last."""
-
-    def __init__(self, clock: Clock, *, root: Path, every_s: float) -> None:
-        self._clock = clock
-        self._root = root
-        self._every_s = every_s
-        self._asked: dict[str, tuple[float, str]] = {}
-        self._known: dict[str, str] = {}
-        self._offered: dict[str, _Offered] = {}
-
-    def look(
-        self, name: str, url: str, settings: DatasetSettings, record: DatasetRecord | None
-    ) -> _Place:
-        place = _Place(name=f"data.{name}")
-        mark = self._mark(name, url, settings)
-        count = sum(one.fact.origin == "source" for one in record.additions) if record else 0
-        offered = self._offered.get(name)
-        if offered is not None and count > offered.additions:
-            # Rows may have come in between the mark and the reading: the next mark tells.
-            self._known[name] = offered.mark
-            del self._offered[name]
-        last = record.last_sync if record else None
-        if last is not None and name not in self._known:
-            from bucle.data.marks import query_digest  # noqa: PLC0415  (heavy; once a start)
-
-            digest = query_digest(url, settings=settings, root=self._root)
-            if digest in {file.digest for file in last.files}:
-                self._known[name] = mark
-        if self._known.get(name) == mark:
-            return place
-        self._known.setdefault(name, "")
-        # Whoever takes it reads the rows at some time after the first offer, not after this one.
-        self._offered.setdefault(name, _Offered(mark=mark, additions=count))
-        return place.with_arrivals([Arrival(dataset=name, mark=mark)])
-
-    def _mark(self, name: str, url: str, settings: DatasetSettings) -> str:
-        from bucle.data.marks import query_mark  # noqa: PLC0415  (heavy; only for databases)
-
-        now = self._clock.monotonic()
-        at, mark = self._asked.get(name, (now - self._every_s, ""))
-        if now - at >= self._every_s:
-            mark = query_mark(url, settings=settings, root=self._root)
-            self._asked[name] = (now, mark)
-        return mark
+def _why_over(path: str, *, is_watched: bool) -> str:
+    if path and not Path(path).exists():
+        return "it is gone"
+    return "it is what was taken before" if is_watched else "nobody watches it any more"
 
 
 def _rules(workspace: Workspace) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """What happened to one dataset, one run, one model: the parts of what is true now. Pure."""
 
+import msgspec
 from msgspec import Struct
 
 from bucle.loop.events import DataAdded, RunFinished, RunStarted, VerdictGiven
@@ -15,6 +16,8 @@ __all__ = [
     "VersionRecord",
     "WithdrawalRecord",
 ]
+
+_SEEN_AS = {WindowJudged: "window", DriftMeasured: "drift", GainEstimated: "gain"}
 
 
 class VersionRecord(Struct, frozen=True, kw_only=True):
@@ -104,6 +107,14 @@ class Observed(Struct, frozen=True, kw_only=True):
     drift: tuple[str, DriftMeasured] | None = None
     gain: tuple[str, GainEstimated] | None = None
 
+    def after(self, at: str, fact: WindowJudged | DriftMeasured | GainEstimated) -> "Observed":
+        """Return what is known after a fact, which may say nothing new."""
+        part = _SEEN_AS[type(fact)]
+        seen = getattr(self, part)
+        if seen is not None and not _is_news(fact, seen[1]):
+            return self
+        return msgspec.structs.replace(self, **{part: (at, fact)})
+
 
 class WithdrawalRecord(Struct, frozen=True, kw_only=True):
     """One model that left its place beside a champion: when, why, and the run it came of.
@@ -125,3 +136,13 @@ def _data_version(fact: DataAdded) -> DataVersion:
         rows=fact.rows,
         fingerprint=fact.fingerprint,
     )
+
+
+def _is_news(
+    fact: WindowJudged | DriftMeasured | GainEstimated,
+    known: WindowJudged | DriftMeasured | GainEstimated,
+) -> bool:
+    """Tell whether a fact says something else than what is known, and not of an earlier window."""
+    if isinstance(fact, GainEstimated) or isinstance(known, GainEstimated):
+        return fact != known
+    return fact != known and fact.end >= known.end

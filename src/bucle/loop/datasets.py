@@ -26,7 +26,14 @@ if TYPE_CHECKING:
     from bucle.data.ingest import Ingested
     from bucle.data.rows import SourceRows
 
-__all__ = ["Addition", "add_rows", "dataset_settings", "lost_table", "sync_sources"]
+__all__ = [
+    "Addition",
+    "add_rows",
+    "dataset_settings",
+    "lost_table",
+    "sync_sources",
+    "take_rows",
+]
 
 
 class Addition(Struct, frozen=True, kw_only=True):
@@ -51,6 +58,26 @@ def add_rows(workspace: Workspace, name: str, files: Sequence[Path] = ()) -> Add
         return _add(workspace, name, _read(workspace, settings, files), origin="files")
     places = find_sources(settings, root=workspace.root)
     return _add(workspace, name, _read(workspace, settings, places), origin="source")
+
+
+def take_rows(workspace: Workspace, name: str, file: str = "") -> Addition | None:
+    """Add what came in: a file, or without one what the dataset's source holds.
+
+    None, and nothing on record, where the last addition from the source was of the same content by
+    the same rules: somebody else has taken it since it was seen to have come.
+
+    Raises:
+        RequestError: The rows, the contract or the preparation cannot be used.
+        OutsideError: A disk or a database failed.
+    """
+    if file:
+        return add_rows(workspace, name, [Path(file)])
+    settings = dataset_settings(workspace, name)
+    raw = _read(workspace, settings, find_sources(settings, root=workspace.root))
+    record = workspace.state().datasets.get(name)
+    if _is_current(workspace, name, {file.digest for file in raw.files}, record):
+        return None
+    return _add(workspace, name, raw, origin="source")
 
 
 def sync_sources(workspace: Workspace) -> tuple[Addition, ...]:

@@ -17,6 +17,7 @@ from bucle.loop.observations import (
     AlarmResolved,
     ChallengerSeen,
     CodeSeen,
+    DataRefused,
     DriftMeasured,
     GainEstimated,
     WindowJudged,
@@ -32,6 +33,7 @@ __all__ = [
     "ChallengerSeen",
     "CodeSeen",
     "DataAdded",
+    "DataRefused",
     "Decided",
     "Deployed",
     "DriftMeasured",
@@ -257,6 +259,7 @@ KINDS: dict[str, type[Fact]] = {
     fact.kind: fact
     for fact in (
         DataAdded,
+        DataRefused,
         RunStarted,
         RunFinished,
         VerdictGiven,

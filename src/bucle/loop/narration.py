@@ -10,6 +10,7 @@ from bucle.loop.events import (
     ChallengerSeen,
     CodeSeen,
     DataAdded,
+    DataRefused,
     Decided,
     Deployed,
     DriftMeasured,
@@ -119,6 +120,11 @@ def _tell_news(fact: Fact) -> str:
             return _tell_challenger(fact)
         case CodeSeen():
             return "the project's code has changed"
+        case DataRefused():
+            what, which = ("a file for", f", {fact.file}") if fact.file else ("the source of", "")
+            how = f"is refused no more{which}: {fact.over}"
+            how = how if fact.over else f"was refused{which}: {fact.reason}"
+            return f"{what} {fact.dataset} {how}"
         case AlarmRaised():
             return f"alarm, {fact.name}: {fact.why}"
         case AlarmResolved():

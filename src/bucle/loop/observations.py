@@ -12,6 +12,7 @@ __all__ = [
     "AlarmResolved",
     "ChallengerSeen",
     "CodeSeen",
+    "DataRefused",
     "DriftMeasured",
     "GainEstimated",
     "WindowJudged",
@@ -109,6 +110,28 @@ class CodeSeen(Fact, frozen=True, kw_only=True):
 
     source: str
     code: str = ""
+
+
+class DataRefused(Fact, frozen=True, kw_only=True):
+    """What came in for a dataset could not be taken: not one row of it is there.
+
+    `file` is empty for the dataset's own source, `digest` stands for the content, `error` says what
+    was wrong with it. `over` says why it is refused no more, empty while it is; an addition that
+    takes the file ends it as well.
+    """
+
+    kind: ClassVar[str] = "data_refused"
+
+    dataset: str
+    file: str
+    digest: str
+    error: str
+    over: str = ""
+
+    @property
+    def reason(self) -> str:
+        """The first line of the error."""
+        return self.error.strip().partition("\n")[0].rstrip(".")
 
 
 class AlarmRaised(Fact, frozen=True, kw_only=True):

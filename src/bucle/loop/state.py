@@ -26,6 +26,7 @@ from bucle.loop.events import (
     ChallengerSeen,
     CodeSeen,
     DataAdded,
+    DataRefused,
     Decided,
     Deployed,
     DriftMeasured,
@@ -44,6 +45,7 @@ from bucle.loop.events import (
     Withdrawn,
     read_fact,
 )
+from bucle.loop.refused import Refused, after_addition, after_refusal
 from bucle.models.registry import Deployment, Tenure, champion
 from bucle.types import Event
 
@@ -60,8 +62,6 @@ __all__ = [
     "state_bytes",
 ]
 
-_SEEN_AS = {WindowJudged: "window", DriftMeasured: "drift", GainEstimated: "gain"}
-
 
 class State(Struct, frozen=True, kw_only=True):
     """Everything the log says, at one position.
@@ -70,9 +70,9 @@ class State(Struct, frozen=True, kw_only=True):
     last seen of the deployed model at its present share. `asked` is the last retrain that a person
     asked for, `paused` why the loop starts nothing new, each with its moment. `approvals` are the
     roles that approved a model, `withdrawn` how models left that stood beside the champion and were
-    not put there again, by model. `alarms` are open, by name; `code` is the digest of what is
-    learned by as it was seen last, empty after a run that did not say. `acted` holds the ids of
-    actions whose effect is on record.
+    not put there again, by model. `alarms` are open, by name; `refused` came in and was not taken.
+    `code` is the digest of what is learned by as it was seen last, empty after a run that did not
+    say. `acted` holds the ids of actions whose effect is on record.
     """
 
     position: int = 0
@@ -91,6 +91,7 @@ class State(Struct, frozen=True, kw_only=True):
     approvals: dict[str, tuple[str, ...]] = {}
     withdrawn: dict[str, WithdrawalRecord] = {}
     alarms: dict[str, AlarmRaised] = {}
+    refused: Refused = {}
     code: str = ""
     acted: frozenset[str] = frozenset()
     unknown: dict[str, int] = {}
@@ -126,6 +127,7 @@ class Fold:
         self.approvals: dict[str, tuple[str, ...]] = {}
         self.withdrawn: dict[str, WithdrawalRecord] = {}
         self.alarms: dict[str, AlarmRaised] = {}
+        self.refused: Refused = {}
         self.code = ""
         self.acted: set[str] = set()
         self.unknown: dict[str, int] = {}
@@ -149,9 +151,8 @@ class Fold:
                 pass
             case WindowJudged() | DriftMeasured() | GainEstimated():
                 self._observe(event, fact)
-            case DataAdded():
-                record = VersionRecord(at=event.at, by=event.actor, fact=fact)
-                self.additions.setdefault(fact.dataset, []).append(record)
+            case DataAdded() | DataRefused():
+                self._come(event, fact)
             case AlarmRaised():
                 self.alarms.setdefault(fact.name, fact)
             case AlarmResolved():
@@ -166,6 +167,14 @@ class Fold:
                 self.unknown[event.kind] = self.unknown.get(event.kind, 0) + 1
             case _:
                 self._take_run(event, fact)
+
+    def _come(self, event: Event, fact: DataAdded | DataRefused) -> None:
+        if isinstance(fact, DataRefused):
+            self.refused = after_refusal(self.refused, event.at, fact)
+            return
+        self.refused = after_addition(self.refused, fact)
+        record = VersionRecord(at=event.at, by=event.actor, fact=fact)
+        self.additions.setdefault(fact.dataset, []).append(record)
 
     def _take_run(self, event: Event, fact: Fact) -> None:
         match fact:
@@ -257,11 +266,7 @@ class Fold:
 
     def _observe(self, event: Event, fact: WindowJudged | DriftMeasured | GainEstimated) -> None:
         model = fact.champion if isinstance(fact, GainEstimated) else fact.model
-        part = _SEEN_AS[type(fact)]
-        known = self.observed.get(model, Observed())
-        seen = getattr(known, part)
-        if seen is None or _is_news(fact, seen[1]):
-            self.observed[model] = msgspec.structs.replace(known, **{part: (event.at, fact)})
+        self.observed[model] = self.observed.get(model, Observed()).after(event.at, fact)
 
     def _enthrone(self, event: Event, fact: Promoted | RolledBack) -> None:
         if self.tenures and self.tenures[-1].model == fact.model:
@@ -354,6 +359,7 @@ class Fold:
             approvals=dict(self.approvals),
             withdrawn=dict(self.withdrawn),
             alarms=dict(self.alarms),
+            refused=self.refused,
             code=self.code,
             acted=frozenset(self.acted),
             unknown=dict(self.unknown),
@@ -381,13 +387,3 @@ def state_bytes(state: State) -> bytes:
 
 def _is_refit(fact: RunFinished, model: str) -> bool:
     return fact.tested is not None and model != fact.tested
-
-
-def _is_news(
-    fact: WindowJudged | DriftMeasured | GainEstimated,
-    known: WindowJudged | DriftMeasured | GainEstimated,
-) -> bool:
-    """Tell whether a fact says something else than what is known, and not of an earlier window."""
-    if isinstance(fact, GainEstimated) or isinstance(known, GainEstimated):
-        return fact != known
-    return fact != known and fact.end >= known.end

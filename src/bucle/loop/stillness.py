@@ -17,6 +17,7 @@ from bucle.types import Clock
 __all__ = ["Stillness"]
 
 _Signature = tuple[int, int, int, int, int]
+_SIZE = 2
 
 
 class _Seen(Struct, frozen=True, kw_only=True):
@@ -44,12 +45,13 @@ class Stillness:
         self._seen: dict[Path, _Seen] = {}
 
     def digest(self, path: Path) -> str | None:
-        """Return the digest of a file's content; None while it is empty, moving or gone.
+        """Return the digest of a file's content; None while it is moving, gone or newly empty.
 
         A file is read when anything about it has changed, and not again before that.
 
         Raises:
-            SourceError: It may not be read (bucle-402).
+            SourceError: It may not be read (bucle-402), or has been empty for as long as another
+                must have stood still (bucle-121).
         """
         try:
             return self._digest(path)
@@ -72,6 +74,12 @@ class Stillness:
             self._seen.pop(path, None)
             return None
         seen = self._seen.get(path)
+        if not found[_SIZE]:
+            self._await_content(path, found, seen, now)
+            return None
+        if seen is not None and not seen.signature[_SIZE]:
+            # For how long it was empty says nothing of how long it has been written.
+            seen = None
         if seen is not None and seen.signature == found:
             if seen.digest:
                 return seen.digest
@@ -92,11 +100,23 @@ class Stillness:
         )
         return digest
 
+    def _await_content(self, path: Path, found: _Signature, seen: _Seen | None, now: float) -> None:
+        """Give an empty file the time that others get, and then refuse it while it is empty."""
+        if seen is None or seen.signature != found:
+            self._seen[path] = _Seen(signature=found, since=now, moving_since=now)
+        elif now - seen.since >= self._quiet_s:
+            raise SourceError(
+                f"Cannot take '{path}' in: it is empty",
+                cause="nobody has written to it for as long as a file must stand still",
+                attempt=f"rm '{path}', or write what is missing",
+                code="bucle-121",
+            )
+
 
 def _sign(path: Path) -> _Signature | None:
-    """Return what changes with a file's content; None for one that has none."""
+    """Return what changes with a file's content; None for what is no file."""
     found = path.stat()
-    if not stat.S_ISREG(found.st_mode) or found.st_size == 0:
+    if not stat.S_ISREG(found.st_mode):
         return None
     # The time of the last change cannot be set back, as that of the content can.
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

@@ -47,7 +47,7 @@ class Breach(Struct, frozen=True, kw_only=True):
     """What is not as agreed.
 
     `subject` is where: `predictions`, a column, or a dataset. `found` and `expected` are in `unit`:
-    `rows`, `share` or `hours`. `why` says it in one line.
+    `rows`, `share`, `hours` or `files`. `why` says it in one line.
     """
 
     kind: BreachKind
@@ -55,7 +55,7 @@ class Breach(Struct, frozen=True, kw_only=True):
     since: str
     found: float
     expected: float
-    unit: Literal["rows", "share", "hours"]
+    unit: Literal["rows", "share", "hours", "files"]
     why: str
     examples: tuple[Example, ...] = ()
 

@@ -11,6 +11,7 @@ from bucle.charter.reading import load_charter
 from bucle.clock import FixedClock
 from bucle.errors import BucleError, SourceError, UsageError
 from bucle.loop.arrivals import Arrivals, parse_watched
+from bucle.loop.datasets import sync_sources
 from bucle.loop.stillness import Stillness
 from bucle.loop.workspace import Workspace
 
@@ -155,6 +156,30 @@ def test_an_empty_file_is_not_there_yet(shop):
     assert len(seen.waiting) == 1
 
 
+@pytest.mark.parametrize("pattern", ["", "inbox/*.csv"])
+def test_an_empty_file_is_said_once_when_it_has_stayed_empty(shop, monkeypatch, pattern):
+    monkeypatch.chdir(shop.root)
+    folder = pattern.partition("/")[0] or "in"
+    shop.write(f"{folder}/ok.csv", "id,price\n8,7\n")
+    if pattern:
+        shop.watch(f"more={pattern}")
+    shop.take_all()
+    shop.write(f"{folder}/feb.csv", "")
+    assert shop.look().troubles == ()
+    (trouble,) = shop.look().troubles
+    assert "feb.csv' in: it is empty" in trouble.what
+    assert [shop.look().troubles for _ in range(3)] == [(), (), ()]
+    # Ten minutes on, whoever begins to write is given as long as anybody else.
+    shop.look(1000)
+    shop.write(f"{folder}/feb.csv", "id,price\n")
+    assert shop.look().arrivals == ()
+    shop.write(f"{folder}/feb.csv", "id,price\n3,7\n")
+    assert [fact.added for fact in shop.take_all()] == [1]
+    shop.write(f"{folder}/feb.csv", "")
+    shop.look()
+    assert len(shop.look().troubles) == 1
+
+
 def test_after_a_restart_nothing_is_lost_and_nothing_taken_twice(shop):
     shop.take_all()
     shop.open()
@@ -197,7 +222,7 @@ def test_what_a_broken_project_refuses_is_offered_again_once_it_is_mended(shop, 
     right = (shop.root / name).read_text()
     (shop.root / name).write_text(right + "[not right")
     (found,) = shop.settled().arrivals
-    shop.arrivals.refuse(found)
+    shop.arrivals.refuse(found, "Cannot")
     assert shop.names() == []
     (shop.root / name).write_text(right)
     assert [fact.added for fact in shop.take_all()] == [1]
@@ -359,6 +384,20 @@ def test_rows_that_come_in_after_an_offer_are_offered_again(base, queried):
     queried.clock.advance(60)
     assert len(queried.arrivals.look(before).arrivals) == 1
     assert len(queried.look(60).arrivals) == 1
+
+
+def test_rows_that_a_run_has_read_meanwhile_are_one_event(base, queried):
+    queried.take_all()
+    run(base, "INSERT INTO sales VALUES (3, '2026-01-03', NULL)")
+    assert len(sync_sources(queried.workspace)) == 1
+    queried.clock.advance(60)
+    (found,) = queried.look().arrivals
+    assert queried.arrivals.take(found) is None
+    assert len(queried.workspace.state().datasets["sales"].additions) == 2
+    assert queried.look(60).arrivals == ()
+    run(base, "INSERT INTO sales VALUES (4, '2026-01-04', NULL)")
+    queried.clock.advance(60)
+    assert [fact.added for fact in queried.take_all()] == [1]
 
 
 def test_a_preparation_may_make_what_the_query_lacks(base, queried):

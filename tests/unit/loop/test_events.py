@@ -27,6 +27,7 @@ def test_kinds_are_named_as_their_classes():
         "challenger_seen",
         "code_seen",
         "data_added",
+        "data_refused",
         "decided",
         "deployed",
         "drift_measured",

@@ -124,12 +124,15 @@ def _code(workspace: Workspace, order: Order) -> Answer:
 
 
 def _ingest(workspace: Workspace, order: Order) -> Answer:
-    from bucle.loop.datasets import add_rows  # noqa: PLC0415  (only here)
+    from bucle.loop.datasets import take_rows  # noqa: PLC0415  (only here)
     from bucle.loop.narration import tell_addition  # noqa: PLC0415  (only here)
 
     name, file = order.details["dataset"], order.details["file"]
-    addition = add_rows(workspace, name, [Path(file)] if file else ())
-    return Answer(said=f"{name}: {tell_addition(addition.fact)}")
+    addition = take_rows(workspace, name, file)
+    if addition is None:
+        return Answer()
+    notes = (*addition.notes, *addition.warnings)
+    return Answer(said=f"{name}: {tell_addition(addition.fact)}", notes=notes)
 
 
 _DEEDS: Mapping[Kind, Callable[[Workspace, Order], Answer]] = {

@@ -38,7 +38,7 @@ class Answer(Struct, frozen=True, kw_only=True):
 
     `memory` is what the next order of the kind is to be given. `is_outside` says that the failure
     is the machine's, so that trying again may help. `said` is one line for people, empty for
-    nothing.
+    nothing; `notes` are more of them, which need no telling again while they are the same.
     """
 
     facts: tuple[dict[str, Any], ...] = ()
@@ -46,6 +46,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     error: str = ""
     is_outside: bool = False
     said: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def written(facts: Sequence[Fact]) -> tuple[dict[str, Any], ...]:

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from bucle.errors import BucleError
 from bucle.loop.actions import Action, Deploy, Judge, Promote, Refit, Retrain, RollBack, Withdraw
-from bucle.loop.arrivals import Arrival, Arrivals
+from bucle.loop.arrivals import Arrivals
 from bucle.loop.beside import is_shunned
 from bucle.loop.control import deployed_by, promoted
 from bucle.loop.events import (
@@ -25,6 +25,7 @@ from bucle.loop.events import (
     VerdictGiven,
     Withdrawn,
 )
+from bucle.loop.live.intake import Intake
 from bucle.loop.live.jobs import Jobs
 from bucle.loop.live.orders import Answer, Order, facts_of
 from bucle.loop.live.rounds import Rounds
@@ -87,13 +88,16 @@ class LiveWorld:
         self._workspace = workspace
         self._policy = policy
         self._jobs = jobs
-        self._arrivals = arrivals
         self._lease = lease
         self._pace = pace
         self._say = say
         self._rounds = Rounds(workspace.clock)
         self._baking = _Baking(workspace)
-        self._arriving: Arrival | None = None
+        self._intake = (
+            None
+            if arrivals is None
+            else Intake(arrivals, jobs, self._rounds, every_s=pace.arrivals_s, say=say)
+        )
         self._tries: dict[str, int] = {}
         self._failed: dict[str, Answer] = {}
         self._memory: dict[str, dict[str, Any]] = {}
@@ -102,9 +106,9 @@ class LiveWorld:
 
     def observe(self, state: State, now: datetime) -> Sequence[Fact]:
         """Return what has become known since the last look; begin to find out more."""
-        del now
-        self._take_in(state)
         facts: list[Fact] = []
+        if self._intake is not None:
+            facts += self._intake.look(state, now, start=self._start)
         if state.deployment is not None:
             baked_s = self._baking.seconds(state.deployment, state.trial)
             facts += self._shunned(state, state.deployment, baked_s=baked_s)
@@ -168,28 +172,6 @@ class LiveWorld:
         self._rounds.is_well(kind)
         self._memory[kind] = answer.memory
         return facts_of(answer)
-
-    def _take_in(self, state: State) -> None:
-        """Let data in that has come, one arrival after the other."""
-        answer, arriving = self._jobs.take("ingest"), self._arriving
-        if answer is not None and arriving is not None and self._arrivals is not None:
-            if answer.error and not answer.is_outside:
-                self._arrivals.refuse(arriving)
-            self._say(answer.error or answer.said)
-            self._arriving = None
-            # What was added is not in this state yet.
-            return
-        if self._arrivals is None or self._jobs.is_running("ingest"):
-            return
-        if not self._rounds.is_due("arrivals", self._pace.arrivals_s):
-            return
-        found = self._arrivals.look(state)
-        for trouble in found.troubles:
-            self._say(trouble.render())
-        if found.arrivals:
-            self._arriving = found.arrivals[0]
-            details = {"dataset": self._arriving.dataset, "file": self._arriving.file}
-            self._start("ingest", "ingest", details)
 
     # ---- what is done ----------------------------------------------------------
 

@@ -13,7 +13,7 @@ import polars as pl
 from bucle.grammar import say_count, say_hours
 from bucle.loop.refusals import refused_lately
 from bucle.loop.state import State
-from bucle.loop.watching.datasets import watch_data
+from bucle.loop.watching.datasets import refused_files, watch_data
 from bucle.loop.watching.watched import Alarm, ContractLayer
 from bucle.loop.workspace import Workspace
 from bucle.watch.contract import (
@@ -61,7 +61,7 @@ def watch_contract(
     ]
     data = watch_data(workspace, records, now=now, level=part)
     judged, unknown = list(data.judged), list(data.unknown)
-    breaches = [*data.breaches, *_forbidden(forbidden, now=now)]
+    breaches = [*refused_files(state.refused), *data.breaches, *_forbidden(forbidden, now=now)]
     volume = _volume(index, now=now, level=part)
     if volume and volume[-1].expected is not None:
         judged.append("volume of predictions")

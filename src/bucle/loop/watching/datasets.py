@@ -14,6 +14,7 @@ from bucle.clock import from_iso
 from bucle.data.quarantine import open_rows
 from bucle.errors import BucleError
 from bucle.grammar import say_hours
+from bucle.loop.refused import Refused, examples_of, say_refused, since_of
 from bucle.loop.state import DatasetRecord, VersionRecord
 from bucle.loop.workspace import Workspace
 from bucle.models.metrics import Floats
@@ -22,7 +23,7 @@ from bucle.watch.days import Days
 from bucle.watch.examples import Example, say_value
 from bucle.watch.spread import compare, spread_of
 
-__all__ = ["JudgedData", "watch_data"]
+__all__ = ["JudgedData", "refused_files", "watch_data"]
 
 _LAST = 60
 _EXAMPLES = 3
@@ -76,6 +77,23 @@ def watch_data(
         judged.append(f"freshness of {record.name}")
         breaches += gap
     return JudgedData(judged=tuple(judged), breaches=tuple(breaches), unknown=tuple(unknown))
+
+
+def refused_files(refused: Refused) -> tuple[Breach, ...]:
+    """Return one breach for each dataset of which something that came in could not be taken."""
+    return tuple(
+        Breach(
+            kind="schema",
+            subject=dataset,
+            since=since_of(own),
+            found=float(len(own)),
+            expected=0.0,
+            unit="files",
+            why=say_refused(own),
+            examples=tuple(Example(id=name, value=words) for name, words in examples_of(own)),
+        )
+        for dataset, own in refused.items()
+    )
 
 
 def _quarantine(
