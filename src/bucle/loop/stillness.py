@@ -51,7 +51,7 @@ class Stillness:
 
         Raises:
             SourceError: It may not be read (bucle-402), or has been empty for as long as another
-                must have stood still (bucle-121).
+                must have stood still (bucle-408).
         """
         try:
             return self._digest(path)
@@ -109,7 +109,7 @@ class Stillness:
                 f"Cannot take '{path}' in: it is empty",
                 cause="nobody has written to it for as long as a file must stand still",
                 attempt=f"rm '{path}', or write what is missing",
-                code="bucle-121",
+                code="bucle-408",
             )
 
 
