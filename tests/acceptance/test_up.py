@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 from pathlib import Path
@@ -10,6 +12,7 @@ import httpx
 import pytest
 from calls import BUCLE, bucle, surroundings
 from loops import Loop, await_that, events, free_port, up
+from shop import write_shop
 
 LOOP = "bucle.loop.live.controlling"
 
@@ -77,6 +80,30 @@ def test_people_are_heard_beside_it(shop: Path) -> None:
         assert not events(shop, "approved")
         for line in ("the loop was paused", "the loop was resumed", "a retrain was asked for"):
             assert loop.told.count(line) == 1
+        require_end(loop, signal.SIGTERM)
+
+
+@pytest.mark.thorough
+def test_a_loop_that_waits_for_its_first_champion_is_told_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "shop"
+    write_shop(folder)
+    chosen = ("--set", 'gates.approval=["business"]')
+    assert "champion    none yet. Try: bucle run" in bucle("status", at=folder).out
+    (said,) = re.findall(r"bucle approve .*", bucle("run", *chosen, at=folder).out)
+    with up(folder, *chosen) as loop:
+        loop.await_word("loop: leading")
+        asked(loop, "pause", "--because", "a look first")
+        told = asked(loop, "status", *chosen)
+        assert told.startswith("champion    none yet\nserver      http://127.0.0.1:")
+        assert "led by" in told
+        assert "UTC: a look first" in told
+        assert f"approval business is asked: {said}" in " ".join(told.split())
+        asked(loop, *shlex.split(said)[1:], *chosen)
+        asked(loop, "resume")
+        loop.await_event("promoted")
+        asked(loop, "retrain", "--because", "new prices")
+        loop.await_word(": the same model as before: there is nothing to judge")
+        assert "approval" not in asked(loop, "status", *chosen)
         require_end(loop, signal.SIGTERM)
 
 

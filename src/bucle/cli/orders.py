@@ -1,12 +1,14 @@
 """What people tell the loop: retrain, approve, pause, resume; and ask of it: why not."""
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 
 import msgspec
 
 from bucle.cli.handler import Handler, project_arguments, project_folder
 from bucle.cli.status_loop import ANEW, tell_action
 from bucle.cli.terminal import Terminal
+from bucle.cli.wording import tell_policy
 from bucle.clock import to_iso
 from bucle.errors import RequestError, nearest
 from bucle.loop.awaiting import why_not_awaited
@@ -15,9 +17,12 @@ from bucle.loop.fact import Fact
 from bucle.loop.live.rules import live_policy
 from bucle.loop.orders import Approved, Paused, Resumed, RetrainAsked
 from bucle.loop.registry import find_model
+from bucle.loop.triggers import Standing, explain_triggers, why_idle
 from bucle.loop.workspace import Workspace, open_workspace
 
 __all__ = ["APPROVE", "PAUSE", "RESUME", "RETRAIN", "WHY_NOT"]
+
+_WIDEST = 24
 
 
 def _because(parser: ArgumentParser, what: str) -> None:
@@ -112,30 +117,50 @@ def _why_not(options: Namespace, terminal: Terminal) -> int:
     policy, now = live_policy(workspace.charter), workspace.clock.now()
     state = workspace.state()
     (action,) = decide(state, policy, now)
-    is_idle = isinstance(action, Wait)
+    triggers = explain_triggers(state, policy, now)
     terminal.answer(
         {
             "at": to_iso(now),
             "policy": policy.name,
-            "action": None if is_idle else action.name,
+            "action": None if isinstance(action, Wait) else action.name,
             "why": action.why,
             "settled": action.settled if isinstance(action, Wait) else "",
+            "triggers": msgspec.to_builtins(triggers),
         }
     )
     if terminal.json:
         return 0
-    terminal.say(f"policy    {policy.name}")
+    tell_policy(terminal, policy.name, indent="policy    ")
     if isinstance(action, Wait):
-        for number, why in enumerate(action.why.split("; ")):
-            terminal.paragraph(why, indent=f"{'' if number else 'why not':<10}")
-        if action.settled and action.settled != action.why:
-            for number, line in enumerate(action.settled.splitlines()):
-                terminal.paragraph(line.strip(), indent=f"{'' if number else 'last run':<10}")
-            if action.settled.startswith("the run failed"):
-                terminal.paragraph(f"Once that is mended: {ANEW}", indent=" " * 10)
+        idle = why_idle(state, policy, now)
+        _tell_waiting(terminal, action, triggers, idle=idle)
     else:
         terminal.paragraph(tell_action(state, action), indent=f"{'next':<10}")
     return 0
+
+
+def _tell_waiting(
+    terminal: Terminal, wait: Wait, triggers: Sequence[Standing], *, idle: str
+) -> None:
+    """Say why nothing is done: what stands in the way of all, then each trigger by its name."""
+    before = wait.why.removesuffix(idle).removesuffix("; ") if triggers else wait.why
+    width = max((len(one.trigger) for one in triggers if len(one.trigger) <= _WIDEST), default=0)
+    label = f"{'why not':<10}"
+    if before:
+        terminal.paragraph(before, indent=label)
+        label = " " * len(label)
+    for one in triggers:
+        name = one.trigger
+        if len(name) > width:
+            terminal.paragraph(name, indent=label)
+            name, label = "", " " * len(label)
+        terminal.paragraph(one.why, indent=f"{label}{name:<{width}}  ")
+        label = " " * len(label)
+    if wait.settled and wait.settled != wait.why:
+        for number, line in enumerate(wait.settled.splitlines()):
+            terminal.paragraph(line.strip(), indent=f"{'' if number else 'last run':<10}")
+        if wait.settled.startswith("the run failed"):
+            terminal.paragraph(f"Once that is mended: {ANEW}", indent=" " * 10)
 
 
 def _open(options: Namespace) -> Workspace:

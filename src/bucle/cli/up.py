@@ -15,10 +15,11 @@ import msgspec
 from bucle.cli.handler import Handler, project_folder
 from bucle.cli.serve import serving_arguments, serving_settings
 from bucle.cli.terminal import Terminal
+from bucle.cli.wording import tell_policy
 from bucle.clock import to_iso
 from bucle.errors import OutsideError
 from bucle.grammar import say_count
-from bucle.loop.narration import tell_event
+from bucle.loop.narration import Narrator
 from bucle.loop.workspace import Workspace, open_workspace
 from bucle.types import Event
 
@@ -60,7 +61,7 @@ def _call(options: Namespace, terminal: Terminal) -> int:
     path = workspace.home / "serve" / "token"
     token, is_new = open_token(path)
     if not terminal.json:
-        terminal.say(f"policy  {policy.name}")
+        tell_policy(terminal, policy.name, indent="policy  ")
         if listener is not None:
             shown = token if is_new else "unchanged"
             terminal.say(f"token   {shown} (in {path.relative_to(workspace.root)})")
@@ -204,6 +205,7 @@ class _Teller:
 
     def __init__(self, workspace: Workspace, terminal: Terminal) -> None:
         self._log = workspace.log
+        self._narrator = Narrator()
         self._terminal = terminal
         self._position = workspace.log.head().position
 
@@ -222,9 +224,8 @@ class _Teller:
     def _say(self, event: Event) -> None:
         if self._terminal.json:
             self._terminal.answer_line(msgspec.to_builtins(event))
-        elif event.kind != "decided":
-            # What was decided is told by what came of it, with the same reason.
-            self._tell_words(event.at[11:19], tell_event(event))
+        elif words := self._narrator.tell(event):
+            self._tell_words(event.at[11:19], words)
         sys.stdout.flush()
 
     def _tell_words(self, at: str, words: str) -> None:

@@ -149,7 +149,8 @@ class Controller:
             # What a look had begun has ended since.
             why = f"{wait.settled}; {wait.why}" if wait.settled not in wait.why else wait.why
         if did or is_noted or self._is_open:
-            self._note(did, why, now)
+            settled = wait.settled if did or self._is_open else ""
+            self._note(did, why, now, settled=settled)
         self._is_open = False
         return Look(did=tuple(did), why=why)
 
@@ -164,9 +165,10 @@ class Controller:
         why = f"{action.name} is under way: {action.why}"
         return Look(did=tuple(did), why=why, under_way=action)
 
-    def _note(self, did: list[Action], why: str, now: datetime) -> None:
+    def _note(self, did: list[Action], why: str, now: datetime, *, settled: str = "") -> None:
         names = tuple(action.name for action in did)
-        self._record([Decided(policy=self._policy.name, did=names, why=why)], now)
+        noted = Decided(policy=self._policy.name, did=names, why=why, settled=settled)
+        self._record([noted], now)
 
     def _record(self, facts: Sequence[Fact], now: datetime, *, cause: str = "") -> None:
         if facts:

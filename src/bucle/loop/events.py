@@ -231,13 +231,17 @@ class Refitted(Fact, frozen=True, kw_only=True):
 
 
 class Decided(Fact, frozen=True, kw_only=True):
-    """The controller looked, and this is what it did and why; `did` is empty for nothing."""
+    """The controller looked, and this is what it did and why; `did` is empty for nothing.
+
+    `settled` is what became of the last run, where this look has ended something; else empty.
+    """
 
     kind: ClassVar[str] = "decided"
 
     policy: str
     did: tuple[str, ...]
     why: str
+    settled: str = ""
 
 
 class LogRepaired(Fact, frozen=True, kw_only=True):

@@ -32,7 +32,36 @@ from bucle.loop.events import (
 )
 from bucle.types import Event, Verdict
 
-__all__ = ["tell_addition", "tell_event"]
+__all__ = ["Narrator", "tell_addition", "tell_event"]
+
+
+class Narrator:
+    """Tells events as they come, in a line each, but for decisions that others tell of.
+
+    What was decided is told by what came of it, with the same reason. Where a run of the loop has
+    ended and nothing came of it, the decision is all there is.
+    """
+
+    def __init__(self) -> None:
+        self._run = ""
+
+    def tell(self, event: Event) -> str:
+        """Return the line of the next event; empty for none."""
+        try:
+            fact = read_fact(event)
+        except LogError:
+            fact = None
+        match fact:
+            case RunFinished():
+                self._run = fact.run if fact.state == "done" and fact.action else ""
+            case VerdictGiven() if fact.verdict.outcome != "pass":
+                self._run = ""
+            case Promoted() | RolledBack() | Deployed() | Withdrawn():
+                self._run = ""
+            case Decided():
+                run, self._run = self._run, "" if fact.settled else self._run
+                return f"run {run}: {_on_one_line(fact.settled)}" if run and fact.settled else ""
+        return "" if event.kind == Decided.kind else tell_event(event)
 
 
 def tell_event(event: Event) -> str:
@@ -169,6 +198,10 @@ def _tell_nulls(fact: DataAdded) -> str:
     """Say how many values were not of their column's type and became null."""
     count = sum(one.count for one in fact.coerced if one.became == "null")
     return f", {say_count(count, 'value')} became null" if count else ""
+
+
+def _on_one_line(words: str) -> str:
+    return " ".join(words.split())
 
 
 def _first_line(error: str) -> str:

@@ -3,7 +3,7 @@
 Pure: no clock, no randomness, no disk. Imports nothing heavy.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from msgspec import Struct
@@ -11,6 +11,7 @@ from msgspec import Struct
 from bucle.charter.policies import Trigger
 from bucle.clock import from_iso, to_iso
 from bucle.grammar import say_count
+from bucle.loop.actions import action_id
 from bucle.loop.observations import WindowJudged
 from bucle.loop.policy import Policy
 from bucle.loop.schedule import parse_schedule
@@ -18,7 +19,7 @@ from bucle.loop.spans import Span
 from bucle.loop.state import Observed, RunRecord, State
 from bucle.models.registry import champion
 
-__all__ = ["Fired", "find_triggers", "why_idle", "why_not_now"]
+__all__ = ["Fired", "Standing", "explain_triggers", "find_triggers", "why_idle", "why_not_now"]
 
 
 class Fired(Struct, frozen=True, kw_only=True):
@@ -26,6 +27,13 @@ class Fired(Struct, frozen=True, kw_only=True):
 
     kind: str
     cause: tuple[str, ...]
+    why: str
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """Where one trigger of a policy stands: how it is written there, and what it waits for."""
+
+    trigger: str
     why: str
 
 
@@ -70,7 +78,19 @@ def why_idle(state: State, policy: Policy, now: datetime) -> str:
     """Say of each trigger how far it is from firing."""
     if not policy.triggers:
         return "the policy never retrains"
-    return "; ".join(_idle(_scene(state, policy, now), policy))
+    return "; ".join(one.why for one in explain_triggers(state, policy, now))
+
+
+def explain_triggers(state: State, policy: Policy, now: datetime) -> tuple[Standing, ...]:
+    """Say of each trigger where it stands, by its name; in the order of the policy."""
+    scene, found = _scene(state, policy, now), list[Standing]()
+    for trigger in policy.triggers:
+        why = _JUDGES[trigger.kind](scene, trigger)
+        if isinstance(why, Fired):
+            is_over = action_id("retrain", *why.cause) in state.acted
+            why = f"{why.why}: it was acted on" if is_over else f"{why.why}: it has fired"
+        found.append(Standing(trigger=trigger.text, why=why))
+    return tuple(found)
 
 
 def why_not_now(state: State, policy: Policy, fired: Fired, now: datetime) -> str:
@@ -92,12 +112,6 @@ def why_not_now(state: State, policy: Policy, fired: Fired, now: datetime) -> st
         if spent >= policy.most_per_month:
             return f"this month's budget of {say_count(policy.most_per_month, 'retrain')} is spent"
     return ""
-
-
-def _idle(scene: _Scene, policy: Policy) -> Iterator[str]:
-    for trigger in policy.triggers:
-        found = _JUDGES[trigger.kind](scene, trigger)
-        yield f"{found.why}: it was acted on" if isinstance(found, Fired) else found
 
 
 def _scene(state: State, policy: Policy, now: datetime) -> _Scene:

@@ -59,7 +59,10 @@ def test_look_acts_until_nothing_is_left_and_says_what_it_did():
     assert [type(action) for action in look.did] == [Retrain, Judge, Promote]
     assert look.why == "nothing was trained yet; it was promoted"
     assert facts_of(log)[-1] == Decided(
-        policy="every:1d referee", did=("retrain", "judge", "promote"), why=look.why
+        policy="every:1d referee",
+        did=("retrain", "judge", "promote"),
+        why=look.why,
+        settled="it was promoted",
     )
 
 

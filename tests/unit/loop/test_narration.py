@@ -2,9 +2,11 @@
 
 import msgspec
 import pytest
+from state_samples import began, crowned, deployed, ended, judged
 
 from bucle.loop.events import (
     DataAdded,
+    Decided,
     LogRepaired,
     Promoted,
     RolledBack,
@@ -12,7 +14,7 @@ from bucle.loop.events import (
     RunStarted,
     VerdictGiven,
 )
-from bucle.loop.narration import tell_addition, tell_event
+from bucle.loop.narration import Narrator, tell_addition, tell_event
 from bucle.types import Check, Coercion, Draft, Verdict
 
 ADDED = DataAdded(
@@ -142,3 +144,49 @@ def test_what_is_not_known_is_named_and_not_hidden(shop, draft, text):
     log = shop().workspace.log
     log.append([Draft(body={}, at="2026-01-02T00:00:00.000000Z", actor="ana", **draft)])
     assert tell_event(next(log.read())).startswith(text)
+
+
+SAME = "the same model as before: there is nothing to judge"
+BEGUN = (began("r-1", asked="a-1"), ended("r-1", "m-1", action="a-1"))
+
+
+def decided(settled="", *did):
+    return Decided(policy="harm", did=did, why="so", settled=settled)
+
+
+def told(shop, *facts):
+    made, narrator = shop(), Narrator()
+    made.record(*facts)
+    return [words for event in made.workspace.log.read() if (words := narrator.tell(event))]
+
+
+def test_what_became_of_a_run_is_told_where_no_other_event_does(shop):
+    lines = told(shop, decided("", "retrain"), *BEGUN, decided(SAME), decided(SAME))
+    assert lines == ["run r-1 began on no dataset", "run r-1 done, made m-1", f"run r-1: {SAME}"]
+    waits = "it waits for business: bucle approve m-1"
+    facts = (*BEGUN, decided("", "judge"), judged(), decided(waits, "judge"))
+    assert told(shop, *facts)[-1] == f"run r-1: {waits}"
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        (*BEGUN, judged("fail")),
+        (*BEGUN, judged(), crowned("m-1")),
+        (*BEGUN, judged(), deployed()),
+        (began("r-1", asked="a-1"), ended("r-1", None, state="failed", action="a-1")),
+        # Who runs by hand is told there.
+        (began("r-1"), ended("r-1", "m-1")),
+    ],
+)
+def test_a_decision_that_another_event_tells_of_is_not_told_again(shop, facts):
+    assert len(told(shop, *facts, decided("said already"))) == len(facts)
+
+
+def test_an_event_that_is_not_understood_is_told_and_hides_no_decision(shop):
+    log, narrator = shop().workspace.log, Narrator()
+    draft = Draft(
+        body={}, at="2026-01-02T00:00:00.000000Z", actor="ana", kind="promoted", version=1
+    )
+    log.append([draft])
+    assert "not understood" in narrator.tell(next(log.read()))

@@ -77,7 +77,7 @@ def test_never_never_fires():
 
 def test_calendar_fires_at_once_when_nothing_was_trained():
     assert fired(made(), "every:1mo") == [("every", "nothing was trained yet")]
-    assert idle(made(), "every:1mo") == "nothing was trained yet: it was acted on"
+    assert idle(made(), "every:1mo") == "nothing was trained yet: it has fired"
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,10 @@ from state_samples import (
 )
 
 from bucle.clock import from_iso
+from bucle.loop.actions import action_id
 from bucle.loop.policy import make_policy
 from bucle.loop.spans import parse_span
-from bucle.loop.triggers import Fired, find_triggers, why_idle, why_not_now
+from bucle.loop.triggers import Fired, explain_triggers, find_triggers, why_idle, why_not_now
 
 OLD_RUN = ("2026-01-10", began("r-0"))
 
@@ -297,3 +298,28 @@ def test_nothing_keeps_a_persons_word_back():
     state = made(("2026-03-01", began("r-1", asked="a-1")))
     assert held(state, kind="person", cooldown="1y", most_per_month=1) == ""
     assert held(state, cooldown="1y", most_per_month=1) != ""
+
+
+def test_each_trigger_says_by_its_name_where_it_stands():
+    policy = make_policy("harm/gain/regret/every:1d/cron:0 6 * * mon")
+    state = made(*ran(), crowned("m-1"))
+    stands = explain_triggers(state, policy, NOW)
+    told = [(one.trigger, one.why) for one in stands]
+    assert told[:3] == [
+        ("harm", "no alarm of harm is open"),
+        ("gain", "no new labels to estimate a gain on"),
+        ("regret", "no new labels to estimate a gain on"),
+    ]
+    assert [name for name, _ in told[3:]] == ["every:1d", "cron:0 6 * * mon"]
+    assert told[3][1] == "1d since the last retrain: it has fired"
+    assert why_idle(state, policy, NOW) == "; ".join(why for _, why in told)
+
+
+def test_a_trigger_that_was_acted_on_is_told_from_one_that_was_not():
+    policy = make_policy("cron:0 6 * * mon")
+    first = ran("r-1", "m-1")
+    (fired,) = find_triggers(made(*first), policy, NOW)
+    again = ended("r-2", "m-1", action=action_id("retrain", *fired.cause))
+    state = made(*first, again)
+    (stands,) = explain_triggers(state, policy, NOW)
+    assert stands.why == f"{fired.why}: it was acted on"
