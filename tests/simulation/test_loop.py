@@ -411,6 +411,17 @@ def test_decision_that_breaks_a_rule_is_caught(monkeypatch, change):
     assert _caught() is not None
 
 
+def test_loop_that_takes_a_new_package_for_a_new_model_is_caught(monkeypatch):
+    def change(options):
+        again = msgspec.structs.replace(options.trainings, repeats=0.9)
+        return msgspec.structs.replace(options, trainings=again, promote="auto")
+
+    for module in ("twins", "awaiting"):
+        monkeypatch.setattr(f"bucle.loop.{module}.alike", lambda _, model: {model})
+    said = str(_caught(change))
+    assert "which answers the same" in said or "was rolled back from" in said
+
+
 # ---- planted bugs of a loop that serves -------------------------------------------
 
 

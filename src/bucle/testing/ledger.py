@@ -85,6 +85,7 @@ class Ledger:
     begun: dict[str, Begun] = field(default_factory=dict)
     tested: dict[str, str | None] = field(default_factory=dict)
     models: set[str] = field(default_factory=set)
+    fits: dict[str, str] = field(default_factory=dict)
     rulings: dict[tuple[str, str], list[Ruling]] = field(default_factory=dict)
     refits: dict[str, tuple[str, str | None, str]] = field(default_factory=dict)
     window_ends: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -101,6 +102,11 @@ class Ledger:
     def champion(self) -> str | None:
         """Who reigns."""
         return self.reigns[-1].model if self.reigns else None
+
+    def alike(self, model: str) -> set[str]:
+        """Return the versions of what was fitted as a model."""
+        fit = self.fits.get(model)
+        return {model} | {name for name, known in self.fits.items() if known == fit}
 
     def was_left(self, model: str) -> bool:
         """Tell whether the last reign of a model was ended by rolling back from it."""
@@ -155,6 +161,8 @@ class Ledger:
         if body["run"] not in self.tested:
             self.tested[body["run"]] = body["tested"]
             self.models |= {name for name in (body["tested"], body["model"]) if name}
+            if body["tested"]:
+                self.fits[body["tested"]] = body["fit"]
 
     def _enter_verdict_given(self, event: Event) -> None:
         verdict = event.body["verdict"]

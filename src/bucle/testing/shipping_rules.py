@@ -122,9 +122,11 @@ class ShippingRules:
                 fail(f"{model} ships without a passed gate against {ledger.champion}")
         if ledger.begun[run].as_of is not None:
             fail(f"{model} ships from a look at an earlier moment")
-        for name in (model, tested):
+        for name in {model} | ledger.alike(tested):
             if ledger.was_left(name):
                 fail(f"{model} ships again after {name} was rolled back from")
+        if ledger.champion in ledger.alike(tested):
+            fail(f"{model} ships beside {ledger.champion}, which answers the same")
 
     def _check_people(self, action: Promote | Deploy) -> None:
         model, tested = action.model, self._ledger.tested.get(action.run) or ""

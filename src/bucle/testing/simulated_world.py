@@ -38,6 +38,8 @@ from bucle.types import Outcome
 
 __all__ = ["JOBS", "POINTERS", "SimulatedWorld", "Witness"]
 
+_ANEW = 0.5
+
 # What is nothing but its fact: it says what is so when it is written.
 POINTERS = (Promote, Deploy, Withdraw, RollBack)
 JOBS = (Retrain, Judge, Refit)
@@ -251,6 +253,7 @@ class SimulatedWorld:
             digests={made.model: made.digest},
             cut=cut,
             end=cut,
+            fit=made.fit,
         )
         return started, ended
 
@@ -262,7 +265,11 @@ class SimulatedWorld:
     def _model(self, cause: str, draw: Chance, *, again: float) -> HiddenModel:
         """Train a model; the same data may give one that is known already."""
         if self.models and draw.happens(again):
-            return draw.choose(list(self.models.values()))
+            known = draw.choose(list(self.models.values()))
+            if not self._draw("package", cause).happens(_ANEW):
+                return known
+            made = known.packaged_anew(cause)
+            return self.models.setdefault(made.model, made)
         return self.train_model(cause)
 
     def _refit(self, action: Refit) -> Refitted:

@@ -9,6 +9,7 @@ import itertools
 import math
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from bucle.ids import digest_json, short_id
 from bucle.testing.chance import chance
@@ -25,12 +26,18 @@ _LAST_SHOCK = 0.6
 
 
 class HiddenModel(Struct, frozen=True, kw_only=True):
-    """A model as it really is: the day it was born, and its error then."""
+    """A model as it really is: what was fitted, the day it was born, and its error then."""
 
     model: str
     digest: str
+    fit: str
     born: float
     error: float
+
+    def packaged_anew(self, cause: str) -> "HiddenModel":
+        """Return the very same model as another version."""
+        digest = digest_json([self.digest, cause])
+        return replace(self, model=short_id("m", digest), digest=digest)
 
 
 class Truth:
@@ -71,7 +78,7 @@ class Truth:
             error += _POISONED
         digest = digest_json([self._options.seed, cause])
         return HiddenModel(
-            model=short_id("m", digest), digest=digest, born=day, error=round(error, 6)
+            model=short_id("m", digest), digest=digest, fit=digest, born=day, error=round(error, 6)
         )
 
     def judge(
