@@ -161,7 +161,7 @@ class Invariants:
             expect(reigning.model if reigning else None, self.ledger.champion, "champion")
             expect(state.acted, self.ledger.acted, "actions that count as done")
             expect(len(state.tenures), len(self.ledger.reigns), "tenures")
-            expect(set(state.models), self.ledger.models, "models")
+            expect(set(state.models), set(self.ledger.models), "models")
             while self._sighted:
                 kind, model = self._sighted.pop()
                 seen = state.observed[model]

@@ -76,7 +76,8 @@ def _right() -> float:
 class Ledger:
     """Who reigned, what was made, judged and refitted, and which actions had their effect.
 
-    `elapsed_s` is the true time, which nobody can set wrong.
+    `models` holds what each was fitted as, empty for a refit; `elapsed_s` is the true time, which
+    nobody can set wrong.
     """
 
     hashes: list[str] = field(default_factory=list)
@@ -84,8 +85,7 @@ class Ledger:
     acted: set[str] = field(default_factory=set)
     begun: dict[str, Begun] = field(default_factory=dict)
     tested: dict[str, str | None] = field(default_factory=dict)
-    models: set[str] = field(default_factory=set)
-    fits: dict[str, str] = field(default_factory=dict)
+    models: dict[str, str] = field(default_factory=dict)
     rulings: dict[tuple[str, str], list[Ruling]] = field(default_factory=dict)
     refits: dict[str, tuple[str, str | None, str]] = field(default_factory=dict)
     window_ends: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -102,11 +102,6 @@ class Ledger:
     def champion(self) -> str | None:
         """Who reigns."""
         return self.reigns[-1].model if self.reigns else None
-
-    def alike(self, model: str) -> set[str]:
-        """Return the versions of what was fitted as a model."""
-        fit = self.fits.get(model)
-        return {model} | {name for name, known in self.fits.items() if known == fit}
 
     def was_left(self, model: str) -> bool:
         """Tell whether the last reign of a model was ended by rolling back from it."""
@@ -160,9 +155,9 @@ class Ledger:
         body = event.body
         if body["run"] not in self.tested:
             self.tested[body["run"]] = body["tested"]
-            self.models |= {name for name in (body["tested"], body["model"]) if name}
-            if body["tested"]:
-                self.fits[body["tested"]] = body["fit"]
+            for name in (body["model"], body["tested"]):
+                if name:
+                    self.models[name] = body["fit"] if name == body["tested"] else ""
 
     def _enter_verdict_given(self, event: Event) -> None:
         verdict = event.body["verdict"]
@@ -173,7 +168,7 @@ class Ledger:
         body = event.body
         self.refits[body["run"]] = (body["tested"], body["model"], body["outcome"])
         if body["model"]:
-            self.models.add(body["model"])
+            self.models.setdefault(body["model"], "")
 
     def _enter_promoted(self, event: Event) -> None:
         body = event.body

@@ -122,11 +122,17 @@ class ShippingRules:
                 fail(f"{model} ships without a passed gate against {ledger.champion}")
         if ledger.begun[run].as_of is not None:
             fail(f"{model} ships from a look at an earlier moment")
-        for name in {model} | ledger.alike(tested):
+        for name in {model} | self._alike(tested):
             if ledger.was_left(name):
                 fail(f"{model} ships again after {name} was rolled back from")
-        if ledger.champion in ledger.alike(tested):
+        if ledger.champion in self._alike(tested):
             fail(f"{model} ships beside {ledger.champion}, which answers the same")
+
+    def _alike(self, model: str) -> set[str]:
+        """Return the versions of what was fitted as a model."""
+        fits = self._ledger.models
+        fit = fits.get(model)
+        return {model} | {name for name, known in fits.items() if fit and known == fit}
 
     def _check_people(self, action: Promote | Deploy) -> None:
         model, tested = action.model, self._ledger.tested.get(action.run) or ""
