@@ -101,11 +101,14 @@ class LiveWorld:
         self._tries: dict[str, int] = {}
         self._failed: dict[str, Answer] = {}
         self._memory: dict[str, dict[str, Any]] = {}
+        self._labours: dict[str, str] = {}
+        self._asked: set[str] = set()
 
     # ---- what is seen ----------------------------------------------------------
 
     def observe(self, state: State, now: datetime) -> Sequence[Fact]:
         """Return what has become known since the last look; begin to find out more."""
+        self._let_go(state)
         facts: list[Fact] = []
         if self._intake is not None:
             facts += self._intake.look(state, now, start=self._start)
@@ -179,6 +182,8 @@ class LiveWorld:
         """Do something and return its effect; None while it is under way."""
         del now
         match action:
+            case Retrain() if self._is_training(action, state):
+                return None
             case Retrain():
                 policy = msgspec.to_builtins(self._policy)
                 return self._labour(action, state, {"action": action.id, "policy": policy})
@@ -216,6 +221,7 @@ class LiveWorld:
     ) -> Sequence[Fact] | None:
         """Do what takes long; what fails for reasons outside is tried again, with pauses."""
         name = action.id
+        self._asked.add(name)
         failed = self._failed.pop(name, None)
         if failed is not None:
             # It ended and left no effect on record, or decide would not ask for it again.
@@ -225,7 +231,9 @@ class LiveWorld:
             if not self._jobs.is_running(name) and self._rounds.is_due(name, 0.0):
                 self._say(f"{action.name}: {action.why}")
                 self._start(name, action.name, details)
+                self._labours[name] = action.name
             return None
+        self._labours.pop(name, None)
         if answer.said:
             self._say(answer.said)
         if not answer.error:
@@ -237,6 +245,32 @@ class LiveWorld:
         else:
             self._failed[name] = answer
         return None
+
+    def _is_training(self, action: Retrain, state: State) -> bool:
+        """Tell whether another training has begun and its effect is not on record.
+
+        Until a run says that it has begun, another reason may be found for the same training.
+        """
+        others = [
+            name
+            for name, kind in self._labours.items()
+            if kind == action.name and name != action.id and name not in state.acted
+        ]
+        is_training = False
+        for name in others:
+            is_training |= self._jobs.is_running(name)
+            # What it has written is read before the next decision.
+            if self._jobs.take(name) is not None or not self._jobs.is_running(name):
+                del self._labours[name]
+        return is_training
+
+    def _let_go(self, state: State) -> None:
+        """Take the answers that nobody asks for any more: a process that ended must not stay."""
+        for name, kind in list(self._labours.items()):
+            is_over = name in state.acted if kind == "retrain" else name not in self._asked
+            if is_over and self._jobs.take(name) is not None:
+                del self._labours[name]
+        self._asked.clear()
 
     def _start(self, name: str, kind: str, details: Mapping[str, object]) -> None:
         order = msgspec.convert(

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
-from state_samples import crowned, judged, ran
+from state_samples import began, crowned, ended, judged, ran
 
 from bucle.clock import FixedClock
 from bucle.errors import OutsideError
@@ -307,6 +307,47 @@ def test_process_that_cannot_be_started_is_tried_again():
     assert loop.jobs.begun == []
     loop.look(10)
     assert loop.jobs.begun == ["retrain"]
+
+
+def test_another_reason_begins_no_second_training_beside_one_that_is_not_on_record_yet():
+    loop = asking()
+    loop.look()
+    (first,) = (name for name, order in loop.jobs.orders.items() if order.kind == "retrain")
+    loop.clock.advance(1)
+    loop.tell(RetrainAsked(because="I cannot wait"))
+    assert loop.look(1).under_way.name == "retrain"
+    assert loop.jobs.begun == ["retrain"]
+    loop.tell(began("r-1", asked=first), ended("r-1", None, action=first))
+    loop.jobs.answer("retrain", said="run r-1 made no model")
+    loop.look(1)
+    assert loop.jobs.begun == ["retrain", "retrain"]
+    # Nothing is left of the process that ended.
+    assert first not in loop.jobs.orders
+
+
+def test_a_training_that_came_to_nothing_makes_way_for_the_next_reason():
+    loop = asking()
+    loop.look()
+    loop.clock.advance(1)
+    loop.tell(RetrainAsked(because="I cannot wait"))
+    loop.jobs.answer("retrain", error="it was ended", is_outside=True)
+    loop.look(1)
+    assert loop.jobs.begun == ["retrain"]
+    loop.look(1)
+    assert loop.jobs.begun == ["retrain", "retrain"]
+
+
+def test_nothing_is_left_of_a_job_that_nobody_asks_for_any_more():
+    loop = Loop(*passed())
+    loop.look()
+    assert loop.jobs.begun == ["deploy"]
+    loop.tell(Paused(because="stocktaking"))
+    loop.look(1)
+    loop.jobs.answer("deploy", said="it fits")
+    for _ in range(2):
+        loop.look(1)
+    assert not [order for order in loop.jobs.orders.values() if order.kind == "deploy"]
+    assert "deployed" not in loop.kinds
 
 
 def test_job_that_ends_without_effect_or_error_is_begun_again():
