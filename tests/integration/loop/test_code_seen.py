@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from living import Living
+from going import Living
 from shop import CHARTER, write_shop
 
 from bucle.loop.code import see_code

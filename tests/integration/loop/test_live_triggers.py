@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from living import Living
+from going import Living
 from shop import CHARTER, rows, write_rows, write_shop
 
 from bucle.loop.training import run_project

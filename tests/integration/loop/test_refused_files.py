@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from living import Living
+from going import Living
 from shop import CHARTER, HEADER, rows, write_rows, write_shop
 
 from bucle.loop.narration import tell_event
