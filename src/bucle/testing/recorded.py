@@ -11,6 +11,7 @@ from bucle.clock import from_iso
 from bucle.loop.actions import Action, Deploy, Judge, Promote, Refit, Retrain, RollBack, Withdraw
 from bucle.loop.decide import decide
 from bucle.loop.events import (
+    Decided,
     Deployed,
     Fact,
     Promoted,
@@ -52,6 +53,9 @@ def decide_again(
 ) -> tuple[tuple[str, ...], tuple[Difference, ...]]:
     """Take every decision of a recorded log again, on the state of its moment.
 
+    A training is decided on at the look that says so and is on record once its process has read
+    the project; what came between the two may be another reason.
+
     Args:
         events: The log, from its beginning.
         policy: What its loop followed.
@@ -63,14 +67,19 @@ def decide_again(
     folded = Fold()
     taken: list[str] = []
     different: list[Difference] = []
+    begun: set[str] = set()
     for event in events:
         fact = read_fact(event)
+        if isinstance(fact, Decided) and Retrain.name in fact.did:
+            begun |= {one.id for one in decide(folded.state(), policy, from_iso(event.at))}
         wanted = _decided_by(fact)
         if wanted and event.actor not in people:
             state = folded.state()
             if wanted not in state.acted:
                 (action,) = decide(state, policy, from_iso(event.at))
-                if _is_effect(fact, action, wanted):
+                if isinstance(fact, RunStarted) and wanted in begun:
+                    taken.append(Retrain.name)
+                elif _is_effect(fact, action, wanted):
                     taken.append(action.name)
                 else:
                     different.append(
