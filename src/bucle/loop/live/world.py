@@ -260,17 +260,21 @@ class LiveWorld:
         for name in others:
             is_training |= self._jobs.is_running(name)
             # What it has written is read before the next decision.
-            if self._jobs.take(name) is not None or not self._jobs.is_running(name):
-                del self._labours[name]
+            self._end(name)
         return is_training
 
     def _let_go(self, state: State) -> None:
         """Take the answers that nobody asks for any more: a process that ended must not stay."""
         for name, kind in list(self._labours.items()):
             is_over = name in state.acted if kind == "retrain" else name not in self._asked
-            if is_over and self._jobs.take(name) is not None:
-                del self._labours[name]
+            if is_over:
+                self._end(name)
         self._asked.clear()
+
+    def _end(self, name: str) -> None:
+        """Forget what was begun, once it goes on no more."""
+        if self._jobs.take(name) is not None or not self._jobs.is_running(name):
+            del self._labours[name]
 
     def _start(self, name: str, kind: str, details: Mapping[str, object]) -> None:
         order = msgspec.convert(
